@@ -1,0 +1,42 @@
+/*
+ * Clocks. The monotonic clock counts nanoseconds since the HAL's clock started; the wall clock is
+ * the monotonic one plus an offset that settimeofday(2) changes (seqlock, read without a shared write).
+ */
+#pragma once
+
+#include <abi/linux/time.h>
+#include <hal/clock.h>
+#include <lib/types.h>
+
+#define NSEC_PER_SEC 1000000000ull
+#define NSEC_PER_MSEC 1000000ull
+#define NSEC_PER_USEC 1000ull
+
+static inline u64 clock_mono_ns(void)
+{
+	return hal_clock_ns();
+}
+u64 clock_real_ns(void); /* nanoseconds since 1970-01-01 UTC */
+void clock_set_real_ns(u64 real_ns);
+void clock_init(void); /* after hal_late_init(): wall clock from the firmware */
+u64 clock_boot_real_seconds(void); /* btime of /proc/stat */
+
+/* The last tick's wall time: cheap, at most one tick old while the CPU is busy. For file times. */
+void clock_coarse_real(struct timespec *ts);
+
+static inline void clock_ns_to_timespec(u64 ns, struct timespec *ts)
+{
+	ts->tv_sec = (long)(ns / NSEC_PER_SEC);
+	ts->tv_nsec = (long)(ns % NSEC_PER_SEC);
+}
+/* Saturates; the timespec must be valid (0 <= tv_nsec < 1e9, tv_sec >= 0). */
+static inline u64 clock_timespec_to_ns(const struct timespec *ts)
+{
+	if ((u64)ts->tv_sec >= 9223372036ull)
+		return 9223372036854775807ull;
+	return (u64)ts->tv_sec * NSEC_PER_SEC + (u64)ts->tv_nsec;
+}
+static inline bool clock_timespec_valid(const struct timespec *ts)
+{
+	return ts->tv_sec >= 0 && (u64)ts->tv_nsec < NSEC_PER_SEC;
+}

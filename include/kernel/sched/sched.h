@@ -1,0 +1,50 @@
+/*
+ * The scheduler's entry points. See kernel/sched/sched.c for the theory.
+ */
+#pragma once
+
+#include <kernel/sched/thread.h>
+
+struct hal_regs;
+
+/* Hooks that higher layers set before the first user thread starts. */
+extern void (*sched_space_switch_hook)(struct thread *prev, struct thread *next); /* run queue lock held, irqs off */
+
+/* Boot: makes the calling context the idle thread of the boot CPU, and starts scheduling. */
+void sched_init(void);
+/* The boot thread's last call: becomes the idle loop. */
+void sched_idle_loop(void) __noreturn;
+
+/* Gives up the CPU. When the caller's state is not RUNNABLE it leaves the run queue. irqs on, no spinlock. */
+void schedule(void);
+/* sched_yield(2): goes behind the others of its level. */
+void sched_yield_self(void);
+/* Exit work for HAL_WORK_RESCHED. */
+void sched_exit_work(void);
+/* True when another thread should run here soon: long loops call sched_relax(). */
+static inline bool sched_need_resched(void)
+{
+	return !(hal_preempt_count() & PREEMPT_NO_RESCHED);
+}
+/* A point in a long kernel loop at which a waiting thread may run. May sleep. */
+static inline void sched_relax(void)
+{
+	if (sched_need_resched() && !in_atomic())
+		schedule();
+}
+
+/* sched_setscheduler(2) and friends on a thread; parameters already validated. */
+int sched_set_params(struct thread *t, u32 policy, int rt_priority, int nice, bool reset_on_fork);
+void sched_set_nice(struct thread *t, int nice);
+int sched_set_affinity(struct thread *t, const struct cpumask *mask); /* -EINVAL: no online CPU in it */
+u32 sched_nice_weight(int nice);
+#define SCHED_SLICE_NS 10000000ull /* 10 ms */
+
+struct sched_stats {
+	u64 switches; /* context switches since boot */
+	u64 idle_ns, user_ns, system_ns, irq_ns;
+	u32 runnable; /* threads running or queued */
+};
+void sched_stats_cpu(u32 cpu, struct sched_stats *out);
+/* Load averages over 1, 5, 15 minutes, in 1/2048 (Linux's FSHIFT 11). */
+void sched_loadavg(u64 out[3]);

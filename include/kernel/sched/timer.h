@@ -1,0 +1,26 @@
+/*
+ * Timers: a heap of nanosecond deadlines per CPU, driven by the HAL's one-shot timer.
+ *
+ * A timer belongs to the CPU on which it was armed. Its function runs in the timer interrupt with
+ * interrupts off and no lock held, and may re-arm or free what contains the timer (the core does not touch
+ * it again after the call). timer_cancel() says whether it took the timer out before it fired; it does
+ * not wait for a function that is running on another CPU: timer_cancel_sync() does.
+ */
+#pragma once
+
+#include <lib/heap.h>
+#include <lib/types.h>
+
+struct timer {
+	struct heap_node node; /* [timer base of `cpu`] */
+	u64 deadline_ns; /* [base] monotonic */
+	void (*fn)(struct timer *t); /* [I] */
+	u32 cpu; /* [base] */
+	u8 armed; /* [base] */
+};
+
+void timer_init(struct timer *t, void (*fn)(struct timer *));
+/* Arms or re-arms. Any context. A deadline in the past fires at the next opportunity. */
+void timer_arm(struct timer *t, u64 deadline_ns);
+bool timer_cancel(struct timer *t);
+bool timer_cancel_sync(struct timer *t);
