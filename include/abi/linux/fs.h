@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ABI_LINUX_FS_H
+#define ABI_LINUX_FS_H
+
+/* ioctls of files and block devices, inode flags. */
+
+#define BLKROSET		0x125d
+#define BLKROGET		0x125e
+#define BLKRRPART		0x125f
+#define BLKGETSIZE		0x1260
+#define BLKFLSBUF		0x1261
+#define BLKRASET		0x1262
+#define BLKRAGET		0x1263
+#define BLKSSZGET		0x1268
+#define BLKBSZGET		0x80081270
+#define BLKBSZSET		0x40081271
+#define BLKGETSIZE64		0x80081272
+#define BLKIOMIN		0x1278
+#define BLKIOOPT		0x1279
+#define BLKALIGNOFF		0x127a
+#define BLKPBSZGET		0x127b
+#define BLKDISCARD		0x1277
+#define BLKZEROOUT		0x127f
+#define FIBMAP			1
+#define FIGETBSZ		2
+#define FIFREEZE		0xc0045877
+#define FITHAW			0xc0045878
+#define FICLONE			0x40049409
+#define FS_IOC_GETFLAGS		0x80086601
+#define FS_IOC_SETFLAGS		0x40086602
+#define FS_IOC_GETVERSION	0x80087601
+#define FS_SECRM_FL		0x00000001
+#define FS_UNRM_FL		0x00000002
+#define FS_COMPR_FL		0x00000004
+#define FS_SYNC_FL		0x00000008
+#define FS_IMMUTABLE_FL		0x00000010
+#define FS_APPEND_FL		0x00000020
+#define FS_NODUMP_FL		0x00000040
+#define FS_NOATIME_FL		0x00000080
+
+#endif
