@@ -1,0 +1,367 @@
+# Halcyon's build. `make help` lists what can be asked for.
+#
+# How it is laid out
+#   $(BUILD)          the release build; $(BUILD)/debug the debug build (-DHALCYON_DEBUG=1). One Makefile builds one
+#                     variant, chosen by DEBUG=0|1; `all` runs it twice. OUT is the folder of the variant.
+#   $(OUT)/stage      one include folder per layer, of links: a header that a layer may not include is not there, so
+#                     the include does not compile (design §2). The layers stand in order in LAYERS below.
+#   $(OUT)/obj        objects and their dependency files (.d), named after the source
+#   $(OUT)/gen        generated sources: offsets.inc for NASM, syscall/*, ksyms.asm
+#   $(OUT)/flags      the compiler and its flags as of now; every object depends on it, so a changed flag rebuilds
+#
+# Two builds of one commit are equal bit for bit: no path of the tree or of BUILD gets into an output
+# (-ffile-prefix-map), lists are sorted, times come from SOURCE_DATE_EPOCH.
+
+MAKEFLAGS += --no-builtin-rules --no-builtin-variables
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+BUILD ?= build
+DEBUG ?= 0
+OUT   := $(BUILD)$(if $(filter 1,$(DEBUG)),/debug)
+
+CC      := gcc
+LD      := ld
+NASM    := nasm
+NM      := nm
+STRIP   := strip
+OBJCOPY := objcopy
+PYTHON  := python3
+export LC_ALL := C
+export PYTHONDONTWRITEBYTECODE := 1
+
+# Quiet by default; `make V=1` shows the commands.
+Q   := $(if $(V),,@)
+say  = $(if $(V),,@printf '  %-8s%s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$(2))')
+
+# ---- the machine that builds ---------------------------------------------------------------------
+# Missing packages are installed, or named, before anything is read from them.
+NEEDS_DEPS := $(filter-out clean help lint,$(or $(MAKECMDGOALS),all))
+ifneq ($(and $(filter 0,$(MAKELEVEL)),$(NEEDS_DEPS)),)
+ifneq ($(shell ci/deps.sh >&2 && echo ready),ready)
+$(error packages are missing, see above)
+endif
+endif
+
+ifndef SOURCE_DATE_EPOCH
+SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 1704067200)
+endif
+export SOURCE_DATE_EPOCH
+VERSION := $(shell git describe --always --abbrev=12 2>/dev/null || echo unknown)
+
+# ---- layers and what each may see ----------------------------------------------------------------
+# Each layer sees the ones before it. The siblings see all of LAYERS_BELOW and themselves.
+LAYERS_BELOW := lib core mm sched task signal vm block vfs
+SIBLINGS     := fs ipc net dev
+LAYERS_ABOVE := proc debug syscall
+LAYERS       := $(LAYERS_BELOW) $(SIBLINGS) $(LAYERS_ABOVE)
+
+# upto LAYER LIST: the list up to and with the layer
+upto = $(if $(2),$(firstword $(2)) $(if $(filter $(1),$(firstword $(2))),,$(call upto,$(1),$(wordlist 2,99,$(2)))))
+sees_kernel = $(strip $(if $(filter main,$(1)),$(LAYERS),\
+	$(if $(filter $(1),$(SIBLINGS)),$(LAYERS_BELOW) $(1),\
+	$(call upto,$(1),$(LAYERS)))))
+
+# Folders of include/ that a unit sees. `arch` is hal/x86_64/include/arch: kernel units have it only because the
+# headers of include/hal include it for inline functions; `make lint` forbids them to name it.
+SEES_lib        := lib
+SEES_hal_common := lib hal boot
+SEES_hal_x86_64 := lib abi hal boot arch
+SEES_main       := lib abi hal boot arch
+SEES_kernel     := lib abi hal arch
+
+source_arch := hal/x86_64/include/arch
+source_of    = $(or $(source_$(1)),include/$(1))
+
+# ---- flags ---------------------------------------------------------------------------------------
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wmissing-declarations -Wstrict-prototypes \
+	-Wold-style-definition -Wvla -Walloca -Wundef -Wpointer-arith -Wwrite-strings -Wformat=2 -Wcast-qual \
+	-Wredundant-decls -Wlogical-op -Wduplicated-cond -Wimplicit-fallthrough -Wframe-larger-than=2048 \
+	-Wno-unused-parameter -Wno-cast-qual
+
+# The kernel is a static PIE: hidden visibility keeps all references direct, so that only RELATIVE relocations are
+# left. User-controlled indirect branches go through retpolines (hal/x86_64 has the thunks). The canary is at gs:40.
+KERNEL_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) \
+	-fpie -fvisibility=hidden -mno-red-zone -mgeneral-regs-only -fno-omit-frame-pointer \
+	-fno-strict-aliasing -fno-common -fno-delete-null-pointer-checks -fwrapv -ffunction-sections -fdata-sections \
+	-fno-asynchronous-unwind-tables -fno-unwind-tables -fno-stack-clash-protection -fcf-protection=none \
+	-fstack-protector-strong -mstack-protector-guard=tls -mstack-protector-guard-reg=gs \
+	-mstack-protector-guard-offset=40 \
+	-mindirect-branch=thunk-extern -mindirect-branch-register -fno-jump-tables \
+	-gno-record-gcc-switches -ffile-prefix-map=$(CURDIR)=/halcyon -ffile-prefix-map=$(OUT)/gen=gen \
+	-DHALCYON_DEBUG=$(DEBUG) $(WARNINGS)
+KERNEL_ASFLAGS := -f elf64 -Ox -w+error -DHALCYON_DEBUG=$(DEBUG) -I $(OUT)/gen/ -I hal/x86_64/
+KERNEL_LDFLAGS := -m elf_x86_64 -pie --no-dynamic-linker -Bsymbolic -z text -z noexecstack -z max-page-size=4096 \
+	-z common-page-size=4096 -z norelro --build-id=none --hash-style=gnu --gc-sections --no-undefined \
+	--fatal-warnings --orphan-handling=error -T hal/x86_64/kernel.lds
+
+# ---- sources -------------------------------------------------------------------------------------
+sources = $(sort $(wildcard $(1)))
+
+KERNEL_C    := $(foreach l,$(LAYERS),$(call sources,kernel/$(l)/*.c)) $(wildcard kernel/main.c)
+HAL_C       := $(filter-out hal/x86_64/offsets.c,$(call sources,hal/x86_64/*.c)) $(call sources,hal/common/*.c)
+HAL_ASM     := $(call sources,hal/x86_64/*.asm)
+SYSCALL_GEN := $(wildcard kernel/syscall/gen.py)
+KERNEL_OBJS := $(patsubst %,$(OUT)/obj/%.o,$(HAL_ASM) $(HAL_C) $(KERNEL_C)) \
+	$(if $(SYSCALL_GEN),$(OUT)/obj/gen/syscall.o)
+STAGE       := $(OUT)/stage/.done
+
+# ---- what one can ask for ------------------------------------------------------------------------
+.PHONY: all release variant image run debug test test-host test-selftest test-abi test-machine lint clean help FORCE
+
+all: ## everything: loader, kernel, initrd and image, release and debug
+	+$(Q)$(MAKE) --no-print-directory DEBUG=0 variant
+	+$(Q)$(MAKE) --no-print-directory DEBUG=1 variant
+
+release: ## the release variant only
+	+$(Q)$(MAKE) --no-print-directory DEBUG=0 variant
+
+variant: $(OUT)/BOOTX64.EFI $(OUT)/kernel.elf $(OUT)/initrd.img $(OUT)/halcyon.img
+
+image: $(OUT)/halcyon.img ## the disk image: build/halcyon.img (DEBUG=1: build/debug/halcyon.img)
+
+run: $(OUT)/halcyon.img ## boot the image in QEMU to a prompt on this terminal (MEM=, CPUS=, APPEND=, QEMU_ARGS=)
+	$(Q)$(PYTHON) tools/qemu.py run --image $< --memory "$(or $(MEM),512M)" --cpus "$(or $(CPUS),2)" \
+		--append "$(APPEND)" -- $(QEMU_ARGS)
+
+debug: ## QEMU stopped at its stub and gdb attached, with the symbols of kernel and loader (debug kernel, nokaslr)
+	+$(Q)$(MAKE) --no-print-directory DEBUG=0 variant
+	+$(Q)$(MAKE) --no-print-directory DEBUG=1 variant
+	$(Q)$(PYTHON) tools/qemu.py debug --image $(BUILD)/debug/halcyon.img --kernel $(BUILD)/debug/kernel.elf \
+		--loader $(BUILD)/debug/BOOTX64.so --memory "$(or $(MEM),512M)" --cpus "$(or $(CPUS),1)" \
+		--append "$(APPEND)" -- $(QEMU_ARGS)
+
+test: ## every ring of tests; the last line is `N passed, N failed`
+	$(Q)ci/rings --build $(BUILD) host selftest abi machine
+
+test-host: ## ring 1: portable code and fuzzers on this machine, under ASan and UBSan
+	$(Q)ci/rings --build $(BUILD) host
+test-selftest: ## ring 2: the kernel's self tests in QEMU
+	$(Q)ci/rings --build $(BUILD) selftest
+test-abi: ## ring 3: Linux programs, on Linux first, then on Halcyon
+	$(Q)ci/rings --build $(BUILD) abi
+test-machine: ## ring 4: the whole machine, driven over its serial line
+	$(Q)ci/rings --build $(BUILD) machine
+
+lint: ## the tree check: include directions, file sizes, READMEs, no assembly in portable code
+	$(Q)ci/lint
+
+clean: ## remove the build folder (the package cache in .cache stays)
+	$(Q)rm -rf $(BUILD)
+
+help: ## this list
+	@echo 'make TARGET [BUILD=folder] [DEBUG=1] [V=1]'
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+# ---- the stage and the flags file ----------------------------------------------------------------
+# stage_unit UNIT FOLDERS-OF-INCLUDE KERNEL-LAYERS
+stage_unit = mkdir -p $(OUT)/stage/$(1)/kernel; \
+	$(foreach f,$(2),ln -sfn $(CURDIR)/$(call source_of,$(f)) $(OUT)/stage/$(1)/$(f);) \
+	$(foreach l,$(3),ln -sfn $(CURDIR)/include/kernel/$(l) $(OUT)/stage/$(1)/kernel/$(l);)
+
+$(STAGE): Makefile
+	$(Q)rm -rf $(OUT)/stage
+	$(Q)$(call stage_unit,lib,$(SEES_lib),)
+	$(Q)$(call stage_unit,hal_common,$(SEES_hal_common),)
+	$(Q)$(call stage_unit,hal_x86_64,$(SEES_hal_x86_64),)
+	$(Q)$(call stage_unit,main,$(SEES_main),$(LAYERS))
+	$(Q)$(foreach l,$(filter-out lib,$(LAYERS)),$(call stage_unit,$(l),$(SEES_kernel),$(call sees_kernel,$(l))))
+	$(Q)ln -sfn ../../gen/syscall $(OUT)/stage/syscall/gen
+	$(Q)touch $@
+
+FLAGS_TEXT = $(CC) $(KERNEL_CFLAGS) | $(KERNEL_ASFLAGS) | $(KERNEL_LDFLAGS) | $(LOADER_CFLAGS) | $(HOST_CFLAGS) | $(USER_CFLAGS)
+$(OUT)/flags: FORCE
+	@mkdir -p $(OUT)
+	@echo '$(FLAGS_TEXT)' | cmp -s - $@ || echo '$(FLAGS_TEXT)' > $@
+
+# ---- kernel objects ------------------------------------------------------------------------------
+# The unit of a source says which stage folder it is compiled with.
+stage_flags = -I $(OUT)/stage/$(1) -ffile-prefix-map=$(CURDIR)/$(OUT)/stage/$(1)=include \
+	-ffile-prefix-map=$(OUT)/stage/$(1)/arch=hal/x86_64/include/arch -ffile-prefix-map=$(OUT)/stage/$(1)=include
+
+# kernel_rule SOURCE-PATTERN UNIT EXTRA-FLAGS
+define kernel_rule
+$(OUT)/obj/$(1).o: $(1) $(OUT)/flags Makefile $(STAGE)
+	$$(call say,CC,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(KERNEL_CFLAGS) $$(call stage_flags,$(2)) $(3) -MMD -MP -MF $$(@:.o=.d) -c $$< -o $$@
+endef
+
+$(foreach l,$(LAYERS),$(eval $(call kernel_rule,kernel/$(l)/%.c,$(l))))
+$(eval $(call kernel_rule,kernel/main.c,main))
+$(eval $(call kernel_rule,hal/common/%.c,hal_common))
+$(eval $(call kernel_rule,hal/x86_64/%.c,hal_x86_64,-I hal/x86_64))
+
+$(OUT)/obj/hal/x86_64/%.asm.o: hal/x86_64/%.asm $(OUT)/flags Makefile $(OUT)/gen/offsets.inc
+	$(call say,NASM,$@)
+	@mkdir -p $(@D)
+	$(Q)$(NASM) $(KERNEL_ASFLAGS) -MD $(@:.o=.d) -MP -MT $@ -o $@ $<
+
+# Structure offsets for NASM: the compiler prints them into its assembly, the script picks them out.
+$(OUT)/gen/offsets.s: $(wildcard hal/x86_64/offsets.c) $(OUT)/flags Makefile tools/offsets.py $(STAGE)
+	@mkdir -p $(@D)
+	$(Q)$(if $(wildcard hal/x86_64/offsets.c),$(CC) $(KERNEL_CFLAGS) -g0 $(call stage_flags,hal_x86_64) -I hal/x86_64 \
+		-MMD -MP -MT $@ -MF $(OUT)/gen/offsets.d -S $< -o $@,: > $@)
+$(OUT)/gen/offsets.inc: $(OUT)/gen/offsets.s
+	$(call say,GEN,$@)
+	$(Q)$(PYTHON) tools/offsets.py $< $@
+
+# The system call table, from which everything else about system calls is made.
+ifneq ($(SYSCALL_GEN),)
+$(OUT)/gen/syscall/.done: kernel/syscall/gen.py kernel/syscall/syscall.tbl Makefile
+	$(call say,GEN,$(@D))
+	@mkdir -p $(@D)
+	$(Q)$(PYTHON) kernel/syscall/gen.py kernel/syscall/syscall.tbl $(@D)
+	$(Q)touch $@
+# All the C files that it made are one object.
+$(OUT)/obj/gen/syscall.o: $(OUT)/gen/syscall/.done $(OUT)/flags $(STAGE)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)for f in $(OUT)/gen/syscall/*.c; do echo "#include <gen/$${f##*/}>"; done | \
+		$(CC) $(KERNEL_CFLAGS) $(call stage_flags,syscall) -MMD -MP -MT $@ -MF $(@:.o=.d) -x c -c - -o $@
+$(filter $(OUT)/obj/kernel/syscall/%,$(KERNEL_OBJS)): $(OUT)/gen/syscall/.done
+endif
+
+# ---- linking the kernel --------------------------------------------------------------------------
+# Pass 1 links with an empty symbol table, pass 2 with the table of pass 1. The table is the image's last part, so
+# that no address moves; tools/checkelf.py proves that, and that the loader will accept the file.
+$(OUT)/gen/ksyms0.asm: tools/ksyms.py
+	@mkdir -p $(@D)
+	$(Q): | $(PYTHON) tools/ksyms.py > $@
+$(OUT)/gen/ksyms.asm: $(OUT)/obj/kernel.pass1 tools/ksyms.py
+	$(call say,GEN,$@)
+	$(Q)$(NM) -n $< | $(PYTHON) tools/ksyms.py > $@
+$(OUT)/obj/gen/%.o: $(OUT)/gen/%.asm $(OUT)/flags
+	@mkdir -p $(@D)
+	$(Q)cd $(<D) && $(NASM) -f elf64 -o $(abspath $@) $(<F)
+$(OUT)/obj/kernel.list: FORCE
+	@mkdir -p $(@D)
+	@echo '$(KERNEL_OBJS)' | cmp -s - $@ || echo '$(KERNEL_OBJS)' > $@
+$(OUT)/obj/kernel.pass1: $(KERNEL_OBJS) $(OUT)/obj/gen/ksyms0.o $(OUT)/obj/kernel.list hal/x86_64/kernel.lds
+	$(call say,LD,$@)
+	$(Q)$(LD) $(KERNEL_LDFLAGS) -o $@ $(KERNEL_OBJS) $(OUT)/obj/gen/ksyms0.o
+$(OUT)/kernel.elf: $(OUT)/obj/kernel.pass1 $(OUT)/obj/gen/ksyms.o tools/checkelf.py
+	$(call say,LD,$@)
+	$(Q)$(LD) $(KERNEL_LDFLAGS) -o $@ $(KERNEL_OBJS) $(OUT)/obj/gen/ksyms.o
+	$(Q)$(PYTHON) tools/checkelf.py $@ --same-symbols $(OUT)/obj/kernel.pass1
+$(OUT)/esp/kernel.elf: $(OUT)/kernel.elf
+	@mkdir -p $(@D)
+	$(Q)$(STRIP) --strip-all -o $@ $<
+
+# ---- the loader ----------------------------------------------------------------------------------
+# See firmware.md's facts in docs/boot.md: the calling convention, the sections that objcopy must name, NX_COMPAT.
+EFI_LIB      := $(firstword $(wildcard /usr/lib/crt0-efi-x86_64.o /usr/lib/x86_64-linux-gnu/gnuefi/crt0-efi-x86_64.o))
+EFI_LIBDIR   := $(dir $(EFI_LIB))
+LOADER_C     := $(call sources,efi-loader/*.c)
+LOADER_ASM   := $(call sources,efi-loader/*.asm)
+LOADER_OBJS  := $(patsubst %,$(BUILD)/obj/%.o,$(LOADER_ASM) $(LOADER_C))
+LOADER_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fpic -fshort-wchar -mno-red-zone -mgeneral-regs-only \
+	-fno-stack-protector -fno-strict-aliasing -fno-common -fvisibility=hidden -fno-asynchronous-unwind-tables \
+	-fno-stack-clash-protection -fcf-protection=none -DGNU_EFI_USE_MS_ABI -isystem /usr/include/efi \
+	-isystem /usr/include/efi/x86_64 -I include -I efi-loader \
+	-gno-record-gcc-switches -ffile-prefix-map=$(CURDIR)=/halcyon $(WARNINGS) -Wframe-larger-than=4096
+
+ifneq ($(DEBUG),1)
+$(BUILD)/obj/efi-loader/%.c.o: efi-loader/%.c $(BUILD)/flags Makefile
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LOADER_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+$(BUILD)/obj/efi-loader/%.asm.o: efi-loader/%.asm $(BUILD)/flags Makefile
+	$(call say,NASM,$@)
+	@mkdir -p $(@D)
+	$(Q)$(NASM) -f elf64 -w+error -MD $(@:.o=.d) -MP -MT $@ -o $@ $<
+$(BUILD)/BOOTX64.so: $(LOADER_OBJS)
+	$(call say,LD,$@)
+	$(Q)$(LD) -nostdlib -shared -Bsymbolic --no-undefined -znocombreloc -z noexecstack --build-id=none \
+		-T $(EFI_LIBDIR)elf_x86_64_efi.lds -L $(EFI_LIBDIR) -L /usr/lib $(EFI_LIB) $^ -lgnuefi -lefi -o $@
+$(BUILD)/BOOTX64.EFI: $(BUILD)/BOOTX64.so tools/pefix.py
+	$(call say,OBJCOPY,$@)
+	$(Q)$(OBJCOPY) -j .text -j .sdata -j .data -j .rodata -j .dynamic -j .dynsym -j '.rel*' -j '.rela*' -j .reloc \
+		--target efi-app-x86_64 --subsystem=10 $< $@
+	$(Q)$(PYTHON) tools/pefix.py $@
+endif
+
+# ---- user programs and the initrd ----------------------------------------------------------------
+# userland/NAME.c or userland/NAME/*.c becomes the static musl program $(BUILD)/userland/NAME.
+USER_CFLAGS := -std=gnu11 -O2 -static -fno-pie -no-pie -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes \
+	-Wstrict-prototypes -Wvla -ffile-prefix-map=$(CURDIR)=/halcyon -s
+USER_NAMES  := $(sort $(patsubst userland/%.c,%,$(wildcard userland/*.c)) \
+	$(patsubst userland/%/,%,$(dir $(wildcard userland/*/*.c))))
+USER_BINS   := $(addprefix $(BUILD)/userland/,$(USER_NAMES))
+BUSYBOX     := $(firstword $(wildcard /bin/busybox /usr/bin/busybox))
+INITRD_MANIFEST := initrd/default.manifest
+
+ifneq ($(DEBUG),1)
+# musl-gcc sees no <linux/...>: a folder of links to the distribution's kernel headers.
+UAPI := $(BUILD)/uapi/.done
+$(UAPI): Makefile
+	@mkdir -p $(@D)
+	$(Q)ln -sfn /usr/include/linux $(@D)/linux
+	$(Q)ln -sfn $(firstword $(wildcard /usr/include/x86_64-linux-gnu/asm /usr/include/asm)) $(@D)/asm
+	$(Q)ln -sfn /usr/include/asm-generic $(@D)/asm-generic
+	$(Q)touch $@
+
+define user_rule
+$(BUILD)/userland/$(1): $(call sources,userland/$(1).c userland/$(1)/*.c) $(wildcard userland/*.h userland/$(1)/*.h) \
+		$(BUILD)/flags $(UAPI)
+	$$(call say,MUSL,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)musl-gcc $$(USER_CFLAGS) -idirafter $(BUILD)/uapi -I include/abi -o $$@ $$(filter %.c,$$^)
+endef
+$(foreach n,$(USER_NAMES),$(eval $(call user_rule,$(n))))
+
+$(BUILD)/initrd.img: $(INITRD_MANIFEST) initrd/mkinitrd.py $(USER_BINS) $(BUSYBOX) $(call sources,initrd/files/*)
+	$(call say,CPIO,$@)
+	@mkdir -p $(@D)
+	$(Q)$(PYTHON) initrd/mkinitrd.py --manifest $(INITRD_MANIFEST) --var userland=$(BUILD)/userland \
+		--var busybox=$(BUSYBOX) --output $@
+
+$(BUILD)/boot.conf: initrd/boot.conf
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+else
+# The debug variant has the same loader, initrd and boot.conf; `all` made them before.
+$(OUT)/BOOTX64.EFI $(OUT)/BOOTX64.so $(OUT)/initrd.img $(OUT)/boot.conf: $(OUT)/%: $(BUILD)/%
+	$(Q)cp $< $@
+$(BUILD)/BOOTX64.EFI $(BUILD)/BOOTX64.so $(BUILD)/initrd.img $(BUILD)/boot.conf:
+	+$(Q)$(MAKE) --no-print-directory DEBUG=0 $@
+variant: $(OUT)/BOOTX64.so
+endif
+
+# ---- the disk image ------------------------------------------------------------------------------
+$(OUT)/halcyon.img: $(OUT)/BOOTX64.EFI $(OUT)/esp/kernel.elf $(OUT)/initrd.img $(OUT)/boot.conf tools/mkimage.sh
+	$(call say,IMAGE,$@)
+	$(Q)tools/mkimage.sh $@ $(OUT)/BOOTX64.EFI $(OUT)/esp/kernel.elf $(OUT)/initrd.img $(OUT)/boot.conf
+
+# ---- host tests (ring 1) -------------------------------------------------------------------------
+# test/host/NAME.mk says `$(call host_test,NAME,SOURCES,FLAGS)`: one program, built under ASan and UBSan.
+HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
+	-DHALCYON_HOST=1 -DHALCYON_DEBUG=1 -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla \
+	-Wno-unused-parameter
+HOST_TESTS :=
+# host_test NAME SOURCES FLAGS
+define host_test_rule
+HOST_TESTS += $(BUILD)/host/$(1)
+$$(foreach s,$(2),$$(eval $$(call host_object,$(1),$$(s),$(3))))
+$(BUILD)/host/$(1): $(foreach s,$(2),$(BUILD)/host/$(1).obj/$(s).o)
+	$$(call say,HOSTLD,$$@)
+	$$(Q)$$(CC) $$(HOST_CFLAGS) -o $$@ $$^ -lpthread
+-include $(foreach s,$(2),$(BUILD)/host/$(1).obj/$(s).d)
+endef
+define host_object
+$(BUILD)/host/$(1).obj/$(2).o: $(2) $(BUILD)/flags Makefile
+	$$(call say,HOSTCC,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(HOST_CFLAGS) $(3) -MMD -MP -MF $$(@:.o=.d) -c $$< -o $$@
+endef
+host_test = $(eval $(call host_test_rule,$(1),$(2),$(3)))
+ifneq ($(DEBUG),1)
+-include $(call sources,test/host/*.mk)
+endif
+.PHONY: host-tests
+host-tests: $(HOST_TESTS)
+	@echo $(HOST_TESTS) > $(BUILD)/host/list
+
+# ---- dependencies found by the compilers ---------------------------------------------------------
+-include $(KERNEL_OBJS:.o=.d) $(LOADER_OBJS:.o=.d) $(OUT)/gen/offsets.d
