@@ -1,0 +1,269 @@
+"""One QEMU machine: starting it, talking to it, and finding out why it hung.
+
+The harness listens on two Unix sockets and QEMU connects to them as a client,
+so that not one byte of serial output is lost and nobody has to retry: one
+carries ttyS0, the other QMP.  Everything a machine needs on disk lives in one
+temporary folder that goes away with it.
+
+How a run ends (docs/testing.md):
+  exit 2v+1   the guest wrote v to isa-debug-exit (port f4h)
+  exit 0      reset or power-off (-no-reboot): a failure for Halcyon, whose
+              tests always end by isa-debug-exit; the normal end for Linux
+  a hang      the harness collects every CPU's registers through the monitor
+              and the tail of the serial log, then kills the machine.
+"""
+
+import json
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+OVMF = "/usr/share/ovmf/OVMF.fd"
+QEMU = "qemu-system-x86_64"
+EXIT_PORT = 0xF4
+
+
+class Hang(Exception):
+    """The guest did not do what was expected in time; carries the dump."""
+
+
+class Serial:
+    """The guest's ttyS0 as an expect-like stream."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.sock.setblocking(False)
+        self.log = bytearray()
+        self.mark = 0           # where the next expect() begins to look
+        self.eof = False
+
+    def pump(self, seconds):
+        """Read whatever arrives within `seconds`; False when nothing did."""
+        if self.eof:
+            return False
+        ready, _, _ = select.select([self.sock], [], [], max(seconds, 0))
+        if not ready:
+            return False
+        try:
+            data = self.sock.recv(65536)
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self.eof = True
+            return False
+        self.log += data
+        return True
+
+    def text(self):
+        return self.log.decode("utf-8", "replace").replace("\r", "")
+
+    def expect(self, pattern, seconds, what=None):
+        """Wait for a regular expression (bytes) after the last match."""
+        regex = re.compile(pattern, re.S | re.M) if isinstance(pattern, bytes) else \
+            re.compile(pattern.encode(), re.S | re.M)
+        end = time.monotonic() + seconds
+        while True:
+            found = regex.search(self.log, self.mark)
+            if found:
+                self.mark = found.end()
+                return found
+            left = end - time.monotonic()
+            if left <= 0 or (self.eof and not self.pump(0)):
+                raise Hang("%s: %r not seen within %d s" %
+                           ("end of output" if self.eof else "time out",
+                            what or regex.pattern, seconds))
+            self.pump(min(left, 1.0))
+
+    def send(self, data, seconds=60):
+        """Send bytes; reads meanwhile, so that neither side can block the other."""
+        if isinstance(data, str):
+            data = data.encode()
+        view, end = memoryview(data), time.monotonic() + seconds
+        while view:
+            if time.monotonic() > end:
+                raise Hang("the guest takes no input: %d bytes left" % len(view))
+            rd, wr, _ = select.select([self.sock], [self.sock], [], 1.0)
+            if rd:
+                self.pump(0)
+                if self.eof:
+                    raise Hang("the machine went away while input was sent")
+            if wr:
+                try:
+                    view = view[self.sock.send(view):]
+                except (BlockingIOError, BrokenPipeError):
+                    pass
+
+    def tail(self, lines=40):
+        return "\n".join(self.text().splitlines()[-lines:])
+
+
+class Machine:
+    """One run of QEMU.  Use as a context manager."""
+
+    def __init__(self, *, image=None, kernel=None, initrd=None, append="", cpus=2, ram_mib=512,
+                 cpu="max", icount=False, tpm=False, machine_opts="", extra=(), name="machine",
+                 symbols=None):
+        self.name, self.symbols = name, symbols
+        self.folder = tempfile.mkdtemp(prefix="hq-")
+        self.process = self.serial = self.qmp_sock = self.swtpm = None
+        self.started = time.monotonic()
+        self.argv = [QEMU, "-machine", "q35,accel=tcg" + machine_opts if icount else
+                     "q35" + machine_opts, "-nodefaults", "-no-reboot", "-display", "none",
+                     "-cpu", cpu, "-smp", str(cpus), "-m", "%dM" % ram_mib,
+                     "-device", "isa-debug-exit,iobase=0x%x,iosize=4" % EXIT_PORT,
+                     "-chardev", "socket,id=ser0,path=%s/serial" % self.folder,
+                     "-serial", "chardev:ser0",
+                     "-chardev", "socket,id=mon0,path=%s/qmp" % self.folder,
+                     "-mon", "chardev=mon0,mode=control"]
+        if icount:
+            self.argv += ["-icount", "shift=0", "-rtc", "clock=vm"]
+        else:
+            self.argv += ["-accel", "tcg,thread=multi"]
+        if kernel:
+            self.argv += ["-kernel", kernel, "-append", append]
+            if initrd:
+                self.argv += ["-initrd", initrd]
+        else:
+            self.argv += ["-bios", OVMF]
+        if image:
+            self.argv += ["-drive", "if=none,id=disk0,format=raw,snapshot=on,file=" + image,
+                          "-device", "virtio-blk-pci,drive=disk0,bootindex=0"]
+        if tpm:
+            self.argv += self._start_tpm()
+        self.argv += list(extra)
+
+    def _start_tpm(self):
+        """A software TPM spares OVMF two seconds of polling for one (30 s under icount)."""
+        if not shutil.which("swtpm"):
+            return []
+        state, ctrl = self.folder + "/tpm", self.folder + "/tpm.sock"
+        os.mkdir(state)
+        self.swtpm = subprocess.Popen(
+            ["swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + state, "--ctrl",
+             "type=unixio,path=" + ctrl, "--flags", "startup-clear", "--terminate"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 10
+        while not os.path.exists(ctrl) and time.monotonic() < end:
+            time.sleep(0.02)
+        return ["-chardev", "socket,id=tpm0,path=" + ctrl, "-tpmdev",
+                "emulator,id=tpmdev0,chardev=tpm0", "-device", "tpm-crb,tpmdev=tpmdev0"]
+
+    def __enter__(self):
+        listeners = []
+        for leaf in ("serial", "qmp"):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.bind(self.folder + "/" + leaf)
+            sock.listen(1)
+            sock.settimeout(20)
+            listeners.append(sock)
+        self.errors = open(self.folder + "/stderr", "w+b")
+        self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL,
+                                        stdout=self.errors, stderr=self.errors)
+        self.started = time.monotonic()
+        try:
+            self.serial = Serial(listeners[0].accept()[0])
+            self.qmp_sock = listeners[1].accept()[0]
+        except socket.timeout:
+            self.process.kill()
+            self.errors.seek(0)
+            text = self.errors.read().decode("utf-8", "replace")
+            self.close()
+            raise Hang("QEMU did not start: " + text)
+        finally:
+            for sock in listeners:
+                sock.close()
+        self.qmp_file = self.qmp_sock.makefile("rw")
+        self.qmp_sock.settimeout(20)
+        self.qmp_file.readline()
+        self.qmp("qmp_capabilities")
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for proc in (self.process, self.swtpm):
+            if proc and proc.poll() is None:
+                proc.kill()
+            if proc:
+                proc.wait()
+        for sock in (self.serial.sock if self.serial else None, self.qmp_sock):
+            if sock:
+                sock.close()
+        self.errors.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def seconds(self):
+        return time.monotonic() - self.started
+
+    def qmp(self, command, **arguments):
+        """One QMP command; events that arrive in between are dropped."""
+        self.qmp_file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self.qmp_file.flush()
+        while True:
+            line = self.qmp_file.readline()
+            if not line:
+                raise Hang("QMP closed during " + command)
+            answer = json.loads(line)
+            if "return" in answer:
+                return answer["return"]
+            if "error" in answer:
+                raise RuntimeError("%s: %s" % (command, answer["error"].get("desc")))
+
+    def monitor(self, line):
+        return self.qmp("human-monitor-command", **{"command-line": line})
+
+    def send_break(self):
+        self.qmp("chardev-send-break", id="ser0")
+
+    def screendump(self, path):
+        self.qmp("screendump", filename=path, format="png")
+
+    def wait(self, seconds):
+        """Read serial until QEMU ends; its exit status.  Raises Hang on time-out."""
+        end = time.monotonic() + seconds
+        while self.process.poll() is None or not self.serial.eof:
+            if time.monotonic() > end:
+                raise Hang("%s still runs after %d s" % (self.name, seconds))
+            if not self.serial.pump(0.5) and self.serial.eof:
+                try:
+                    self.process.wait(5)
+                except subprocess.TimeoutExpired:
+                    raise Hang(self.name + ": serial closed, QEMU still runs")
+        return self.process.returncode
+
+    def dump(self, lines=60):
+        """What a person needs to see after a hang."""
+        out = ["=== %s: serial, last %d lines" % (self.name, lines), self.serial.tail(lines)]
+        try:
+            registers = self.monitor("info registers -a").replace("\r", "")
+            out += ["=== registers of every CPU", registers]
+            for rip in re.findall(r"RIP=([0-9a-f]{16})", registers):
+                where = self._symbol(int(rip, 16))
+                if where:
+                    out.append("rip %s = %s" % (rip, where))
+        except (Hang, OSError, RuntimeError, ValueError) as err:
+            out.append("no registers: %s" % err)
+        return "\n".join(out)
+
+    def _symbol(self, address):
+        """Nearest symbol of kernel.elf (right when booted with nokaslr)."""
+        if not self.symbols or not os.path.exists(self.symbols):
+            return None
+        best = None
+        text = subprocess.run(["nm", "-n", self.symbols], capture_output=True, text=True).stdout
+        for line in text.splitlines():
+            parts = line.split()
+            if len(parts) == 3 and parts[1] in "tT":
+                value = int(parts[0], 16)
+                if value > address:
+                    break
+                best = (value, parts[2])
+        return "%s+0x%x" % (best[1], address - best[0]) if best else None
