@@ -40,13 +40,19 @@
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
-#define MIN(a, b) __extension__ ({ __typeof__(a) __a = (a);		\
-	__typeof__(b) __b = (b); __a < __b ? __a : __b; })
-#define MAX(a, b) __extension__ ({ __typeof__(a) __a = (a);		\
-	__typeof__(b) __b = (b); __a > __b ? __a : __b; })
-#define CLAMP(v, lo, hi) __extension__ ({ __typeof__(v) __v = (v);	\
-	__typeof__(v) __lo = (lo); __typeof__(v) __hi = (hi);		\
-	__v < __lo ? __lo : __v > __hi ? __hi : __v; })
+/* __COUNTER__ makes the names unique, so that these may be nested under -Wshadow. */
+#define PASTE_(a, b) a##b
+#define PASTE(a, b) PASTE_(a, b)
+#define MIN_(a, b, x, y) __extension__ ({ __typeof__(a) x = (a);	\
+	__typeof__(b) y = (b); x < y ? x : y; })
+#define MAX_(a, b, x, y) __extension__ ({ __typeof__(a) x = (a);	\
+	__typeof__(b) y = (b); x > y ? x : y; })
+#define CLAMP_(v, lo, hi, x, y, z) __extension__ ({ __typeof__(v) x = (v);	\
+	__typeof__(v) y = (lo); __typeof__(v) z = (hi); x < y ? y : x > z ? z : x; })
+#define UNIQUE(name) PASTE(__##name##_, __COUNTER__)
+#define MIN(a, b) MIN_(a, b, UNIQUE(first), UNIQUE(second))
+#define MAX(a, b) MAX_(a, b, UNIQUE(first), UNIQUE(second))
+#define CLAMP(v, lo, hi) CLAMP_(v, lo, hi, UNIQUE(value), UNIQUE(low), UNIQUE(high))
 
 /* n is a power of two. ALIGN_UP may wrap: check before, or after, for 0. */
 #define ALIGN_DOWN(x, n) ((x) & ~((__typeof__(x))(n) - 1))

@@ -201,9 +201,10 @@ int __must_check elf_check_header(const void *buf, size_t n, u64 file_size);
  * Checks all e_phnum program headers and fills *out. user_end: no address may
  * reach it. Refused, with -ENOEXEC: no PT_LOAD, memory size below file size,
  * sums that wrap, addresses out of range, offset and address that differ
- * within a page, PT_LOADs not in ascending order or overlapping, an alignment that
- * is no power of two, a bad interpreter name length. Segments may point past
- * the end of the file, as Linux lets them: that is SIGBUS later.
+ * within a page, PT_LOADs not in ascending order or overlapping, a bad length of
+ * the interpreter's name. As on Linux, segments may point past the end of the
+ * file (that is SIGBUS later), alignments that are no power of two are ignored,
+ * and the first PT_INTERP and the last PT_GNU_STACK count.
  */
 int __must_check elf_check_segments(const struct elf64_ehdr *eh, const struct elf64_phdr *ph,
 				    u64 user_end, struct elf_layout *out);
