@@ -6,11 +6,9 @@
 
 #include <abi/linux/time.h>
 #include <hal/clock.h>
+#include <lib/compiler.h>
 #include <lib/types.h>
 
-#define NSEC_PER_SEC 1000000000ull
-#define NSEC_PER_MSEC 1000000ull
-#define NSEC_PER_USEC 1000ull
 
 static inline u64 clock_mono_ns(void)
 {

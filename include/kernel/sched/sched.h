@@ -10,10 +10,18 @@ struct hal_regs;
 /* Hooks that higher layers set before the first user thread starts. */
 extern void (*sched_space_switch_hook)(struct thread *prev, struct thread *next); /* run queue lock held, irqs off */
 
-/* Boot: makes the calling context the idle thread of the boot CPU, and starts scheduling. */
+/*
+ * Boot, once per CPU, interrupts off: makes the calling context `idle`, this CPU's idle thread, and
+ * sets up its run queue and timers. Before it nothing may sleep or be woken.
+ */
+void sched_adopt_idle(struct thread *idle);
+/* The same for the boot CPU, whose idle thread is static. */
 void sched_init(void);
-/* The boot thread's last call: becomes the idle loop. */
+/* What the boot context becomes in the end. */
 void sched_idle_loop(void) __noreturn;
+
+/* This CPU's current thread shall make room: before user mode, or at the next preemption point. */
+void sched_set_need_resched(void);
 
 /* Gives up the CPU. When the caller's state is not RUNNABLE it leaves the run queue. irqs on, no spinlock. */
 void schedule(void);
@@ -24,7 +32,7 @@ void sched_exit_work(void);
 /* True when another thread should run here soon: long loops call sched_relax(). */
 static inline bool sched_need_resched(void)
 {
-	return !(hal_preempt_count() & PREEMPT_NO_RESCHED);
+	return hal_preempt_need_resched();
 }
 /* A point in a long kernel loop at which a waiting thread may run. May sleep. */
 static inline void sched_relax(void)

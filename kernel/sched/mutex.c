@@ -1,0 +1,325 @@
+/*
+ * Mutex and reader-writer semaphore. The contract is in mutex.h.
+ *
+ * Both have one word for the case without contention and a FIFO of waiters under the wait queue's
+ * lock. As soon as somebody waits, the WAITERS bit keeps everybody off the fast path, and only the first in
+ * the queue may take the lock: strict order, no starvation, and the slow paths are plain code under a lock.
+ * Adaptive spinning can be added in front of the queue without a change to this.
+ */
+#include <kernel/core/assert.h>
+#include <kernel/sched/mutex.h>
+#include <kernel/sched/sched.h>
+
+#define MUTEX_WAITERS 1ull
+#define WAIT_WRITER (1u << 1) /* wait_entry.flags, private to the rwsem */
+
+static inline bool word_cmpxchg(u64 *word, u64 old, u64 new)
+{
+	return __atomic_compare_exchange_n(word, &old, new, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+static inline u64 word_load(const u64 *word)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static bool is_first(const struct waitq *q, const struct wait_entry *e)
+{
+	return q->head.next == &e->node;
+}
+
+/* Wakes the first waiter and leaves it in the queue: it takes itself out when it has the lock. [q->lock] */
+static void wake_first(struct waitq *q)
+{
+	if (!list_empty(&q->head))
+		thread_wake(list_first_entry(&q->head, struct wait_entry, node)->thread);
+}
+
+/* Sleeps with the queue's lock dropped. True when the wait shall end without the lock. [q->lock] */
+static bool lock_sleep(struct waitq *q, u32 state, const char *why, irqflags_t *flags)
+{
+	struct thread *me = current_thread();
+
+	if ((state == THREAD_KILLABLE && READ_ONCE(me->fatal)) ||
+	    (state == THREAD_INTERRUPTIBLE && thread_interrupted(me)))
+		return true;
+	thread_set_state(me, state);
+	spin_unlock_irqrestore(&q->lock, *flags);
+	me->wait_why = why;
+	schedule();
+	me->wait_why = NULL;
+	*flags = spin_lock_irqsave(&q->lock);
+	return false;
+}
+
+/* ---- mutex ------------------------------------------------------------------------------------- */
+
+void mutex_init(struct mutex *m, const char *name, u32 rank)
+{
+	m->owner = 0;
+	waitq_init(&m->waiters);
+	lock_dep_init(&m->dep, name, rank);
+}
+
+static inline u64 mutex_me(void)
+{
+	return (u64)current_thread();
+}
+
+/* [waiters.lock] `e` is first and the mutex is free: takes it. */
+static void mutex_grant(struct mutex *m, struct wait_entry *e)
+{
+	list_del_init(&e->node);
+	__atomic_store_n(&m->owner, mutex_me() | (list_empty(&m->waiters.head) ? 0 : MUTEX_WAITERS),
+			 __ATOMIC_RELEASE);
+}
+
+/* [waiters.lock] gives up waiting. */
+static void mutex_leave_queue(struct mutex *m, struct wait_entry *e)
+{
+	list_del_init(&e->node);
+	if (list_empty(&m->waiters.head))
+		__atomic_fetch_and(&m->owner, ~MUTEX_WAITERS, __ATOMIC_ACQ_REL);
+	else if (!(word_load(&m->owner) & ~MUTEX_WAITERS))
+		wake_first(&m->waiters); /* the wake-up that was ours may have been for a free mutex */
+}
+
+static int mutex_lock_slow(struct mutex *m, u32 state)
+{
+	struct wait_entry e = { .thread = current_thread(), .flags = WAIT_EXCLUSIVE };
+	irqflags_t flags = spin_lock_irqsave(&m->waiters.lock);
+	int result = 0;
+
+	list_add_tail(&e.node, &m->waiters.head);
+	for (;;) {
+		u64 old = __atomic_fetch_or(&m->owner, MUTEX_WAITERS, __ATOMIC_ACQ_REL);
+
+		if (!(old & ~MUTEX_WAITERS) && is_first(&m->waiters, &e)) {
+			mutex_grant(m, &e);
+			break;
+		}
+		if (lock_sleep(&m->waiters, state, "mutex", &flags)) {
+			mutex_leave_queue(m, &e);
+			result = -EINTR;
+			break;
+		}
+	}
+	spin_unlock_irqrestore(&m->waiters.lock, flags);
+	return result;
+}
+
+void mutex_lock(struct mutex *m)
+{
+	might_sleep();
+	lock_dep_acquire(&m->dep, _RET_IP_);
+	if (unlikely(!word_cmpxchg(&m->owner, 0, mutex_me())))
+		(void)mutex_lock_slow(m, THREAD_UNINTERRUPTIBLE);
+}
+
+static int mutex_lock_state(struct mutex *m, u32 state)
+{
+	might_sleep();
+	if (unlikely(!word_cmpxchg(&m->owner, 0, mutex_me())) && mutex_lock_slow(m, state))
+		return -EINTR;
+	lock_dep_acquire(&m->dep, _RET_IP_);
+	return 0;
+}
+
+int mutex_lock_killable(struct mutex *m)
+{
+	return mutex_lock_state(m, THREAD_KILLABLE);
+}
+
+int mutex_lock_interruptible(struct mutex *m)
+{
+	return mutex_lock_state(m, THREAD_INTERRUPTIBLE) ? -ERESTARTSYS : 0;
+}
+
+bool mutex_trylock(struct mutex *m)
+{
+	if (!word_cmpxchg(&m->owner, 0, mutex_me()))
+		return false;
+	lock_dep_acquire_try(&m->dep, _RET_IP_);
+	return true;
+}
+
+void mutex_unlock(struct mutex *m)
+{
+	irqflags_t flags;
+
+	ASSERT(mutex_is_mine(m));
+	lock_dep_release(&m->dep);
+	if (likely(word_cmpxchg(&m->owner, mutex_me(), 0)))
+		return;
+	flags = spin_lock_irqsave(&m->waiters.lock);
+	__atomic_store_n(&m->owner, list_empty(&m->waiters.head) ? 0 : MUTEX_WAITERS, __ATOMIC_RELEASE);
+	wake_first(&m->waiters);
+	spin_unlock_irqrestore(&m->waiters.lock, flags);
+}
+
+bool mutex_is_mine(const struct mutex *m)
+{
+	return (word_load(&m->owner) & ~MUTEX_WAITERS) == mutex_me();
+}
+
+/* ---- rwsem ------------------------------------------------------------------------------------- */
+
+#define RWSEM_WRITER 1ull
+#define RWSEM_WAITERS 2ull
+#define RWSEM_READER 4ull /* one reader */
+
+void rwsem_init(struct rwsem *s, const char *name, u32 rank)
+{
+	s->count = 0;
+	s->writer = NULL;
+	waitq_init(&s->waiters);
+	lock_dep_init(&s->dep, name, rank);
+}
+
+/* Adds a reader unless a writer has it or somebody waits. */
+static bool rwsem_read_fast(struct rwsem *s)
+{
+	u64 old = word_load(&s->count);
+
+	while (!(old & (RWSEM_WRITER | RWSEM_WAITERS)))
+		if (__atomic_compare_exchange_n(&s->count, &old, old + RWSEM_READER, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE))
+			return true;
+	return false;
+}
+
+/* [waiters.lock] tries to take it for the first in the queue. */
+static bool rwsem_grant(struct rwsem *s, struct wait_entry *e)
+{
+	bool writer = e->flags & WAIT_WRITER;
+	u64 old = word_load(&s->count), new;
+
+	do {
+		if (old & RWSEM_WRITER || (writer && old >= RWSEM_READER))
+			return false;
+		new = (old & ~RWSEM_WAITERS) + (writer ? RWSEM_WRITER : RWSEM_READER);
+		if (!list_is_singular(&s->waiters.head))
+			new |= RWSEM_WAITERS;
+	} while (!__atomic_compare_exchange_n(&s->count, &old, new, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	list_del_init(&e->node);
+	if (!writer)
+		wake_first(&s->waiters); /* the next may be a reader too */
+	return true;
+}
+
+static void rwsem_leave_queue(struct rwsem *s, struct wait_entry *e)
+{
+	list_del_init(&e->node);
+	if (list_empty(&s->waiters.head))
+		__atomic_fetch_and(&s->count, ~RWSEM_WAITERS, __ATOMIC_ACQ_REL);
+	else
+		wake_first(&s->waiters);
+}
+
+static int rwsem_lock_slow(struct rwsem *s, u32 entry_flags, u32 state)
+{
+	struct wait_entry e = { .thread = current_thread(), .flags = WAIT_EXCLUSIVE | entry_flags };
+	irqflags_t flags = spin_lock_irqsave(&s->waiters.lock);
+	int result = 0;
+
+	list_add_tail(&e.node, &s->waiters.head);
+	__atomic_fetch_or(&s->count, RWSEM_WAITERS, __ATOMIC_ACQ_REL);
+	while (!is_first(&s->waiters, &e) || !rwsem_grant(s, &e)) {
+		if (lock_sleep(&s->waiters, state, "rwsem", &flags)) {
+			rwsem_leave_queue(s, &e);
+			result = -EINTR;
+			break;
+		}
+	}
+	spin_unlock_irqrestore(&s->waiters.lock, flags);
+	return result;
+}
+
+static void rwsem_wake(struct rwsem *s)
+{
+	irqflags_t flags = spin_lock_irqsave(&s->waiters.lock);
+
+	wake_first(&s->waiters);
+	spin_unlock_irqrestore(&s->waiters.lock, flags);
+}
+
+void rwsem_read_lock(struct rwsem *s)
+{
+	might_sleep();
+	lock_dep_acquire(&s->dep, _RET_IP_);
+	if (unlikely(!rwsem_read_fast(s)))
+		(void)rwsem_lock_slow(s, 0, THREAD_UNINTERRUPTIBLE);
+}
+
+bool rwsem_read_trylock(struct rwsem *s)
+{
+	if (!rwsem_read_fast(s))
+		return false;
+	lock_dep_acquire_try(&s->dep, _RET_IP_);
+	return true;
+}
+
+void rwsem_read_unlock(struct rwsem *s)
+{
+	u64 now;
+
+	lock_dep_release(&s->dep);
+	now = __atomic_sub_fetch(&s->count, RWSEM_READER, __ATOMIC_ACQ_REL);
+	if (unlikely(now == RWSEM_WAITERS))
+		rwsem_wake(s);
+}
+
+static void rwsem_write_locked(struct rwsem *s)
+{
+	WRITE_ONCE(s->writer, current_thread());
+}
+
+void rwsem_write_lock(struct rwsem *s)
+{
+	might_sleep();
+	lock_dep_acquire(&s->dep, _RET_IP_);
+	if (unlikely(!word_cmpxchg(&s->count, 0, RWSEM_WRITER)))
+		(void)rwsem_lock_slow(s, WAIT_WRITER, THREAD_UNINTERRUPTIBLE);
+	rwsem_write_locked(s);
+}
+
+int rwsem_write_lock_killable(struct rwsem *s)
+{
+	might_sleep();
+	if (unlikely(!word_cmpxchg(&s->count, 0, RWSEM_WRITER)) && rwsem_lock_slow(s, WAIT_WRITER, THREAD_KILLABLE))
+		return -EINTR;
+	lock_dep_acquire(&s->dep, _RET_IP_);
+	rwsem_write_locked(s);
+	return 0;
+}
+
+bool rwsem_write_trylock(struct rwsem *s)
+{
+	if (!word_cmpxchg(&s->count, 0, RWSEM_WRITER))
+		return false;
+	lock_dep_acquire_try(&s->dep, _RET_IP_);
+	rwsem_write_locked(s);
+	return true;
+}
+
+void rwsem_write_unlock(struct rwsem *s)
+{
+	ASSERT(s->writer == current_thread());
+	WRITE_ONCE(s->writer, NULL);
+	lock_dep_release(&s->dep);
+	if (__atomic_sub_fetch(&s->count, RWSEM_WRITER, __ATOMIC_ACQ_REL) & RWSEM_WAITERS)
+		rwsem_wake(s);
+}
+
+void rwsem_downgrade(struct rwsem *s)
+{
+	ASSERT(s->writer == current_thread());
+	WRITE_ONCE(s->writer, NULL);
+	if (__atomic_add_fetch(&s->count, RWSEM_READER - RWSEM_WRITER, __ATOMIC_ACQ_REL) & RWSEM_WAITERS)
+		rwsem_wake(s);
+}
+
+bool rwsem_is_locked(const struct rwsem *s)
+{
+	return word_load(&s->count) & ~RWSEM_WAITERS;
+}

@@ -1,0 +1,166 @@
+/*
+ * Threads: creation, end, and kernel threads.
+ *
+ * Who frees what. A dying thread cannot free the stack it stands on: it marks itself DEAD and switches
+ * away for good; the thread that comes next on that CPU calls its release(), which drops the owner's
+ * reference (a task) or frees all at once (a kernel thread).
+ */
+#include "internal.h"
+
+#include <abi/linux/sched.h>
+#include <hal/clock.h>
+#include <hal/cpu.h>
+#include <hal/upcall.h>
+#include <kernel/core/assert.h>
+#include <kernel/mm/kmap.h>
+#include <kernel/mm/slab.h>
+#include <kernel/sched/completion.h>
+#include <lib/string.h>
+
+static struct thread boot_idle;
+
+void sched_init(void)
+{
+	struct thread *idle = &boot_idle;
+	size_t size;
+
+	hal_boot_stack(&idle->hal.stack_base, &size);
+	idle->hal.stack_size = size;
+	idle->hal.canary = hal_percpu()->stack_canary;
+	thread_set_name(idle, "idle/0");
+	hal_set_current(idle);
+	sched_adopt_idle(idle);
+}
+
+void thread_set_name(struct thread *t, const char *name)
+{
+	size_t n = strnlen(name, THREAD_NAME_BYTES - 1);
+
+	/* The last byte is never written, so that a racing reader always finds an end. */
+	memcpy(t->name, name, n);
+	memset(t->name + n, 0, THREAD_NAME_BYTES - 1 - n);
+}
+
+static void inherit_parameters(struct thread *t, const struct thread *from)
+{
+	t->sp = from->sp;
+	t->affinity = from->affinity;
+	t->vruntime = from->vruntime;
+	if (from->flags & THREAD_IDLE) { /* boot code creates the first threads */
+		t->sp = (struct sched_param_state){ .policy = SCHED_OTHER, .weight = sched_nice_weight(0) };
+		cpumask_setall(&t->affinity);
+	} else if (from->sp.reset_on_fork) { /* sched(7) */
+		t->sp.reset_on_fork = false;
+		t->sp.rt_priority = 0;
+		if (t->sp.policy == SCHED_FIFO || t->sp.policy == SCHED_RR)
+			t->sp.policy = SCHED_OTHER;
+		if (t->sp.nice < 0)
+			t->sp.nice = 0;
+		t->sp.weight = sched_nice_weight(t->sp.nice);
+	}
+}
+
+int thread_init(struct thread *t, u32 flags, const char *name, void (*release)(struct thread *))
+{
+	if (kmap_stack_alloc(&t->hal.stack_base))
+		return -ENOMEM;
+	t->hal.stack_size = KSTACK_SIZE;
+	t->state = THREAD_UNINTERRUPTIBLE;
+	t->flags = flags;
+	t->release = release;
+	t->start_ns = hal_clock_ns();
+	t->cpu = hal_cpu_id();
+	inherit_parameters(t, current_thread());
+	thread_set_name(t, name);
+	list_init(&t->all_node);
+	return 0;
+}
+
+void thread_fini(struct thread *t)
+{
+	hal_thread_fini(&t->hal);
+	if (t->hal.stack_base)
+		kmap_stack_free(t->hal.stack_base);
+	t->hal.stack_base = 0;
+}
+
+/* The first thing a new thread runs. */
+void upcall_thread_start(struct thread *prev)
+{
+	sched_finish_switch(prev);
+	hal_irq_enable();
+}
+
+void thread_exit_self(void)
+{
+	struct thread *me = current_thread();
+
+	ASSERT(!in_atomic());
+	thread_set_state(me, THREAD_DEAD);
+	schedule();
+	panic("dead thread %s runs", me->name);
+}
+
+void thread_cputime(const struct thread *t, u64 *utime_ns, u64 *stime_ns)
+{
+	u64 sum = READ_ONCE(t->sum_exec_ns), user = READ_ONCE(t->ticks_user), kernel = READ_ONCE(t->ticks_kernel);
+
+	/* The sum is exact; the ticks tell its proportion. No tick yet: call it user time, as Linux does. */
+	*utime_ns = user + kernel ? (u64)((unsigned __int128)sum * user / (user + kernel)) : sum;
+	*stime_ns = sum - *utime_ns;
+}
+
+/* ---- kernel threads ---------------------------------------------------------------------------- */
+
+static void kthread_release(struct thread *t)
+{
+	struct completion *exited = t->exited;
+
+	thread_fini(t);
+	kfree(t);
+	if (exited)
+		complete(exited);
+}
+
+static void kthread_main(void *arg)
+{
+	struct thread *me = current_thread();
+
+	(void)arg;
+	me->fn(me->fn_arg);
+	thread_exit_self();
+}
+
+struct thread *kthread_run(void (*fn)(void *), void *arg, const char *name)
+{
+	struct thread *t = kzalloc(sizeof(*t), 0);
+
+	if (!t)
+		return NULL;
+	if (thread_init(t, 0, name, kthread_release)) {
+		kfree(t);
+		return NULL;
+	}
+	t->fn = fn;
+	t->fn_arg = arg;
+	t->sp = (struct sched_param_state){ .policy = SCHED_OTHER, .weight = sched_nice_weight(0) };
+	hal_thread_init_kernel(&t->hal, t->hal.stack_base, t->hal.stack_size, kthread_main, NULL);
+	thread_start(t);
+	return t;
+}
+
+bool kthread_should_stop(void)
+{
+	return __atomic_load_n(&current_thread()->should_stop, __ATOMIC_ACQUIRE);
+}
+
+void kthread_stop(struct thread *t)
+{
+	struct completion exited;
+
+	completion_init(&exited);
+	t->exited = &exited;
+	__atomic_store_n(&t->should_stop, 1, __ATOMIC_RELEASE);
+	thread_wake(t);
+	wait_for_completion(&exited, "kthread_stop");
+}

@@ -1,0 +1,138 @@
+/*
+ * Timers: a heap per CPU over the HAL's one-shot timer.
+ *
+ * The hardware is programmed for the earliest deadline when that becomes earlier, and after each expiry;
+ * cancelling programs nothing (a shot that finds nothing due costs less than reprogramming at each
+ * cancelled time-out). A function runs without the base's lock, so it may arm and cancel timers; `running`
+ * tells timer_cancel_sync() on another CPU to wait for it.
+ */
+#include "internal.h"
+
+#include <hal/clock.h>
+#include <hal/cpu.h>
+#include <hal/upcall.h>
+#include <kernel/core/assert.h>
+
+struct timer_base {
+	struct spinlock lock; /* rank LOCK_RANK_TIMER, irqs off */
+	struct heap heap; /* [lock] */
+	u64 programmed_ns; /* [lock] what the hardware waits for; ~0: nothing */
+	struct timer *running; /* [lock] whose function runs now */
+};
+
+static DEFINE_PER_CPU(struct timer_base, timer_bases);
+
+void timer_init_cpu(u32 cpu)
+{
+	struct timer_base *base = per_cpu_ptr(&timer_bases, cpu);
+
+	spin_init(&base->lock, "timer", LOCK_RANK_TIMER);
+	heap_init(&base->heap);
+	base->programmed_ns = ~0ull;
+}
+
+void timer_init(struct timer *t, void (*fn)(struct timer *))
+{
+	t->fn = fn;
+	t->cpu = hal_cpu_id();
+	t->armed = 0;
+}
+
+static struct timer_base *timer_lock(const struct timer *t, irqflags_t *flags)
+{
+	for (;;) {
+		u32 cpu = READ_ONCE(t->cpu);
+		struct timer_base *base = per_cpu_ptr(&timer_bases, cpu);
+
+		*flags = spin_lock_irqsave(&base->lock);
+		if (likely(cpu == READ_ONCE(t->cpu)))
+			return base;
+		spin_unlock_irqrestore(&base->lock, *flags);
+	}
+}
+
+static void base_program(struct timer_base *base)
+{
+	struct heap_node *first = heap_peek(&base->heap);
+
+	if (first && first->key < base->programmed_ns) {
+		base->programmed_ns = first->key;
+		hal_timer_arm(first->key);
+	}
+}
+
+static bool base_take_out(struct timer_base *base, struct timer *t)
+{
+	if (!t->armed)
+		return false;
+	heap_remove(&base->heap, &t->node);
+	t->armed = 0;
+	return true;
+}
+
+void timer_arm(struct timer *t, u64 deadline_ns)
+{
+	irqflags_t flags;
+	struct timer_base *base = timer_lock(t, &flags), *here = this_cpu_ptr(&timer_bases);
+
+	base_take_out(base, t);
+	if (base != here) { /* off every heap and ours alone: nobody else may arm it at the same time */
+		WRITE_ONCE(t->cpu, hal_cpu_id());
+		spin_unlock(&base->lock);
+		spin_lock(&here->lock);
+		base = here;
+	}
+	t->deadline_ns = deadline_ns;
+	t->node.key = deadline_ns;
+	t->armed = 1;
+	heap_add(&base->heap, &t->node);
+	base_program(base);
+	spin_unlock_irqrestore(&base->lock, flags);
+}
+
+bool timer_cancel(struct timer *t)
+{
+	irqflags_t flags;
+	struct timer_base *base;
+	bool was_armed;
+
+	base = timer_lock(t, &flags);
+	was_armed = base_take_out(base, t);
+	spin_unlock_irqrestore(&base->lock, flags);
+	return was_armed;
+}
+
+bool timer_cancel_sync(struct timer *t)
+{
+	for (;;) {
+		irqflags_t flags;
+		struct timer_base *base = timer_lock(t, &flags);
+		bool was_armed = base_take_out(base, t), runs = base->running == t;
+
+		spin_unlock_irqrestore(&base->lock, flags);
+		if (!runs || base == this_cpu_ptr(&timer_bases))
+			return was_armed;
+		hal_cpu_relax();
+	}
+}
+
+void upcall_timer(void)
+{
+	struct timer_base *base = this_cpu_ptr(&timer_bases);
+	struct heap_node *first;
+
+	spin_lock(&base->lock);
+	base->programmed_ns = ~0ull; /* the shot is spent */
+	while ((first = heap_peek(&base->heap)) && first->key <= hal_clock_ns()) {
+		struct timer *t = heap_entry(first, struct timer, node);
+
+		base_take_out(base, t);
+		base->running = t;
+		spin_unlock(&base->lock);
+		t->fn(t); /* may free t */
+		spin_lock(&base->lock);
+		base->running = NULL;
+	}
+	base_program(base);
+	spin_unlock(&base->lock);
+}
