@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ARCH_CLOCK_H
+#define ARCH_CLOCK_H
+
+#include <lib/types.h>
+
+/* [I] after calibration. mult is ns per tick in 32.32 fixed point; 0 before. */
+struct x86_clock {
+	u64 base;
+	u64 mult;
+};
+extern struct x86_clock x86_clock;
+
+__extension__ typedef unsigned __int128 x86_u128;
+
+/*
+ * LFENCE holds RDTSC back until what came before is done: otherwise two CPUs that hand a lock over
+ * could see time go backwards (SDM vol. 2B, RDTSC).
+ */
+static __always_inline u64 hal_cycles(void)
+{
+	u32 lo, hi;
+
+	__asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
+	return (u64)hi << 32 | lo;
+}
+
+static __always_inline u64 hal_clock_ns(void)
+{
+	return (u64)(((x86_u128)(hal_cycles() - x86_clock.base) * x86_clock.mult) >> 32);
+}
+
+#endif

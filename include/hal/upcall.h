@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HAL_UPCALL_H
+#define HAL_UPCALL_H
+
+/*
+ * Everything that the HAL calls in the kernel. Each line says who defines it, and in which context the
+ * HAL calls it.
+ */
+#include <lib/compiler.h>
+#include <hal/regs.h>
+
+struct bootinfo;
+struct thread;
+
+/* main.c. First C function, on the boot stack, interrupts off, protections and traps already on. */
+__noreturn void kernel_main(const struct bootinfo *bi);
+
+/*
+ * What a page fault was about. READ is the absence of the two others; PRESENT: there was a translation,
+ * its rights did not suffice. USER: the access came from user mode.
+ */
+#define HAL_FAULT_PRESENT	0x01u
+#define HAL_FAULT_WRITE		0x02u
+#define HAL_FAULT_USER		0x04u
+#define HAL_FAULT_RESERVED	0x08u	/* a reserved bit was set in an entry: a broken page table */
+#define HAL_FAULT_EXEC		0x10u
+#define HAL_FAULT_READ		0x00u
+
+/*
+ * proc/trap.c. Interrupts on (when they were on where it happened), preemptible, may sleep. From user
+ * mode it resolves the fault or sends the signal, and its result is ignored. For a kernel access to a
+ * user address (one that has a fix-up): true when the access may be tried again; false, and the access
+ * fails.
+ */
+bool upcall_fault(struct hal_regs *regs, vaddr_t addr, u32 access);
+
+/*
+ * proc/trap.c. A trap of user mode other than a page fault: sends the signal. Interrupts on, may sleep.
+ * `code` is the machine's error code (HAL_TRAP_DEBUG: DR6; HAL_TRAP_FPU/SIMD: the si_code of SIGFPE),
+ * addr the fault's address where there is one (#DE, #UD, FPU: the instruction).
+ */
+enum hal_trap {
+	HAL_TRAP_DIVIDE,	/* SIGFPE FPE_INTDIV, addr = ip */
+	HAL_TRAP_DEBUG,		/* SIGTRAP TRAP_TRACE / TRAP_HWBKPT / TRAP_BRKPT by DR6; addr = ip */
+	HAL_TRAP_BREAKPOINT,	/* SIGTRAP SI_KERNEL */
+	HAL_TRAP_OVERFLOW,	/* SIGSEGV SI_KERNEL */
+	HAL_TRAP_BOUND,		/* SIGSEGV SI_KERNEL */
+	HAL_TRAP_UNDEFINED,	/* SIGILL ILL_ILLOPN, addr = ip */
+	HAL_TRAP_FPU,		/* SIGFPE, code = si_code, addr = ip */
+	HAL_TRAP_SIMD,		/* SIGFPE, code = si_code, addr = ip */
+	HAL_TRAP_SEGMENT,	/* #TS: SIGSEGV SI_KERNEL; #NP: SIGBUS SI_KERNEL has its own kind */
+	HAL_TRAP_NOT_PRESENT,	/* SIGBUS SI_KERNEL */
+	HAL_TRAP_STACK,		/* SIGBUS SI_KERNEL */
+	HAL_TRAP_PROTECTION,	/* SIGSEGV SI_KERNEL, no address */
+	HAL_TRAP_ALIGNMENT,	/* SIGBUS BUS_ADRALN */
+	HAL_TRAP_OTHER,		/* SIGSEGV SI_KERNEL */
+};
+void upcall_user_trap(struct hal_regs *regs, u32 kind, u64 code, vaddr_t addr);
+
+/*
+ * core/panic.c. A trap in the kernel that nothing explains, or #DF, #MC, NMI (vector 2 comes here only
+ * when its source is an error): report and panic. Interrupts off, maybe on an IST stack, any lock held.
+ */
+__noreturn void upcall_kernel_trap(struct hal_regs *regs, u32 vector, u64 error, vaddr_t addr);
+
+/* core/panic.c. Hardware or firmware made it impossible to go on. */
+__noreturn void upcall_panic(const char *fmt, ...) __printf(1, 2);
+
+/* core/log.c. level is Linux's, 0 (emergency) to 7 (debug). No line feed at the end. Any context. */
+void upcall_log(int level, const char *fmt, ...) __printf(2, 3);
+
+/* sched/timer.c. This CPU's one-shot timer ran out. Interrupt context. */
+void upcall_timer(void);
+
+/* sched. Around every interrupt handler, interrupts off; exit may switch threads when it came from the kernel. */
+void upcall_irq_enter(struct hal_regs *regs);
+void upcall_irq_exit(struct hal_regs *regs);
+
+/*
+ * proc/trap.c. The thread goes to user mode and its work word is not 0. Interrupts on, may sleep, may
+ * not return (exit). Serves and clears the bits it was given, never those of the HAL; is called again
+ * until no bit of HAL_WORK_KERNEL_MASK but the trace bits is left.
+ */
+void upcall_exit_work(struct hal_regs *regs, u32 work);
+
+/*
+ * syscall/. The table of syscall functions, and how many there are. Each takes the six argument
+ * registers; a hole holds a function too. syscall_table_size is below 2^31.
+ */
+typedef long (*hal_syscall_fn)(u64, u64, u64, u64, u64, u64);
+extern const hal_syscall_fn syscall_table[];
+extern const u32 syscall_table_size;
+
+/*
+ * syscall/dispatch.c. Takes over a syscall whose number is out of range or whose thread has a trace bit;
+ * returns the result. Interrupts on. The frame's result is -ENOSYS on entry.
+ */
+long upcall_syscall_slow(struct hal_regs *regs);
+
+/* sched. First thing that a new thread does: finishes the switch from prev. Interrupts off; turns them on. */
+void upcall_thread_start(struct thread *prev);
+
+/* mm. 4 KiB frames, not zeroed. 0 or -ENOMEM. May sleep. */
+int __must_check upcall_page_frame_alloc(paddr_t *out);
+void upcall_page_frame_free(paddr_t frame);
+
+/* mm. Memory, 16-aligned at least, not zeroed; NULL when there is none. May sleep. */
+void *upcall_alloc(size_t bytes);
+void upcall_free(void *p);
+
+/* mm. Maps device registers uncached for ever; any alignment. NULL when that fails. Boot. */
+void *upcall_mmio_map(paddr_t base, size_t bytes);
+
+#endif
