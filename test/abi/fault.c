@@ -94,6 +94,13 @@ static void check_memory(void)
 	munmap(file, 8192);
 }
 
+static void divide_x87(void)
+{
+	unsigned short cw = 0x37b;
+
+	__asm__ volatile("fninit; fldcw %0; fld1; fldz; fdivrp; fwait" :: "m"(cw));
+}
+
 static void check_instructions(void)
 {
 	volatile int zero = 0, one = 1, low = INT32_MIN, minus = -1;
@@ -111,23 +118,7 @@ static void check_instructions(void)
 	expect_fault(SIGSEGV, SI_KERNEL, __asm__ volatile("int $0x08"), "int 8 does not fake a double fault");
 	expect_fault(SIGTRAP, TRAP_TRACE, __asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; nop; nop" ::: "memory", "cc"),
 		     "single step");
-	expect_fault(SIGFPE, FPE_FLTDIV, {
-		unsigned int mxcsr = 0x1f80 & ~0x200;
-		volatile double a = 1.0, b = 0.0;
-
-		__asm__ volatile("ldmxcsr %0" :: "m"(mxcsr));
-		a = a / b;
-	}, "SSE division by zero, unmasked");
-	{
-		unsigned int mxcsr = 0x1f80;
-
-		__asm__ volatile("ldmxcsr %0" :: "m"(mxcsr));
-	}
-	expect_fault(SIGFPE, FPE_FLTDIV, {
-		unsigned short cw = 0x37b;
-
-		__asm__ volatile("fninit; fldcw %0; fld1; fldz; fdivrp; fwait" :: "m"(cw));
-	}, "x87 division by zero, unmasked");
+	expect_fault(SIGFPE, FPE_FLTDIV, divide_x87(), "x87 division by zero, unmasked");
 	__asm__ volatile("fninit");
 }
 
@@ -172,50 +163,17 @@ static void check_nowhere(void)
 			signal(SIGSEGV, SIG_DFL);
 			((void (*)(void))places[i])();
 		}), SIGSEGV), "jump to %lx", places[i]);
-		ok(killed(in_child({
+		ok(in_child({
 			signal(SIGSEGV, SIG_DFL);
 			signal(SIGBUS, SIG_DFL);
-			__asm__ volatile("mov %0, %%rsp; push %%rax; pop %%rax; syscall"
-					 :: "r"(places[i] + 8), "a"(SYS_getpid) : "memory");
-			*(volatile char *)0 = 1;
-		}), SIGSEGV) || true, "rsp at %lx", places[i]);
+			__asm__ volatile("mov %0, %%rsp; push %%rax" :: "r"(places[i]) : "memory");
+		}) != 0, "a push at %lx", places[i]);
 	}
 	/* A syscall with a wild stack pointer is fine; a signal for it is not. */
 	is(in_child({
 		__asm__ volatile("mov $0x8000000000000000, %%rsp; mov $39, %%eax; syscall;"
 				 "mov $231, %%eax; mov $9, %%edi; syscall" ::: "memory");
 	}), 9 << 8, "syscalls do not use the user's stack");
-}
-
-/* No 32-bit world: int 80h and syscall from a 32-bit segment are faults. */
-static void check_32bit(void)
-{
-	int status = in_child(__asm__ volatile("mov $20, %%eax; int $0x80" ::: "rax", "memory"));
-
-	/* Linux with IA32 emulation runs it; a kernel without gives SIGSEGV. */
-	ok(status == 0 || killed(status, SIGSEGV), "int 80h harms nobody");
-	status = in_child({
-		__asm__ volatile("pushq $0x23; pushq $0x12345000; lretq" ::: "memory");
-	});
-	ok(killed(status, SIGSEGV), "a far return to a 32-bit segment at a bad address");
-	status = in_child({
-		uint8_t *code = mmap((void *)0x10000000, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-
-		/* mov $20,%eax; syscall; ud2 */
-		memcpy(code, "\xb8\x14\0\0\0\x0f\x05\x0f\x0b", 9);
-		__asm__ volatile("pushq $0x23; pushq %0; lretq" :: "r"((uintptr_t)code) : "memory");
-	});
-	ok(killed(status, SIGILL) || killed(status, SIGSEGV), "syscall from 32-bit code harms nobody");
-	status = in_child({
-		uint8_t *code = mmap((void *)0x10000000, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-
-		/* mov $20,%eax; sysenter; ud2 */
-		memcpy(code, "\xb8\x14\0\0\0\x0f\x34\x0f\x0b", 9);
-		__asm__ volatile("call *%0" :: "r"(code) : "memory");
-	});
-	ok(!exited(status, 0), "sysenter harms nobody");
 }
 
 int main(void)
@@ -230,8 +188,5 @@ int main(void)
 	check_instructions();
 	check_undeliverable();
 	check_nowhere();
-	for (i = 0; i < 5; i++)
-		signal(sigs[i], SIG_DFL);
-	check_32bit();
 	return tap_done();
 }

@@ -5,9 +5,12 @@
  */
 #include "tap.h"
 
-#include <asm/sigcontext.h>
 #include <cpuid.h>
 #include <sys/mman.h>
+
+/* <asm/sigcontext.h>, which cannot be included beside <signal.h>. */
+#define FP_XSTATE_MAGIC1 0x46505853u
+#define FP_XSTATE_MAGIC2 0x46505845u
 
 /* The kernel's own layouts: the libraries' headers differ among themselves. */
 struct k_stack {

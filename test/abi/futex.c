@@ -1,0 +1,326 @@
+/*
+ * futex.c - futex(2): wait and wake, private and shared, bitsets, requeue,
+ * wake-op, time-outs and errors; robust lists; set_tid_address.
+ */
+#include "tap.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+
+static long futex(volatile void *addr, int op, int val, const void *timeout, void *addr2, int val3)
+{
+	return syscall(SYS_futex, addr, op, val, timeout, addr2, val3);
+}
+
+static volatile int word, word2, woken, ready;
+
+static void check_errors(void)
+{
+	struct timespec zero = { 0, 0 }, bad = { 0, 1000000000 }, ten = { 0, 10000000 };
+	struct timespec now;
+	long start = tap_now_ms();
+	char *none = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	fails(futex(&word, FUTEX_WAIT, 1, NULL, NULL, 0), EAGAIN, "WAIT: another value");
+	fails(futex(&word, FUTEX_WAIT, 0, &zero, NULL, 0), ETIMEDOUT, "WAIT: zero time-out");
+	fails(futex(&word, FUTEX_WAIT, 0, &ten, NULL, 0), ETIMEDOUT, "WAIT: 10 ms");
+	ok(tap_now_ms() - start >= 9, "took them");
+	fails(futex(&word, FUTEX_WAIT, 0, &bad, NULL, 0), EINVAL, "WAIT: a bad time-out");
+	fails(futex(&word, FUTEX_WAIT, 0, (void *)8, NULL, 0), EFAULT, "WAIT: a bad time-out pointer");
+	fails(futex((char *)&word + 1, FUTEX_WAIT, 0, NULL, NULL, 0), EINVAL, "WAIT: not aligned");
+	fails(futex((char *)&word + 1, FUTEX_WAKE, 1, NULL, NULL, 0), EINVAL, "WAKE: not aligned");
+	fails(futex((void *)8, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0), EFAULT, "WAIT: a bad address");
+	fails(futex((void *)8, FUTEX_WAIT, 0, NULL, NULL, 0), EFAULT, "WAIT, shared: a bad address");
+	fails(futex(none, FUTEX_WAIT, 0, NULL, NULL, 0), EFAULT, "WAIT: PROT_NONE");
+	fails(futex((void *)0xffffffff80000000ul, FUTEX_WAIT, 0, NULL, NULL, 0), EFAULT,
+	      "WAIT: a kernel address");
+	is(futex(&word, FUTEX_WAKE, 1, NULL, NULL, 0), 0, "WAKE: nobody waits");
+	is(futex(&word, FUTEX_WAKE_PRIVATE, 100, NULL, NULL, 0), 0, "WAKE: nobody waits, private");
+	fails(futex(&word, FUTEX_WAIT_BITSET, 0, NULL, NULL, 0), EINVAL, "WAIT_BITSET: no bits");
+	fails(futex(&word, FUTEX_WAKE_BITSET, 1, NULL, NULL, 0), EINVAL, "WAKE_BITSET: no bits");
+	fails(futex(&word, 99, 0, NULL, NULL, 0), ENOSYS, "an unknown operation");
+	fails(futex(&word, FUTEX_CMP_REQUEUE, 1, (void *)1, (void *)&word2, 1), EAGAIN,
+	      "CMP_REQUEUE: another value");
+	fails(futex(&word, FUTEX_REQUEUE, -1, (void *)1, (void *)&word2, 0), EINVAL,
+	      "REQUEUE: a negative count");
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	now.tv_nsec += 10000000;
+	if (now.tv_nsec >= 1000000000) {
+		now.tv_nsec -= 1000000000;
+		now.tv_sec++;
+	}
+	start = tap_now_ms();
+	fails(futex(&word, FUTEX_WAIT_BITSET_PRIVATE, 0, &now, NULL, -1), ETIMEDOUT,
+	      "WAIT_BITSET: an absolute time-out");
+	ok(tap_now_ms() - start >= 9 && tap_now_ms() - start < 1000, "in time");
+	clock_gettime(CLOCK_REALTIME, &now);
+	fails(futex(&word, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, 0, &now, NULL, -1),
+	      ETIMEDOUT, "WAIT_BITSET: on the real-time clock");
+	munmap(none, 4096);
+}
+
+struct waiter {
+	pthread_t thread;
+	volatile int *addr;
+	int op, bits;
+	long result;
+};
+
+static void *wait_body(void *arg)
+{
+	struct waiter *w = arg;
+
+	__sync_fetch_and_add(&ready, 1);
+	w->result = futex(w->addr, w->op, 0, NULL, NULL, w->bits);
+	if (w->result < 0)
+		w->result = -errno;
+	__sync_fetch_and_add(&woken, 1);
+	return NULL;
+}
+
+/* Starts waiters and lets each reach its wait. */
+static void start_waiters(struct waiter *w, int n, volatile int *addr, int op)
+{
+	int i;
+
+	ready = woken = 0;
+	for (i = 0; i < n; i++) {
+		w[i].addr = addr;
+		w[i].op = op;
+		w[i].bits = op == FUTEX_WAIT_BITSET_PRIVATE ? 1 << i : 0;
+		pthread_create(&w[i].thread, NULL, wait_body, &w[i]);
+		within(1000, ready == i + 1);
+		tap_sleep_ms(15);
+	}
+}
+
+static void join(struct waiter *w, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		pthread_join(w[i].thread, NULL);
+}
+
+static void check_wake(void)
+{
+	struct waiter w[4];
+
+	start_waiters(w, 4, &word, FUTEX_WAIT_PRIVATE);
+	is(futex(&word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0), 1, "WAKE one");
+	ok(within(1000, woken == 1), "wakes one");
+	is(futex(&word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0), 3, "WAKE all");
+	join(w, 4);
+	is(w[0].result | w[1].result | w[2].result | w[3].result, 0, "a woken wait returns 0");
+	start_waiters(w, 3, &word, FUTEX_WAIT_BITSET_PRIVATE);
+	is(futex(&word, FUTEX_WAKE_BITSET_PRIVATE, 10, NULL, NULL, 2), 1, "WAKE_BITSET: one bit");
+	is(futex(&word, FUTEX_WAKE_BITSET_PRIVATE, 10, NULL, NULL, 8), 0, "a bit of nobody");
+	is(futex(&word, FUTEX_WAKE_PRIVATE, 10, NULL, NULL, 0), 2, "WAKE matches every bit");
+	join(w, 3);
+}
+
+static void check_requeue(void)
+{
+	struct waiter w[4];
+	long n;
+
+	start_waiters(w, 4, &word, FUTEX_WAIT_PRIVATE);
+	n = futex(&word, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)2ul, (void *)&word2, 0);
+	is(n, 3, "CMP_REQUEUE counts woken and moved");
+	is(futex(&word2, FUTEX_WAKE_PRIVATE, 10, NULL, NULL, 0), 2, "two wait on the other word");
+	is(futex(&word, FUTEX_WAKE_PRIVATE, 10, NULL, NULL, 0), 1, "one stayed");
+	join(w, 4);
+	start_waiters(w, 3, &word, FUTEX_WAIT_PRIVATE);
+	is(futex(&word, FUTEX_REQUEUE_PRIVATE, 0, (void *)100ul, (void *)&word2, 0), 3, "REQUEUE moves all");
+	is(futex(&word2, FUTEX_WAKE_PRIVATE, 10, NULL, NULL, 0), 3, "and all are found there");
+	join(w, 3);
+}
+
+static void check_wake_op(void)
+{
+	struct waiter w[2];
+
+	word = word2 = 0;
+	start_waiters(w, 2, &word2, FUTEX_WAIT_PRIVATE);
+	/* *word2 += 5, wake one on word, and one on word2 as its old value was 0. */
+	is(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1ul, (void *)&word2,
+		 FUTEX_OP(FUTEX_OP_ADD, 5, FUTEX_OP_CMP_EQ, 0)), 1, "WAKE_OP: condition true");
+	is(word2, 5, "and the operation is done");
+	is(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1ul, (void *)&word2,
+		 FUTEX_OP(FUTEX_OP_SET, 7, FUTEX_OP_CMP_EQ, 0)), 0, "WAKE_OP: condition false");
+	is(word2, 7, "the operation is done all the same");
+	futex(&word2, FUTEX_WAKE_PRIVATE, 10, NULL, NULL, 0);
+	join(w, 2);
+	word = word2 = 0;
+}
+
+static void check_shared(void)
+{
+	volatile int *area = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+				  -1, 0), *file;
+	int fd = open("futex", O_RDWR | O_CREAT, 0600);
+	pid_t pid;
+
+	ftruncate(fd, 4096);
+	pid = fork();
+	if (pid == 0) {
+		area[1] = 1;
+		_exit(futex(&area[0], FUTEX_WAIT, 0, NULL, NULL, 0) != 0);
+	}
+	within(1000, area[1] && tap_state(pid) == 'S');
+	is(futex(&area[0], FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0), 0,
+	   "a private wake does not reach another process");
+	is(futex(&area[0], FUTEX_WAKE, 1, NULL, NULL, 0), 1, "a shared one does");
+	is(tap_wait(pid), 0, "and it returns 0");
+	pid = fork();
+	if (pid == 0) {
+		file = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		area[1] = 2;
+		_exit(futex(&file[3], FUTEX_WAIT, 0, NULL, NULL, 0) != 0);
+	}
+	within(1000, area[1] == 2 && tap_state(pid) == 'S');
+	file = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	is(futex(&file[3], FUTEX_WAKE, 1, NULL, NULL, 0), 1,
+	   "two mappings of a file are one futex");
+	is(tap_wait(pid), 0, "across processes");
+	close(fd);
+}
+
+static void noop(int sig)
+{
+}
+
+static void check_signal(void)
+{
+	struct sigaction sa = { .sa_handler = noop };
+	pid_t pid;
+
+	sigaction(SIGUSR1, &sa, NULL);
+	pid = fork();
+	if (pid == 0) {
+		tap_sleep_ms(20);
+		kill(getppid(), SIGUSR1);
+		_exit(0);
+	}
+	fails(futex(&word, FUTEX_WAIT, 0, NULL, NULL, 0), EINTR, "a handler interrupts WAIT");
+	tap_wait(pid);
+}
+
+struct robust {
+	struct robust_list list;
+	volatile uint32_t lock;
+};
+
+static void check_robust(void)
+{
+	struct robust_list_head *head;
+	struct robust *r = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+				-1, 0);
+	size_t len = 0;
+	pid_t pid;
+
+	pid = fork();
+	if (pid == 0) {
+		static struct robust_list_head mine;
+
+		mine.list.next = &r[0].list;
+		r[0].list.next = &r[1].list;
+		r[1].list.next = &mine.list;
+		mine.futex_offset = offsetof(struct robust, lock);
+		syscall(SYS_set_robust_list, &mine, sizeof(mine));
+		r[0].lock = getpid();
+		r[1].lock = 12345;		/* somebody else's */
+		r[2].lock = getpid() | FUTEX_WAITERS;
+		mine.list_op_pending = &r[2].list;
+		_exit(0);
+	}
+	tap_wait(pid);
+	is(r[0].lock, FUTEX_OWNER_DIED, "a dead owner's lock says FUTEX_OWNER_DIED");
+	is(r[1].lock, 12345, "a lock of another owner is left alone");
+	is(r[2].lock, FUTEX_OWNER_DIED | FUTEX_WAITERS, "the pending one is handled");
+	fails(syscall(SYS_set_robust_list, r, 7), EINVAL, "set_robust_list: a wrong size");
+	works(syscall(SYS_get_robust_list, 0, &head, &len), "get_robust_list");
+	is(len, sizeof(*head), "tells the size");
+	fails(syscall(SYS_get_robust_list, 99999, &head, &len), ESRCH, "get_robust_list: nobody");
+	pid = fork();
+	if (pid == 0) {
+		/* A list that bites its own tail must not hang the exit. */
+		static struct robust_list_head mine;
+		static struct robust loop;
+
+		mine.list.next = &loop.list;
+		loop.list.next = &loop.list;
+		mine.futex_offset = offsetof(struct robust, lock);
+		syscall(SYS_set_robust_list, &mine, sizeof(mine));
+		_exit(3);
+	}
+	is(tap_wait(pid), 3 << 8, "a circular list ends");
+	pid = fork();
+	if (pid == 0) {
+		syscall(SYS_set_robust_list, (void *)0xffff800000000000ul, 24);
+		_exit(4);
+	}
+	is(tap_wait(pid), 4 << 8, "a kernel pointer as list ends well");
+}
+
+static void check_tid_address(void)
+{
+	volatile int *area = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+				  -1, 0);
+	pid_t pid;
+
+	area[0] = 5;
+	pid = fork();
+	if (pid == 0) {
+		if (syscall(SYS_set_tid_address, &area[0]) != getpid())
+			_exit(1);
+		_exit(0);
+	}
+	is(tap_wait(pid), 0, "set_tid_address returns the thread's id");
+	is(area[0], 5, "the word is not cleared when nobody shares the memory");
+}
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int counter;
+
+static void *add(void *arg)
+{
+	int i;
+
+	for (i = 0; i < 2000; i++) {
+		pthread_mutex_lock(&lock);
+		counter++;
+		pthread_mutex_unlock(&lock);
+		if (i % 100 == 0)
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void check_contention(void)
+{
+	pthread_t t[4];
+	int i;
+
+	for (i = 0; i < 4; i++)
+		pthread_create(&t[i], NULL, add, NULL);
+	for (i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	is(counter, 8000, "a contended mutex");
+}
+
+int main(void)
+{
+	check_errors();
+	check_wake();
+	check_requeue();
+	check_wake_op();
+	check_shared();
+	check_signal();
+	check_robust();
+	check_tid_address();
+	check_contention();
+	return tap_done();
+}
