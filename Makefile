@@ -65,8 +65,8 @@ sees_kernel = $(strip $(if $(filter main,$(1)),$(LAYERS),\
 
 # Folders of include/ that a unit sees. `arch` is hal/x86_64/include/arch: kernel units have it only because the
 # headers of include/hal include it for inline functions; `make lint` forbids them to name it.
-SEES_lib        := lib
-SEES_hal_common := lib hal boot
+SEES_lib        := lib abi
+SEES_hal_common := lib abi hal boot
 SEES_hal_x86_64 := lib abi hal boot arch
 SEES_main       := lib abi hal boot arch
 SEES_kernel     := lib abi hal arch
@@ -241,10 +241,10 @@ $(OUT)/obj/kernel.list: FORCE
 $(OUT)/obj/kernel.pass1: $(KERNEL_OBJS) $(OUT)/obj/gen/ksyms0.o $(OUT)/obj/kernel.list hal/x86_64/kernel.lds
 	$(call say,LD,$@)
 	$(Q)$(LD) $(KERNEL_LDFLAGS) -o $@ $(KERNEL_OBJS) $(OUT)/obj/gen/ksyms0.o
-$(OUT)/kernel.elf: $(OUT)/obj/kernel.pass1 $(OUT)/obj/gen/ksyms.o tools/checkelf.py
+$(OUT)/kernel.elf: $(OUT)/obj/kernel.pass1 $(OUT)/obj/gen/ksyms.o tools/checkelf.py include/boot/bootinfo.h
 	$(call say,LD,$@)
 	$(Q)$(LD) $(KERNEL_LDFLAGS) -o $@ $(KERNEL_OBJS) $(OUT)/obj/gen/ksyms.o
-	$(Q)$(PYTHON) tools/checkelf.py $@ --same-symbols $(OUT)/obj/kernel.pass1
+	$(Q)$(PYTHON) tools/checkelf.py $@ --same-symbols $(OUT)/obj/kernel.pass1 --handoff include/boot/bootinfo.h
 $(OUT)/esp/kernel.elf: $(OUT)/kernel.elf
 	@mkdir -p $(@D)
 	$(Q)$(STRIP) --strip-all -o $@ $<

@@ -1,17 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Check that a linked kernel is what the loader accepts, and that symbol passes agree.
+"""Check that a linked kernel is what the loader accepts, that symbol passes agree, and seal the kernel.
 
-    checkelf.py kernel.elf [--same-symbols pass1.elf]
+    checkelf.py kernel.elf --same-symbols pass1.elf --handoff include/boot/bootinfo.h
+
+Sealing writes the CRC into the note that <boot/bootinfo.h> describes (struct boot_kernel_note), in
+place; the note must name the handoff version of that header.
 
 Refuses: anything but an x86-64 static PIE, segments that are writable and executable, that are not
 page-aligned or overlap, relocations other than R_X86_64_RELATIVE, a needed library, an interpreter,
-an undefined symbol; with --same-symbols also any symbol of pass 1 (outside .ksyms) at another address.
+an undefined symbol, any symbol of pass 1 (outside .ksyms) at another address.
 """
+import argparse
+import re
 import struct
 import sys
+import zlib
 
-PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
+PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE = 1, 2, 3, 4
 DT_NEEDED, DT_RELA, DT_RELASZ, DT_RELAENT, DT_JMPREL, DT_TEXTREL = 1, 7, 8, 9, 23, 22
 R_X86_64_RELATIVE = 8
 PAGE = 4096
@@ -103,8 +109,41 @@ def check_relocations(elf):
     return count
 
 
+def find_note(elf):
+    """The file offset of our note."""
+    wanted = struct.pack("<III8s", 8, 16, 1, b"Halcyon\0")
+    for kind, _, offset, _, _, filesz, _, _ in elf.phdrs:
+        if kind == PT_NOTE and elf.data[offset : offset + filesz].startswith(wanted) and filesz == 36:
+            return offset
+    fail(elf.path, "the Halcyon note is missing")
+
+
+def seal(elf, header):
+    with open(header) as f:
+        version = int(re.search(r"#define BOOTINFO_VERSION\s+(\d+)u", f.read())[1])
+    note = find_note(elf)
+    if struct.unpack_from("<I", elf.data, note + 20)[0] != version:
+        fail(elf.path, f"its note names another handoff version than {version}: see the link script")
+    data = bytearray(elf.data)
+    struct.pack_into("<I", data, note + 24, 0)
+    crc = 0
+    for kind, _, offset, vaddr, _, filesz, memsz, _ in elf.phdrs:
+        if kind == PT_LOAD:
+            crc = zlib.crc32(struct.pack("<QQQ", vaddr, memsz, filesz), crc)
+            crc = zlib.crc32(data[offset : offset + filesz], crc)
+    crc = zlib.crc32(struct.pack("<Q", elf.entry), crc)
+    struct.pack_into("<I", data, note + 24, crc)
+    with open(elf.path, "r+b") as f:
+        f.write(data)
+
+
 def main():
-    elf = Elf(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kernel")
+    parser.add_argument("--same-symbols", metavar="ELF")
+    parser.add_argument("--handoff", metavar="HEADER", required=True)
+    args = parser.parse_args()
+    elf = Elf(args.kernel)
     # ld calls a PIE whose first address is not 0 ET_EXEC or ET_DYN, depending on its version. What makes it
     # movable is that it has a dynamic segment and nothing but RELATIVE relocations, which is checked below.
     if elf.machine != 62 or elf.type not in (2, 3):
@@ -114,11 +153,12 @@ def main():
     symbols, undefined = elf.symbols()
     if undefined:
         fail(elf.path, "undefined: " + ", ".join(undefined))
-    if len(sys.argv) == 4 and sys.argv[2] == "--same-symbols":
-        before, _ = Elf(sys.argv[3]).symbols()
+    if args.same_symbols:
+        before, _ = Elf(args.same_symbols).symbols()
         moved = set(before) ^ set(symbols)
         if moved:
             fail(elf.path, f"{len(moved)} symbols moved between the passes, such as {sorted(moved)[0]}")
+    seal(elf, args.handoff)
 
 
 main()

@@ -208,6 +208,28 @@ struct bootinfo {
 	uint32_t reserved;
 };
 
+/*
+ * The note that a kernel file carries (ELF note "Halcyon", type 1, in a PT_NOTE inside a loadable
+ * segment). The link script lays it down, the build seals it. The loader refuses a kernel without it,
+ * of another handoff version, or whose checksum does not match what it read.
+ *
+ * crc is the CRC-32 over, for each PT_LOAD in order: p_vaddr, p_memsz and p_filesz as eight bytes each,
+ * then the segment's bytes in the file; then e_entry as eight bytes. The crc field itself counts as 0.
+ */
+#define BOOT_NOTE_NAME		"Halcyon"
+#define BOOT_NOTE_TYPE		1u
+
+struct boot_kernel_note {
+	uint32_t name_size;		/* 8 */
+	uint32_t desc_size;		/* 16 */
+	uint32_t type;			/* BOOT_NOTE_TYPE */
+	char name[8];			/* BOOT_NOTE_NAME and its NUL */
+	uint32_t bootinfo_version;	/* the handoff that this kernel takes */
+	uint32_t crc;
+	uint64_t reserved;
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct boot_kernel_note) == 36, "handoff layout");
 _Static_assert(sizeof(struct bootinfo_region) == 32, "handoff layout");
 _Static_assert(sizeof(struct bootinfo_buffer) == 16, "handoff layout");
 _Static_assert(sizeof(struct bootinfo_efi_map) == 24, "handoff layout");
