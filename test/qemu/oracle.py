@@ -17,7 +17,7 @@ import subprocess
 import machine
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-APPEND = "console=ttyS0 quiet loglevel=1 panic=-1 reboot=t nokaslr"
+APPEND = "console=ttyS0 quiet loglevel=1 panic=-1 reboot=t nokaslr no5lvl"
 
 
 def cache_folder():

@@ -1,0 +1,392 @@
+/*
+ * files.c - open(2) and what one does with a descriptor: flags, offsets,
+ * sparse files, vectors, truncation, dup, fcntl, sendfile, record locks.
+ */
+#include "tap.h"
+
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/statfs.h>
+#include <sys/uio.h>
+
+static char buf[70000];
+
+static off_t size_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) < 0 ? -1 : st.st_size;
+}
+
+static void check_open(void)
+{
+	int fd;
+	struct stat st;
+
+	fails(open("none", O_RDONLY), ENOENT, "open: missing");
+	fd = open("new", O_RDWR | O_CREAT | O_EXCL, 0642);
+	ok(fd == 3, "O_CREAT | O_EXCL: the lowest descriptor");
+	fstat(fd, &st);
+	is(st.st_mode, S_IFREG | 0640, "mode with the umask taken away");
+	ok(st.st_nlink == 1 && st.st_size == 0 && st.st_uid == 0, "a new file's status");
+	fails(open("new", O_RDWR | O_CREAT | O_EXCL, 0600), EEXIST, "O_EXCL: it exists");
+	write(fd, "0123456789", 10);
+	close(fd);
+	symlink("nowhere", "dangling");
+	fails(open("dangling", O_CREAT | O_EXCL | O_WRONLY, 0600), EEXIST, "O_EXCL does not follow");
+	fails(open("dangling", O_RDONLY), ENOENT, "a dangling link");
+	fd = open("dangling", O_CREAT | O_WRONLY, 0600);
+	ok(fd >= 0 && size_of("nowhere") == 0, "O_CREAT through a dangling link");
+	close(fd);
+	fails(open("dangling", O_RDONLY | O_NOFOLLOW), ELOOP, "O_NOFOLLOW");
+	fails(open("new", O_RDONLY | O_DIRECTORY), ENOTDIR, "O_DIRECTORY on a file");
+	fails(open(".", O_WRONLY), EISDIR, "a folder for writing");
+	fails(open(".", O_RDONLY | O_CREAT, 0600), EISDIR, "a folder with O_CREAT");
+	fails(open("new/x", O_RDONLY), ENOTDIR, "below a file");
+	fails(open("new/", O_RDONLY), ENOTDIR, "a slash after a file");
+	fails(open("fresh/", O_CREAT | O_WRONLY, 0600), EISDIR, "creating with a slash");
+	fails(open("", O_RDONLY), ENOENT, "an empty path");
+	fails(open("none/x", O_CREAT | O_WRONLY, 0600), ENOENT, "creating in a missing folder");
+	fd = open("new", O_WRONLY | O_TRUNC);
+	is(size_of("new"), 0, "O_TRUNC");
+	fails(read(fd, buf, 1), EBADF, "read from O_WRONLY");
+	close(fd);
+	fd = open("new", O_RDONLY);
+	fails(write(fd, "x", 1), EBADF, "write to O_RDONLY");
+	fails(ftruncate(fd, 0), EINVAL, "ftruncate of O_RDONLY");
+	close(fd);
+	fails(close(fd), EBADF, "close twice");
+	fails(read(-1, buf, 1), EBADF, "descriptor -1");
+	fd = open("new", O_RDWR | O_APPEND);
+	write(fd, "abc", 3);
+	lseek(fd, 0, SEEK_SET);
+	write(fd, "def", 3);
+	pwrite(fd, "ghi", 3, 0);
+	is(size_of("new"), 9, "O_APPEND writes at the end, pwrite too");
+	is(lseek(fd, 0, SEEK_CUR), 6, "the offset follows write");
+	close(fd);
+	fd = open(".", O_RDONLY);
+	fails(read(fd, buf, 10), EISDIR, "read of a folder");
+	close(fd);
+	fails(creat("/proc/nothing", 0600), ENOENT, "creating in /proc");
+}
+
+static void check_path(void)
+{
+	int fd = open("new", O_PATH), link, dir;
+	struct stat st;
+
+	ok(fd >= 0, "O_PATH");
+	fails(read(fd, buf, 1), EBADF, "read of O_PATH");
+	fails(fchmod(fd, 0600), EBADF, "fchmod of O_PATH");
+	fails(ioctl(fd, FIONREAD, buf), EBADF, "ioctl of O_PATH");
+	works(fstat(fd, &st), "fstat of O_PATH");
+	is(fcntl(fd, F_GETFL) & O_PATH, O_PATH, "F_GETFL says O_PATH");
+	close(fd);
+	link = open("dangling", O_PATH | O_NOFOLLOW);
+	fstat(link, &st);
+	ok(S_ISLNK(st.st_mode), "O_PATH | O_NOFOLLOW opens the link itself");
+	is(readlinkat(link, "", buf, sizeof(buf)), 7, "readlinkat with an empty path");
+	close(link);
+	dir = open(".", O_PATH | O_DIRECTORY);
+	fd = openat(dir, "new", O_RDONLY);
+	ok(fd >= 0, "openat from an O_PATH folder");
+	close(fd);
+	close(dir);
+	fd = open(".", O_TMPFILE | O_RDWR, 0600);
+	ok(fd >= 0, "O_TMPFILE");
+	fstat(fd, &st);
+	is(st.st_nlink, 0, "has no name");
+	write(fd, "temp", 4);
+	snprintf(buf, sizeof(buf), "/proc/self/fd/%d", fd);
+	works(linkat(AT_FDCWD, buf, AT_FDCWD, "named", AT_SYMLINK_FOLLOW), "linkat gives it one");
+	is(size_of("named"), 4, "with its contents");
+	close(fd);
+	fails(open(".", O_TMPFILE | O_RDONLY, 0600), EINVAL, "O_TMPFILE read-only");
+	fails(openat(99, "new", O_RDONLY), EBADF, "openat: a bad folder descriptor");
+	fd = open("new", O_RDONLY);
+	fails(openat(fd, "x", O_RDONLY), ENOTDIR, "openat: a file as folder");
+	dir = openat(fd, "/tmp", O_RDONLY);
+	ok(dir >= 0, "openat: an absolute path ignores the folder");
+	close(dir);
+	close(fd);
+}
+
+static void check_seek(void)
+{
+	int fd = open("sparse", O_RDWR | O_CREAT | O_TRUNC, 0600), p[2];
+	struct stat st;
+	off_t hole;
+
+	is(lseek(fd, 1 << 20, SEEK_SET), 1 << 20, "seek beyond the end");
+	is(size_of("sparse"), 0, "does not grow the file");
+	is(read(fd, buf, 10), 0, "read there is end of file");
+	write(fd, "x", 1);
+	is(size_of("sparse"), (1 << 20) + 1, "write does");
+	fstat(fd, &st);
+	ok(st.st_blocks * 512 < 1 << 20, "the hole takes no blocks");
+	memset(buf, 1, 100);
+	is(pread(fd, buf, 100, 500000), 100, "read of the hole");
+	is(buf[0] | buf[99], 0, "gives zeros");
+	is(lseek(fd, -1, SEEK_END), 1 << 20, "SEEK_END");
+	is(lseek(fd, 5, SEEK_CUR), (1 << 20) + 5, "SEEK_CUR");
+	fails(lseek(fd, -1, SEEK_SET), EINVAL, "a negative offset");
+	fails(lseek(fd, 0, 99), EINVAL, "an unknown whence");
+	hole = lseek(fd, 0, SEEK_HOLE);
+	is(hole, 0, "SEEK_HOLE at a hole");
+	is(lseek(fd, 0, SEEK_DATA), 1 << 20, "SEEK_DATA finds the data");
+	is(lseek(fd, 1 << 20, SEEK_HOLE), (1 << 20) + 1, "the end is a hole");
+	fails(lseek(fd, 2 << 20, SEEK_DATA), ENXIO, "SEEK_DATA beyond the end");
+	fails(lseek(fd, 2 << 20, SEEK_HOLE), ENXIO, "SEEK_HOLE beyond the end");
+	pipe(p);
+	fails(lseek(p[0], 0, SEEK_SET), ESPIPE, "seek of a pipe");
+	fails(pread(p[0], buf, 1, 0), ESPIPE, "pread of a pipe");
+	close(p[0]);
+	close(p[1]);
+	fails(pread(fd, buf, 1, -1), EINVAL, "pread at -1");
+	fails(pwrite(fd, buf, 1, -5), EINVAL, "pwrite at -5");
+	is(lseek(fd, 0, SEEK_CUR), (1 << 20) + 1, "pread leaves the offset");
+	close(fd);
+}
+
+static void check_truncate(void)
+{
+	int fd = open("trunc", O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	memset(buf, 'y', 10000);
+	write(fd, buf, 10000);
+	works(ftruncate(fd, 5000), "ftruncate down");
+	works(ftruncate(fd, 10000), "and up");
+	pread(fd, buf, 10000, 0);
+	ok(buf[4999] == 'y' && buf[5000] == 0 && buf[9999] == 0, "what was cut reads zero");
+	fails(ftruncate(fd, -1), EINVAL, "a negative size");
+	fails(truncate("none", 0), ENOENT, "truncate: missing");
+	fails(truncate(".", 0), EISDIR, "truncate: a folder");
+	works(truncate("trunc", 7), "truncate by name");
+	is(size_of("trunc"), 7, "the new size");
+	works(fallocate(fd, 0, 0, 20000), "fallocate");
+	is(size_of("trunc"), 20000, "grows the file");
+	works(fallocate(fd, 1, 0, 40000), "fallocate: FALLOC_FL_KEEP_SIZE");
+	is(size_of("trunc"), 20000, "does not");
+	fails(fallocate(fd, 0, 0, 0), EINVAL, "fallocate: length 0");
+	close(fd);
+	is(in_child({
+		struct rlimit rl = { 100, 100 };
+		int n;
+
+		setrlimit(RLIMIT_FSIZE, &rl);
+		signal(SIGXFSZ, SIG_IGN);
+		fd = open("limit", O_RDWR | O_CREAT, 0600);
+		n = write(fd, buf, 300);
+		if (n != 100)
+			_exit(1);
+		if (write(fd, buf, 1) != -1 || errno != EFBIG)
+			_exit(2);
+		_exit(ftruncate(fd, 200) != -1 || errno != EFBIG ? 3 : 0);
+	}), 0, "RLIMIT_FSIZE: a short write, then EFBIG");
+	ok(killed(in_child({
+		struct rlimit rl = { 100, 100 };
+
+		setrlimit(RLIMIT_FSIZE, &rl);
+		fd = open("limit", O_RDWR | O_CREAT | O_APPEND, 0600);
+		write(fd, buf, 100);
+		write(fd, buf, 1);
+	}), SIGXFSZ), "and SIGXFSZ");
+}
+
+static void check_vectors(void)
+{
+	int fd = open("vec", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	struct iovec iov[3] = { { "abc", 3 }, { "", 0 }, { "defg", 4 } }, many[1025];
+	char a[4] = "", b[4] = "";
+
+	is(writev(fd, iov, 3), 7, "writev");
+	iov[0].iov_base = a;
+	iov[0].iov_len = 2;
+	iov[1].iov_base = b;
+	iov[1].iov_len = 3;
+	is(preadv(fd, iov, 2, 1), 5, "preadv");
+	ok(!memcmp(a, "bc", 2) && !memcmp(b, "def", 3), "in order");
+	lseek(fd, 0, SEEK_SET);
+	is(readv(fd, iov, 2), 5, "readv");
+	is(lseek(fd, 0, SEEK_CUR), 5, "moves the offset");
+	fails(readv(fd, iov, -1), EINVAL, "readv: -1 parts");
+	memset(many, 0, sizeof(many));
+	fails(readv(fd, many, 1025), EINVAL, "readv: 1025 parts");
+	is(readv(fd, many, 1024), 0, "readv: 1024 empty parts");
+	is(writev(fd, many, 0), 0, "writev: no part");
+	iov[0].iov_len = -1;
+	fails(readv(fd, iov, 1), EINVAL, "readv: a negative length");
+	iov[0].iov_base = "zz";
+	iov[0].iov_len = 2;
+	iov[1].iov_base = (void *)8;
+	is(pwritev(fd, iov, 2, 0), 2, "pwritev: a bad second part: what came before counts");
+	is(syscall(SYS_pwritev2, fd, iov, 1, -1L, 0L, 0), 2, "pwritev2 at -1 uses the offset");
+	fails(syscall(SYS_preadv2, fd, iov, 1, 0L, 0L, 0x1000), EOPNOTSUPP, "preadv2: an unknown flag");
+	is(syscall(SYS_read, fd, buf, 0), 0, "read of 0 bytes");
+	close(fd);
+}
+
+static void check_dup(void)
+{
+	int fd = open("vec", O_RDONLY), d, flags;
+	struct rlimit rl, old;
+
+	d = dup(fd);
+	lseek(fd, 3, SEEK_SET);
+	is(lseek(d, 0, SEEK_CUR), 3, "dup shares the offset");
+	is(dup2(fd, 50), 50, "dup2");
+	is(dup2(fd, fd), fd, "dup2 to itself");
+	fails(dup2(99, 51), EBADF, "dup2: a bad descriptor");
+	fails(dup2(fd, -1), EBADF, "dup2: to -1");
+	fails(dup2(fd, 1 << 30), EBADF, "dup2: beyond the limit");
+	fails(dup3(fd, fd, 0), EINVAL, "dup3 to itself");
+	fails(dup3(fd, 51, O_APPEND), EINVAL, "dup3: a bad flag");
+	is(dup3(fd, 51, O_CLOEXEC), 51, "dup3");
+	is(fcntl(51, F_GETFD), FD_CLOEXEC, "with O_CLOEXEC");
+	is(fcntl(50, F_GETFD), 0, "dup2 has none");
+	is(fcntl(fd, F_DUPFD, 60), 60, "F_DUPFD");
+	is(fcntl(fd, F_DUPFD_CLOEXEC, 60), 61, "F_DUPFD_CLOEXEC");
+	is(fcntl(61, F_GETFD), FD_CLOEXEC, "sets it");
+	fails(fcntl(fd, F_DUPFD, -1), EINVAL, "F_DUPFD: -1");
+	fails(fcntl(fd, 9999, 0), EINVAL, "fcntl: an unknown command");
+	fails(fcntl(99, F_GETFD), EBADF, "fcntl: a bad descriptor");
+	flags = fcntl(fd, F_GETFL);
+	is(flags & O_ACCMODE, O_RDONLY, "F_GETFL: mode");
+	works(fcntl(fd, F_SETFL, O_NONBLOCK | O_RDWR), "F_SETFL");
+	is(fcntl(fd, F_GETFL) & (O_NONBLOCK | O_ACCMODE), O_NONBLOCK, "changes flags, not the mode");
+	getrlimit(RLIMIT_NOFILE, &old);
+	rl = old;
+	rl.rlim_cur = 65;
+	setrlimit(RLIMIT_NOFILE, &rl);
+	fails(fcntl(fd, F_DUPFD, 65), EINVAL, "F_DUPFD at RLIMIT_NOFILE");
+	while (dup(fd) >= 0)
+		;
+	is(errno, EMFILE, "EMFILE at RLIMIT_NOFILE");
+	fails(open("vec", O_RDONLY), EMFILE, "for open too");
+	setrlimit(RLIMIT_NOFILE, &old);
+	works(syscall(SYS_close_range, 4, ~0u, 0), "close_range");
+	fails(fcntl(50, F_GETFD), EBADF, "closes all of it");
+	dup2(fd, 10);
+	works(syscall(SYS_close_range, 5, 20, 4), "close_range: CLOSE_RANGE_CLOEXEC");
+	is(fcntl(10, F_GETFD), FD_CLOEXEC, "only marks");
+	fails(syscall(SYS_close_range, 5, 4, 0), EINVAL, "close_range: first above last");
+	close(10);
+	close(fd);
+}
+
+static void check_copy(void)
+{
+	int in = open("in", O_RDWR | O_CREAT | O_TRUNC, 0600), p[2];
+	int out = open("out", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	off_t off = 10;
+
+	memset(buf, 'c', 30000);
+	write(in, buf, 30000);
+	is(sendfile(out, in, &off, 20000), 20000, "sendfile between files");
+	is(off, 20010, "moves the given offset");
+	is(lseek(in, 0, SEEK_CUR), 30000, "not the file's");
+	is(sendfile(out, in, NULL, 10), 0, "sendfile at the end");
+	pipe(p);
+	off = 0;
+	is(sendfile(p[1], in, &off, 1000), 1000, "sendfile to a pipe");
+	is(read(p[0], buf, 2000), 1000, "arrives");
+	fails(sendfile(p[1], 99, NULL, 5), EBADF, "sendfile: a bad source");
+	fails(sendfile(99, in, NULL, 5), EBADF, "sendfile: a bad target");
+	close(p[0]);
+	close(p[1]);
+	close(in);
+	close(out);
+}
+
+static void check_locks(void)
+{
+	int fd = open("lock", O_RDWR | O_CREAT, 0600), other;
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 10, .l_len = 10 };
+	int status;
+
+	works(fcntl(fd, F_SETLK, &fl), "F_SETLK");
+	status = in_child({
+		struct flock mine = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 15 };
+		int f = open("lock", O_RDWR);
+
+		if (fcntl(f, F_SETLK, &mine) != -1 || (errno != EAGAIN && errno != EACCES))
+			_exit(1);
+		if (fcntl(f, F_GETLK, &mine) < 0 || mine.l_type != F_WRLCK ||
+		    mine.l_pid != getppid() || mine.l_start != 10 || mine.l_len != 10)
+			_exit(2);
+		mine.l_type = F_WRLCK;
+		mine.l_start = 20;
+		mine.l_len = 0;
+		_exit(fcntl(f, F_SETLK, &mine) < 0 ? 3 : 0);
+	});
+	is(status, 0, "record locks exclude other processes, by range");
+	other = open("lock", O_RDWR);
+	close(other);
+	status = in_child({
+		struct flock mine = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+		_exit(fcntl(open("lock", O_RDWR), F_SETLK, &mine) < 0);
+	});
+	is(status, 0, "closing any descriptor of the file drops them");
+	works(flock(fd, LOCK_EX), "flock");
+	other = open("lock", O_RDWR);
+	fails(flock(other, LOCK_SH | LOCK_NB), EWOULDBLOCK, "flock excludes another open file");
+	works(flock(fd, LOCK_UN), "LOCK_UN");
+	works(flock(other, LOCK_SH | LOCK_NB), "then it is free");
+	close(other);
+	close(fd);
+}
+
+static void check_misc(void)
+{
+	int fd = open("vec", O_RDONLY);
+	struct statfs sf;
+	int n;
+
+	fails(ioctl(fd, 0x5401, buf), ENOTTY, "TCGETS of a file");
+	works(ioctl(fd, FIONREAD, &n), "FIONREAD of a file");
+	is(n, size_of("vec"), "what is left to read");
+	works(fsync(fd), "fsync");
+	works(fdatasync(fd), "fdatasync");
+	fails(fsync(99), EBADF, "fsync: a bad descriptor");
+	works(statfs(".", &sf), "statfs");
+	is(sf.f_type, 0x01021994, "says tmpfs");
+	is(sf.f_namelen, 255, "names up to 255");
+	works(fstatfs(fd, &sf), "fstatfs");
+	works(posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL) ? -1 : 0, "posix_fadvise");
+	sync();
+	close(fd);
+	fd = open("/dev/full", O_RDWR);
+	fails(write(fd, "x", 1), ENOSPC, "/dev/full is full");
+	is(read(fd, buf, 10), 10, "and reads zeros");
+	close(fd);
+	fd = open("/dev/null", O_RDWR);
+	is(write(fd, buf, 5000), 5000, "/dev/null takes all");
+	is(read(fd, buf, 10), 0, "and gives nothing");
+	close(fd);
+	fd = open("/dev/zero", O_RDWR);
+	memset(buf, 1, 100);
+	is(read(fd, buf, 100), 100, "/dev/zero");
+	is(buf[0] | buf[99], 0, "gives zeros");
+	close(fd);
+	fd = open("/dev/urandom", O_RDONLY);
+	is(read(fd, buf, 1000), 1000, "/dev/urandom");
+	close(fd);
+}
+
+int main(void)
+{
+	check_open();
+	check_path();
+	check_seek();
+	check_truncate();
+	check_vectors();
+	check_dup();
+	check_copy();
+	check_locks();
+	check_misc();
+	return tap_done();
+}

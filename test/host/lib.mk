@@ -1,0 +1,12 @@
+# Unit tests of kernel/lib and hal/common, and their fuzzers. See test/host/framework.h.
+HOST_FRAMEWORK := test/host/framework.c test/host/host.c
+HOST_LIB       := $(sort $(wildcard kernel/lib/*.c))
+HOST_ACPI      := $(sort $(wildcard hal/common/*.c))
+HOST_FLAGS     := -include test/host/rename.h -I include -I test/host -fno-strict-aliasing -Wno-format-truncation
+
+$(call host_test,lib,$(HOST_FRAMEWORK) $(HOST_LIB) $(sort $(wildcard test/host/lib/*.c)),$(HOST_FLAGS))
+$(call host_test,acpi,$(HOST_FRAMEWORK) $(HOST_LIB) $(HOST_ACPI) test/host/acpi_test.c,$(HOST_FLAGS))
+$(call host_test,fuzz_elf,$(HOST_FRAMEWORK) $(HOST_LIB) test/host/fuzz.c test/host/fuzz_elf.c,$(HOST_FLAGS))
+$(call host_test,fuzz_cpio,$(HOST_FRAMEWORK) $(HOST_LIB) test/host/fuzz.c test/host/fuzz_cpio.c,$(HOST_FLAGS))
+$(call host_test,fuzz_acpi,$(HOST_FRAMEWORK) $(HOST_LIB) $(HOST_ACPI) test/host/fuzz.c test/host/fuzz_acpi.c,$(HOST_FLAGS))
+$(call host_test,fuzz_text,$(HOST_FRAMEWORK) $(HOST_LIB) test/host/fuzz.c test/host/fuzz_text.c,$(HOST_FLAGS))
