@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KERNEL_CORE_ASSERT_H
+#define KERNEL_CORE_ASSERT_H
+
+/*
+ * What to do when the kernel is wrong. VERIFY() always, ASSERT() in the debug kernel; both panic.
+ * Mistakes of user space are never a matter for this header.
+ *
+ * A panic stops the other CPUs, prints the reason, CPU, thread, registers, held locks, a symbolised
+ * backtrace and the last log lines to every console, and then does what `panic=halt|reboot|poweroff`
+ * says (halt is the default). With `qemu-exit` it leaves QEMU with PANIC_EXIT_VALUE instead.
+ */
+#include <lib/compiler.h>
+
+struct hal_regs;
+
+/* hal_qemu_exit()'s value after a panic; QEMU's status is then 2 * value + 1. */
+#define PANIC_EXIT_VALUE 0x2au
+
+__noreturn void panic(const char *fmt, ...) __printf(1, 2) __cold;
+/* The same with the registers of the place that is to blame. */
+__noreturn void panic_regs(const struct hal_regs *regs, const char *fmt, ...) __printf(2, 3) __cold;
+
+__noreturn void assert_failed(const char *kind, const char *expr, const char *file, int line,
+			      const char *func) __cold;
+
+#define VERIFY(x) do {								\
+		if (unlikely(!(x)))						\
+			assert_failed("VERIFY", #x, __FILE__, __LINE__, __func__);	\
+	} while (0)
+
+#if HALCYON_DEBUG
+#define ASSERT(x) do {								\
+		if (unlikely(!(x)))						\
+			assert_failed("ASSERT", #x, __FILE__, __LINE__, __func__);	\
+	} while (0)
+#else
+/* Not evaluated, but compiled. */
+#define ASSERT(x) do { if (0 && (x)) {} } while (0)
+#endif
+
+/* Logs a warning with a backtrace, once per place. Returns the condition. */
+#define warn_once(cond, fmt, ...) __extension__ ({				\
+	static bool warned_;							\
+	bool warn_hit_ = (cond);						\
+	if (unlikely(warn_hit_) && !__atomic_exchange_n(&warned_, true, __ATOMIC_RELAXED)) \
+		warn_report(__FILE__, __LINE__, fmt, ##__VA_ARGS__);		\
+	warn_hit_; })
+void warn_report(const char *file, int line, const char *fmt, ...) __printf(3, 4) __cold;
+
+/* [I] Set when there are other CPUs: stops them, bounded in time. Called first in a panic. */
+extern void (*panic_stop_others_hook)(void);
+/* [I] Set by sched: name and id of a thread for the report. buf is never empty. */
+extern void (*panic_thread_hook)(char *buf, size_t n);
+/* [I] Set by higher layers: more lines for the report (process, space), through log_emit_raw(). */
+extern void (*panic_report_hook)(void);
+
+/* After cmdline_init(): reads panic= and qemu-exit, installs the refcount hook. */
+void panic_setup(void);
+/* A panic is going on. */
+bool panic_active(void);
+/* `qemu-exit` is on the command line. */
+bool panic_qemu_exit_wanted(void);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KERNEL_CORE_LOCKRANK_H
+#define KERNEL_CORE_LOCKRANK_H
+
+/*
+ * The order of all locks of the kernel, outermost first.
+ *
+ * Rule: a CPU or thread that holds a lock may take only locks of a larger rank. Two locks of one rank
+ * may be held together only where the code names the order among them (parent before child, lower
+ * address first) and says so with spin_lock_nested() or LOCKDEP_NESTED. The debug kernel checks every
+ * acquisition and panics with both places (docs/locking.md).
+ *
+ * Sleeping locks come first: none may be taken under a spinlock. Every spinlock from
+ * LOCK_RANK_IRQ_FIRST on is taken with interrupts off, because interrupt handlers take some of them,
+ * and an interrupt extends the critical section that it interrupts.
+ */
+enum lock_rank {
+	LOCK_RANK_NONE = 0,
+
+	/* Sleeping locks. */
+	LOCK_RANK_MOUNT_NS,		/* mount namespace mutex */
+	LOCK_RANK_RENAME,		/* one rename at a time in a file system */
+	LOCK_RANK_INODE_RWSEM,		/* inode contents and directories; parent before child */
+	LOCK_RANK_FILE_POS,		/* file position */
+	LOCK_RANK_EXEC,			/* a process's exec and credentials */
+	LOCK_RANK_SPACE,		/* address space rwsem */
+	LOCK_RANK_TTY,			/* terminal mutexes: termios, then line discipline, then output */
+	LOCK_RANK_TTY_LDISC,
+	LOCK_RANK_TTY_WRITE,
+	LOCK_RANK_PIPE,
+	LOCK_RANK_KTHREAD_LIST,
+	LOCK_RANK_MODULE,		/* registries: drivers, file systems, character devices */
+	LOCK_RANK_KMAP_MUTEX,
+	LOCK_RANK_SLEEP_LEAF,		/* a sleeping lock under which no other one is taken */
+
+	/* Spinlocks. */
+	LOCK_RANK_SPIN_FIRST,
+	LOCK_RANK_FILES = LOCK_RANK_SPIN_FIRST,	/* descriptor table */
+	LOCK_RANK_FS_CONTEXT,		/* root, cwd, umask */
+	LOCK_RANK_DENTRY,		/* parent before child */
+	LOCK_RANK_DENTRY_LRU,
+	LOCK_RANK_INODE,
+	LOCK_RANK_INODE_HASH,
+	LOCK_RANK_MOUNT,
+	LOCK_RANK_SUPER,
+	LOCK_RANK_OBJECT,		/* vm object */
+	LOCK_RANK_PT_PAGE,		/* page-table page; two of them: see vm/fork */
+	LOCK_RANK_VM_LEAF,		/* vm counters and lists taken under the two above */
+
+	/* From here on with interrupts off. */
+	LOCK_RANK_IRQ_FIRST,
+	LOCK_RANK_FUTEX = LOCK_RANK_IRQ_FIRST,	/* futex bucket; two: lower address first */
+	LOCK_RANK_TASK_TREE,		/* parents, children, groups, sessions */
+	LOCK_RANK_SIGHAND,		/* signal actions, pending sets, thread list, job-control state */
+	LOCK_RANK_PID,
+	LOCK_RANK_CRED,			/* user table */
+	LOCK_RANK_TTY_BUFFER,		/* serial driver and its buffers */
+	LOCK_RANK_IRQ_DESC,		/* interrupt lines */
+	LOCK_RANK_COMPLETION,
+	LOCK_RANK_WAITQ,
+	LOCK_RANK_TIMER,
+	LOCK_RANK_WORK,
+	LOCK_RANK_RUNQUEUE,		/* two: lower CPU number first */
+	LOCK_RANK_SLAB,			/* one cache */
+	LOCK_RANK_SLAB_LIST,		/* list of caches */
+	LOCK_RANK_RECLAIM,		/* list of shrinkers */
+	LOCK_RANK_KMAP,			/* kernel address ranges, kernel page tables */
+	LOCK_RANK_FRAME_GROW,		/* building a section of the frame table */
+	LOCK_RANK_ZONE,			/* buddy lists */
+	LOCK_RANK_RANDOM,
+	LOCK_RANK_RCU,
+	LOCK_RANK_RCU_CPU,		/* one CPU's callback list */
+	LOCK_RANK_LEAF,			/* any short lock under which nothing but the log is taken */
+	LOCK_RANK_LOG,
+	LOCK_RANK_CONSOLE,
+	LOCK_RANK_LAST,
+};
+
+#endif

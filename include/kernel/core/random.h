@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KERNEL_CORE_RANDOM_H
+#define KERNEL_CORE_RANDOM_H
+
+/*
+ * Random numbers for keys, seeds and addresses: ChaCha20 with fast key erasure, a state per CPU, seeded
+ * from the loader's seed, the CPU's generator and what drivers mix in. Never blocks, never fails.
+ */
+#include <lib/compiler.h>
+
+/* Boot, before anything asks: seed is wiped from the caller's memory by the caller. */
+void random_init(const void *seed, size_t n);
+/* Any context. */
+void random_bytes(void *buf, size_t n);
+u64 random_u64(void);
+/* Evenly distributed in [0, limit); limit 0 gives 0. */
+u64 random_below(u64 limit);
+/* Adds entropy (times, device identities, what user space writes). Cannot make things worse. Any context. */
+void random_mix(const void *data, size_t n);
+/* Forget and reseed all states (after suspend, on demand). Any context. */
+void random_reseed(void);
+
+#endif

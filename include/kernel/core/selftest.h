@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KERNEL_CORE_SELFTEST_H
+#define KERNEL_CORE_SELFTEST_H
+
+/*
+ * Tests that run inside the debug kernel, before init, in a kernel thread.
+ *
+ *	SELFTEST(buddy, coalesces)
+ *	{
+ *		EXPECT_EQ(after.free, before.free);
+ *	}
+ *
+ * `selftest=all`, `selftest=buddy` or `selftest=buddy.coalesces,rcu` on the command line chooses; one TAP
+ * line per test goes to the log's consoles. A test must leave no page, object or thread behind.
+ *
+ * DEATHTEST(name) { ... } breaks something on purpose and must not return: `deathtest=name` runs one,
+ * `deathtest=list` prints all, each with the text that the panic's reason must contain.
+ *
+ * In the release kernel tests are compiled and dropped.
+ */
+#include <lib/compiler.h>
+#include <lib/errno.h>
+
+struct selftest {
+	const char *suite;
+	const char *name;
+	void (*fn)(void);	/* selftest */
+	const char *expect;	/* deathtest: what the reason contains; NULL for a selftest */
+};
+
+#if HALCYON_DEBUG
+#define SELFTEST_REGISTER_(id, ...)						\
+	static const struct selftest id##_desc = { __VA_ARGS__ };		\
+	static const struct selftest *const id##_entry __used __section(".selftests") = &id##_desc
+#else
+#define SELFTEST_REGISTER_(id, ...) struct selftest
+#endif
+
+#define SELFTEST(suite_, name_)							\
+	static void selftest_##suite_##_##name_(void);				\
+	SELFTEST_REGISTER_(selftest_##suite_##_##name_, .suite = #suite_, .name = #name_,	\
+			   .fn = selftest_##suite_##_##name_);			\
+	static __maybe_unused void selftest_##suite_##_##name_(void)
+
+/* expect_: a literal that the panic's reason contains. */
+#define DEATHTEST(name_, expect_)						\
+	static void deathtest_##name_(void);					\
+	SELFTEST_REGISTER_(deathtest_##name_, .suite = "death", .name = #name_,	\
+			   .fn = deathtest_##name_, .expect = (expect_));	\
+	static __maybe_unused void deathtest_##name_(void)
+
+/* A failed expectation is reported and counted; the test goes on. They return whether it held. */
+#define EXPECT(x) __extension__ ({						\
+	bool expect_ok_ = !!(x);						\
+	if (unlikely(!expect_ok_))						\
+		selftest_fail(__FILE__, __LINE__, #x, 0, 0, false);		\
+	expect_ok_; })
+#define EXPECT_EQ(a, b) __extension__ ({					\
+	u64 expect_a_ = (u64)(a), expect_b_ = (u64)(b);				\
+	if (unlikely(expect_a_ != expect_b_))					\
+		selftest_fail(__FILE__, __LINE__, #a " == " #b, expect_a_, expect_b_, true);	\
+	expect_a_ == expect_b_; })
+/* Leaves the test when it does not hold. */
+#define REQUIRE(x) do { if (!EXPECT(x)) return; } while (0)
+/* Marks the running test as skipped, with a reason. */
+void selftest_skip(const char *why);
+void selftest_fail(const char *file, int line, const char *expr, u64 a, u64 b, bool values) __cold;
+
+/*
+ * Runs what the filter names ("all", "suite", "suite.name", several with commas) and prints TAP. Thread
+ * context. Returns the number of failures; -ENOENT when nothing matched.
+ */
+int selftest_run(const char *filter);
+/* Runs one deathtest; returns only when it did not die (a failure) or there is none of that name. */
+void deathtest_run(const char *name);
+/*
+ * Called by main in a thread before init: obeys selftest= and deathtest=. After self tests it leaves QEMU
+ * (value 0 or 1) when qemu-exit is given, unless selftest-continue is.
+ */
+void selftest_main(void);
+
+#endif
