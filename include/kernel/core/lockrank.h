@@ -35,7 +35,8 @@ enum lock_rank {
 
 	/* Spinlocks. */
 	LOCK_RANK_SPIN_FIRST,
-	LOCK_RANK_FILES = LOCK_RANK_SPIN_FIRST,	/* descriptor table */
+	LOCK_RANK_TASK = LOCK_RANK_SPIN_FIRST,	/* one task: its files, fs context, vfork parent */
+	LOCK_RANK_FILES,		/* descriptor table */
 	LOCK_RANK_FS_CONTEXT,		/* root, cwd, umask */
 	LOCK_RANK_DENTRY,		/* parent before child */
 	LOCK_RANK_DENTRY_LRU,
@@ -51,7 +52,8 @@ enum lock_rank {
 	LOCK_RANK_IRQ_FIRST,
 	LOCK_RANK_FUTEX = LOCK_RANK_IRQ_FIRST,	/* futex bucket; two: lower address first */
 	LOCK_RANK_TASK_TREE,		/* parents, children, groups, sessions */
-	LOCK_RANK_SIGHAND,		/* signal actions, pending sets, thread list, job-control state */
+	LOCK_RANK_SIGHAND,		/* process.siglock: pending sets, thread list, job-control state */
+	LOCK_RANK_SIGACTION,		/* signal actions, which processes may share */
 	LOCK_RANK_PID,
 	LOCK_RANK_CRED,			/* user table */
 	LOCK_RANK_TTY_BUFFER,		/* serial driver and its buffers */
