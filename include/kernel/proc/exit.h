@@ -25,12 +25,12 @@ struct wait_args {
 	int si_status;		/* out: si_status */
 	u32 uid;		/* out */
 	bool want_usage;
-	struct rusage64 usage;	/* out when wanted */
+	struct rusage usage;	/* out when wanted */
 };
 
 /* 0 or -ECHILD, -EINTR, -ERESTARTSYS. */
 int proc_wait(struct wait_args *args);
 
-void proc_usage_to_rusage(const struct process_usage *from, struct rusage64 *to);
+void proc_usage_to_rusage(const struct process_usage *from, struct rusage *to);
 
 #endif

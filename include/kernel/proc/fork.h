@@ -18,8 +18,6 @@ struct fork_args {
 	u64 stack;		/* the child's initial stack pointer; 0: the parent's */
 	u64 tls;
 	int set_tid;		/* 0: any */
-	void (*kernel_fn)(void *arg);	/* PID 1: a task that starts in the kernel */
-	void *kernel_arg;
 };
 
 /*
@@ -28,16 +26,8 @@ struct fork_args {
  */
 long proc_fork(const struct fork_args *args);
 
-/*
- * An open descriptor of a process, for CLONE_PIDFD and pidfd_open: makes the
- * file and reserves the number; hook of the fs layer. NULL: not there.
- */
-struct pid;
-struct proc_pidfd_ops {
-	int (*create)(struct pid *pid, u32 flags, void **file_out);	/* fd or -errno */
-	void (*install)(int fd, void *file);
-	void (*abort)(int fd, void *file);
-};
-extern const struct proc_pidfd_ops *proc_pidfd_ops;
+/* Where a dying thread ends up when it is off its CPU: thread.release of every task. */
+struct thread;
+void proc_task_release(struct thread *thread);
 
 #endif

@@ -21,7 +21,7 @@ struct sighand {
 	sigset64_t set;			/* [lock] */
 	sigset64_t ignored;		/* [lock] read anywhere */
 	sigset64_t caught;		/* [lock] read anywhere */
-	struct kernel_sigaction actions[64];	/* [lock] */
+	struct sigaction actions[64];	/* [lock] */
 };
 
 void sighand_init(void);
@@ -36,10 +36,11 @@ static inline struct sighand *sighand_get(struct sighand *sh)
 void sighand_put(struct sighand *sh);
 
 /* A copy of one action. */
-void sighand_action(struct sighand *sh, int sig, struct kernel_sigaction *out);
-/* execve: handlers go back to default, ignored ones stay; flags and masks go. */
+void sighand_action(struct sighand *sh, int sig, struct sigaction *out);
+/* Installs an action (checked by the caller). */
+void sighand_set_action(struct sighand *sh, int sig, const struct sigaction *act);
+/* The handler becomes SIG_DFL; mask and flags stay. */
+void sighand_set_default(struct sighand *sh, int sig);
+/* execve and CLONE_CLEAR_SIGHAND: handlers go back to default, ignored ones stay; flags and masks go. */
 void sighand_flush_handlers(struct sighand *sh);
-/* CLONE_CLEAR_SIGHAND: everything that is not ignored to the default. */
-void sighand_reset(struct sighand *sh);
-
 #endif

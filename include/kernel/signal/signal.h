@@ -51,7 +51,6 @@ int signal_send_info_task(struct task *t, int sig, const siginfo_t *info);
 int signal_send_pgrp(struct pid *pgrp, int sig, bool priv);
 /* The same with task_tree_lock held. */
 int signal_send_pgrp_locked(struct pid *pgrp, int sig, bool priv);
-int signal_send_pgrp_info_locked(struct pid *pgrp, int sig, const siginfo_t *info);
 /* Every member of a session (hangup). */
 int signal_send_session(struct pid *session, int sig, bool priv);
 
@@ -140,7 +139,10 @@ void signal_flush_mask_locked(struct process *p, sigset64_t mask);
 void signal_retarget_locked(struct process *p, struct task *leaving);
 /* The exiting thread takes part in a group stop no more. siglock held. True: tell the parent. */
 bool signal_participate_stop_locked(struct task *t);
-void signal_notify_parent_stop(struct task *t);
+/* Tells the parent: why is CLD_STOPPED or CLD_CONTINUED. No lock held. */
+void signal_notify_parent_stop(struct task *t, int why);
+/* Ends the caller's process with a wait status; set by proc. */
+extern void (*signal_exit_hook)(int status) __noreturn;
 /* Fills a siginfo as kill(2) of the caller makes it. */
 void siginfo_init_user(siginfo_t *info, int sig);
 

@@ -70,7 +70,6 @@ struct process {
 	int group_stop_count;		/* [s] threads that must still stop */
 	int group_exit_code;		/* [s] */
 	struct task *group_exec;	/* [s] the thread whose exec kills the others */
-	struct completion *exec_wait;	/* [s] woken when it is the last */
 
 	/* The tree */
 	struct process *parent;		/* [t] [r] */
@@ -87,7 +86,8 @@ struct process {
 	bool child_subreaper;		/* [a] */
 	bool has_child_subreaper;	/* [a] an ancestor is one */
 	bool did_exec;			/* [t] setpgid: EACCES */
-	bool reaped;			/* [t] somebody owns the reaping */
+	u32 exec_id;			/* [t] counts execve: see parent_exec_id */
+	u32 parent_exec_id;		/* [t] the parent's at fork: if it changed, exit_signal becomes SIGCHLD */
 	u8 dumpable;			/* [a] DUMPABLE_* */
 	short oom_score_adj;		/* [a] */
 	short oom_score_adj_min;	/* [a] */
@@ -118,16 +118,17 @@ void process_put(struct process *p);
 
 /* Lists, locks and counters; one reference. NULL without memory. */
 struct process *process_alloc(void);
+void process_init(void);
 
 /* The process of the running task; not for kernel threads. */
 struct process *current_process(void);
 
 /*
  * The address space with a reference (drop it with vm_space_put), NULL if
- * the process has none any more. The hook is set by the vm layer's glue.
+ * the process has none any more. The hook is vm_space_get_not_zero().
  */
 struct vm_space *process_space_get(struct process *p);
-extern void (*process_space_get_hook)(struct vm_space *space);
+extern bool (*process_space_get_hook)(struct vm_space *space);
 
 /* User and system time and faults of all threads, dead and alive. */
 void process_usage_sum(struct process *p, struct process_usage *out);

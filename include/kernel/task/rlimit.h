@@ -5,6 +5,8 @@
 /* Resource limits, getrlimit(2): sixteen pairs a process, copied by fork. */
 #include <kernel/task/process.h>
 
+#define RLIMIT_NOFILE_CEILING (1024 * 1024)	/* fs.nr_open */
+
 /* The soft limit. Read without a lock: one aligned word. */
 static inline u64 rlimit_get(const struct process *p, unsigned int which)
 {

@@ -36,6 +36,7 @@ struct process;
 #define JOBCTL_STOP_SIGMASK	0x0000ffffU
 #define JOBCTL_STOP_PENDING	0x00010000U
 #define JOBCTL_STOP_CONSUME	0x00020000U	/* counts in process.group_stop_count */
+#define JOBCTL_STOP_DEQUEUED	0x00040000U	/* took a stop signal; SIGCONT in between undoes it */
 
 /* task.flags [o] */
 #define TASK_EXITING		0x0001U		/* in proc_exit_task() */
@@ -65,6 +66,7 @@ struct task {
 
 	/* Signals */
 	sigset64_t blocked;		/* [o] under [s] */
+	sigset64_t real_blocked;	/* [s] the mask while sigtimedwait opens a part of it, else 0 */
 	sigset64_t saved_mask;		/* [p] for sigsuspend, ppoll: see TASK_RESTORE_MASK */
 	struct sigpending pending;	/* [s] sent to this thread */
 	u32 jobctl;			/* [s] */

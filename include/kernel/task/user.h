@@ -7,7 +7,7 @@
  * lives while a credential names it. The counters are what RLIMIT_NPROC,
  * RLIMIT_SIGPENDING, RLIMIT_MEMLOCK and RLIMIT_MSGQUEUE limit.
  */
-#include <abi/linux/types.h>
+#include <lib/types.h>
 #include <lib/atomic.h>
 #include <lib/list.h>
 #include <lib/refcount.h>

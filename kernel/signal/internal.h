@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KERNEL_SIGNAL_INTERNAL_H
+#define KERNEL_SIGNAL_INTERNAL_H
+
+/* What the files of the signal layer share. */
+#include <kernel/signal/signal.h>
+
+struct user;
+
+struct sigqueue {
+	struct list_head node;
+	struct user *user;	/* counted in its sigpending */
+	siginfo_t info;
+};
+
+struct sigqueue *sigqueue_alloc(struct task *to, bool override);
+void sigqueue_free(struct sigqueue *q);
+void sigpending_flush_mask(struct sigpending *p, sigset64_t mask);
+
+/* siglock held. */
+int signal_dequeue_fault_locked(struct task *t, siginfo_t *info);
+bool signal_has_pending_locked(struct task *t);
+void signal_recalc_locked(struct task *t);
+
+/* What a sender knows: who made the signal decides about limits and PID 1. */
+enum signal_source {
+	SIGNAL_FROM_USER,	/* kill(2): no siginfo but the sender's ids */
+	SIGNAL_FROM_KERNEL,	/* SI_KERNEL; reaches PID 1 */
+	SIGNAL_FROM_INFO,	/* *info is ready */
+};
+
+/* siglock of t's process held. shared: to the process, t is its leader or any thread. 0 or -EAGAIN. */
+int signal_send_locked(struct task *t, bool shared, int sig, enum signal_source src,
+		       const siginfo_t *info);
+
+void siginfo_init_kernel(siginfo_t *info, int sig);
+void signal_clear_stop_pending_locked(struct task *t, u32 mask);
+/* The stop side of signal_deliver(). siglock held on entry; true: it was released and the thread was stopped. */
+bool signal_stop_locked(struct task *t, int sig, irqflags_t f);
+
+#endif

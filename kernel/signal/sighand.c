@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/* The table of actions: see sighand.h for its idea of used slots. */
+#include <kernel/core/assert.h>
+#include <kernel/mm/slab.h>
+#include <kernel/signal/sighand.h>
+#include <kernel/signal/signal.h>
+#include <lib/fls.h>
+#include <lib/string.h>
+
+static struct kmem_cache *sighand_cache;
+
+void sighand_init(void)
+{
+	sighand_cache = kmem_cache_create("sighand", sizeof(struct sighand), 64, NULL, 0);
+	if (!sighand_cache)
+		panic("no memory for signal actions");
+}
+
+struct sighand *sighand_create(void)
+{
+	struct sighand *sh = kmem_cache_alloc(sighand_cache, 0);
+
+	if (!sh)
+		return NULL;
+	refcount_init(&sh->ref, 1);
+	spin_init(&sh->lock, "sighand", LOCK_RANK_SIGACTION);
+	sh->set = 0;
+	sh->ignored = 0;
+	sh->caught = 0;
+	return sh;
+}
+
+struct sighand *sighand_copy(struct sighand *from)
+{
+	struct sighand *sh = sighand_create();
+	sigset64_t left;
+	irqflags_t f;
+
+	if (!sh)
+		return NULL;
+	f = spin_lock_irqsave(&from->lock);
+	sh->set = from->set;
+	sh->ignored = from->ignored;
+	sh->caught = from->caught;
+	for (left = sh->set; left; left &= left - 1) {
+		int i = ffs64(left) - 1;
+
+		sh->actions[i] = from->actions[i];
+	}
+	spin_unlock_irqrestore(&from->lock, f);
+	return sh;
+}
+
+void sighand_put(struct sighand *sh)
+{
+	if (refcount_put_and_test(&sh->ref))
+		kmem_cache_free(sighand_cache, sh);
+}
+
+void sighand_action(struct sighand *sh, int sig, struct sigaction *out)
+{
+	irqflags_t f = spin_lock_irqsave(&sh->lock);
+
+	if (sh->set & SIGMASK(sig))
+		*out = sh->actions[sig - 1];
+	else
+		*out = (struct sigaction){ .sa_flags = 0 };
+	spin_unlock_irqrestore(&sh->lock, f);
+}
+
+void sighand_set_action(struct sighand *sh, int sig, const struct sigaction *act)
+{
+	sigset64_t bit = SIGMASK(sig);
+	irqflags_t f = spin_lock_irqsave(&sh->lock);
+
+	sh->actions[sig - 1] = *act;
+	sh->set |= bit;
+	sh->ignored = act->sa_handler.addr == SIG_IGN ? sh->ignored | bit : sh->ignored & ~bit;
+	sh->caught = act->sa_handler.addr > SIG_IGN ? sh->caught | bit : sh->caught & ~bit;
+	spin_unlock_irqrestore(&sh->lock, f);
+}
+
+void sighand_set_default(struct sighand *sh, int sig)
+{
+	sigset64_t bit = SIGMASK(sig);
+	irqflags_t f = spin_lock_irqsave(&sh->lock);
+
+	if (sh->set & bit)
+		sh->actions[sig - 1].sa_handler = UPTR_NULL;
+	sh->ignored &= ~bit;
+	sh->caught &= ~bit;
+	spin_unlock_irqrestore(&sh->lock, f);
+}
+
+/* Only ignored signals keep an action, and of that only SIG_IGN. */
+void sighand_flush_handlers(struct sighand *sh)
+{
+	sigset64_t left;
+	irqflags_t f = spin_lock_irqsave(&sh->lock);
+
+	sh->caught = 0;
+	sh->set = sh->ignored;
+	for (left = sh->set; left; left &= left - 1)
+		sh->actions[ffs64(left) - 1] = (struct sigaction){ .sa_handler = { SIG_IGN } };
+	spin_unlock_irqrestore(&sh->lock, f);
+}
