@@ -323,3 +323,14 @@ bool rwsem_is_locked(const struct rwsem *s)
 {
 	return word_load(&s->count) & ~RWSEM_WAITERS;
 }
+
+/* As rwsem_write_lock(), for a second lock of one rank: the caller keeps an order among them. */
+void rwsem_write_lock_nested(struct rwsem *s)
+{
+	might_sleep();
+	lockdep_acquire(s, &s->dep, LOCKDEP_NESTED, LOCKDEP_CALLER);
+	if (unlikely(!word_cmpxchg(&s->count, 0, RWSEM_WRITER)))
+		(void)rwsem_lock_slow(s, WAIT_WRITER, THREAD_UNINTERRUPTIBLE);
+	lockdep_acquired(s, &s->dep, LOCKDEP_NESTED, LOCKDEP_CALLER);
+	rwsem_write_locked(s);
+}

@@ -19,9 +19,11 @@ enum lock_rank {
 
 	/* Sleeping locks. */
 	LOCK_RANK_MOUNT_NS,		/* mount namespace mutex */
-	LOCK_RANK_RENAME,		/* one rename at a time in a file system */
-	LOCK_RANK_INODE_RWSEM,		/* inode contents and directories; parent before child */
+	LOCK_RANK_SUPER_LIST,		/* list of superblocks, for reading while they are worked on */
 	LOCK_RANK_FILE_POS,		/* file position */
+	LOCK_RANK_RENAME,		/* one rename between directories at a time */
+	LOCK_RANK_INODE_DIR,		/* entries of directories; parent before child, else lower address first */
+	LOCK_RANK_INODE_RWSEM,		/* other inodes' contents and attributes; lower address first */
 	LOCK_RANK_EXEC,			/* a process's exec and credentials */
 	LOCK_RANK_SPACE,		/* address space rwsem */
 	LOCK_RANK_TTY,			/* terminal mutexes: termios, then line discipline, then output */
@@ -38,7 +40,9 @@ enum lock_rank {
 	LOCK_RANK_TASK = LOCK_RANK_SPIN_FIRST,	/* one task: its files, fs context, vfork parent */
 	LOCK_RANK_FILES,		/* descriptor table */
 	LOCK_RANK_FS_CONTEXT,		/* root, cwd, umask */
-	LOCK_RANK_DENTRY,		/* parent before child */
+	LOCK_RANK_RENAME_SPIN,		/* writers of rename_seq */
+	LOCK_RANK_DENTRY,		/* never two */
+	LOCK_RANK_DENTRY_HASH,		/* one chain */
 	LOCK_RANK_DENTRY_LRU,
 	LOCK_RANK_INODE,
 	LOCK_RANK_INODE_HASH,

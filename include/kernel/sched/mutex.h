@@ -41,6 +41,8 @@ void rwsem_read_lock(struct rwsem *s);
 bool __must_check rwsem_read_trylock(struct rwsem *s);
 void rwsem_read_unlock(struct rwsem *s);
 void rwsem_write_lock(struct rwsem *s);
+/* A second lock of one rank (parent directory before child, lower address first): lockdep lets it pass. */
+void rwsem_write_lock_nested(struct rwsem *s);
 int __must_check rwsem_write_lock_killable(struct rwsem *s); /* 0 or -EINTR */
 bool __must_check rwsem_write_trylock(struct rwsem *s);
 void rwsem_write_unlock(struct rwsem *s);
