@@ -11,22 +11,21 @@
  * Sleeping locks are noted per thread, in a struct lock_held_stack that the scheduler embeds in its
  * threads and finds for us through lockdep_thread_hook.
  *
- * For users of spinlocks there is nothing here but lockdep_held(). Implementers of sleeping locks call
- * lockdep_acquire() before they may wait, lockdep_acquired() when they have the lock, and
- * lockdep_release(). A try-lock calls only the latter two.
+ * Implementers of sleeping locks embed a struct lock_class_ref and call lock_dep_acquire() when they take the
+ * lock, lock_dep_acquire_try() after a successful try-lock (which cannot deadlock, so no order is checked), and
+ * lock_dep_release(). `place` is who asked: _RET_IP_.
  */
 #include <kernel/core/lockrank.h>
 #include <lib/compiler.h>
 
 struct thread;
 
-/* acquire flags */
-#define LOCKDEP_NESTED	0x1u	/* equal rank is fine: the caller keeps an order of its own */
-#define LOCKDEP_SHARED	0x2u	/* a read lock; for the report */
+/* The address that the running function returns to. */
+#define _RET_IP_ ((vaddr_t)(uintptr_t)__builtin_return_address(0))
 
 #if HALCYON_DEBUG
 
-/* Name and rank of a lock; part of the lock. */
+/* Name and rank of a lock; part of the lock, and its identity. */
 struct lock_class_ref {
 	const char *name;	/* [I] a literal */
 	u32 rank;		/* [I] enum lock_rank */
@@ -40,32 +39,33 @@ struct lock_held {
 	const char *name;
 	vaddr_t place;		/* where it was taken */
 	u32 rank;
-	u32 flags;
 };
 
-/* [own] only the CPU or thread that it belongs to touches it */
+/* [own] only the CPU or thread that it belongs to touches it. Zeroed: holds nothing. */
 struct lock_held_stack {
 	u32 depth;
 	struct lock_held held[LOCK_HELD_MAX];
 };
 
-static inline void lock_class_init(struct lock_class_ref *c, const char *name, u32 rank)
+static inline void lock_dep_init(struct lock_class_ref *c, const char *name, u32 rank)
 {
 	c->name = name;
 	c->rank = rank;
 }
 
-/* Checks the order, and that the caller may sleep. place: who asks. */
-void lockdep_acquire(const void *lock, const struct lock_class_ref *c, u32 flags, vaddr_t place);
-void lockdep_acquired(const void *lock, const struct lock_class_ref *c, u32 flags, vaddr_t place);
+/* Checks the order and notes the lock. */
+void lock_dep_acquire(const struct lock_class_ref *c, vaddr_t place);
+/* The same, but equal rank is fine: the caller keeps an order of its own, which it names. */
+void lock_dep_acquire_nested(const struct lock_class_ref *c, vaddr_t place);
+void lock_dep_acquire_try(const struct lock_class_ref *c, vaddr_t place);
 /* Panics when the thread does not hold it. */
-void lockdep_release(const void *lock, const struct lock_class_ref *c);
-/* Does this thread or CPU hold that lock (sleeping or spinning)? */
-bool lockdep_held(const void *lock);
-/* Panics when the caller holds any lock: return to user mode, thread exit. */
-void lockdep_assert_none(const char *where);
-/* Writes what this CPU and thread hold to the log at level error. */
-void lockdep_print_held(void);
+void lock_dep_release(const struct lock_class_ref *c);
+/* Does the thread hold it? Always true in the release kernel: for assertions only. */
+bool lock_dep_held(const struct lock_class_ref *c);
+/* Panics when the caller holds any lock: on the way to user mode, at a thread's end. */
+void lock_dep_assert_none(const char *where);
+/* Writes what this CPU and thread hold, through emit, a line each. Any context. */
+void lock_dep_report(void (*emit)(const char *line, size_t n));
 
 #else
 
@@ -73,48 +73,50 @@ struct lock_class_ref {};
 #define LOCK_CLASS_INIT(name_, rank_) {}
 struct lock_held_stack {};
 
-static inline void lock_class_init(struct lock_class_ref *c, const char *name, u32 rank)
+static inline void lock_dep_init(struct lock_class_ref *c, const char *name, u32 rank)
 {
 	(void)c, (void)name, (void)rank;
 }
 
-static inline void lockdep_acquire(const void *lock, const struct lock_class_ref *c, u32 flags, vaddr_t place)
+static inline void lock_dep_acquire(const struct lock_class_ref *c, vaddr_t place)
 {
-	(void)lock, (void)c, (void)flags, (void)place;
+	(void)c, (void)place;
 }
 
-static inline void lockdep_acquired(const void *lock, const struct lock_class_ref *c, u32 flags, vaddr_t place)
+static inline void lock_dep_acquire_nested(const struct lock_class_ref *c, vaddr_t place)
 {
-	(void)lock, (void)c, (void)flags, (void)place;
+	(void)c, (void)place;
 }
 
-static inline void lockdep_release(const void *lock, const struct lock_class_ref *c)
+static inline void lock_dep_acquire_try(const struct lock_class_ref *c, vaddr_t place)
 {
-	(void)lock, (void)c;
+	(void)c, (void)place;
 }
 
-/* Unknown in the release kernel: only for assertions. */
-static inline bool lockdep_held(const void *lock)
+static inline void lock_dep_release(const struct lock_class_ref *c)
 {
-	(void)lock;
+	(void)c;
+}
+
+static inline bool lock_dep_held(const struct lock_class_ref *c)
+{
+	(void)c;
 	return true;
 }
 
-static inline void lockdep_assert_none(const char *where)
+static inline void lock_dep_assert_none(const char *where)
 {
 	(void)where;
 }
 
-static inline void lockdep_print_held(void)
+static inline void lock_dep_report(void (*emit)(const char *line, size_t n))
 {
+	(void)emit;
 }
 
 #endif
 
-/* [I] Set by sched at boot: the stack of a thread. NULL before. */
-extern struct lock_held_stack *(*lockdep_thread_hook)(struct thread *t);
-
-/* The caller's own address: for `place`. */
-#define LOCKDEP_CALLER ((vaddr_t)(uintptr_t)__builtin_return_address(0))
+/* [I] Set by sched at boot: the stack of the running thread; may return NULL. */
+extern struct lock_held_stack *(*lock_dep_thread_hook)(void);
 
 #endif

@@ -7,7 +7,7 @@
  *
  * Rule: a CPU or thread that holds a lock may take only locks of a larger rank. Two locks of one rank
  * may be held together only where the code names the order among them (parent before child, lower
- * address first) and says so with spin_lock_nested() or LOCKDEP_NESTED. The debug kernel checks every
+ * address first) and says so with spin_lock_nested() or lock_dep_acquire_nested(). The debug kernel checks every
  * acquisition and panics with both places (docs/locking.md).
  *
  * Sleeping locks come first: none may be taken under a spinlock. Every spinlock from
@@ -26,7 +26,8 @@ enum lock_rank {
 	LOCK_RANK_INODE_RWSEM,		/* other inodes' contents and attributes; lower address first */
 	LOCK_RANK_EXEC,			/* a process's exec and credentials */
 	LOCK_RANK_SPACE,		/* address space rwsem */
-	LOCK_RANK_TTY,			/* terminal mutexes: termios, then line discipline, then output */
+	LOCK_RANK_TTY_CONFIG,		/* terminal mutexes: settings, then input, then output */
+	LOCK_RANK_TTY,
 	LOCK_RANK_TTY_LDISC,
 	LOCK_RANK_TTY_WRITE,
 	LOCK_RANK_PIPE,
@@ -58,8 +59,11 @@ enum lock_rank {
 	LOCK_RANK_TASK_TREE,		/* parents, children, groups, sessions */
 	LOCK_RANK_SIGHAND,		/* process.siglock: pending sets, thread list, job-control state */
 	LOCK_RANK_SIGACTION,		/* signal actions, which processes may share */
+	LOCK_RANK_SIGACTION,		/* a signal action table */
+	LOCK_RANK_TASK,			/* one task's fields */
 	LOCK_RANK_PID,
-	LOCK_RANK_CRED,			/* user table */
+	LOCK_RANK_CRED,			/* limits and credentials of a process */
+	LOCK_RANK_USER,			/* user table */
 	LOCK_RANK_TTY_BUFFER,		/* serial driver and its buffers */
 	LOCK_RANK_IRQ_DESC,		/* interrupt lines */
 	LOCK_RANK_COMPLETION,

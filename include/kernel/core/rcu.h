@@ -54,8 +54,8 @@ static inline bool rcu_read_held(void)
  * started in batches: when enough callbacks wait, at the next tick, or when the CPU goes idle.
  */
 void call_rcu(struct rcu_head *head, void (*fn)(struct rcu_head *head));
-/* The same, but starts the grace period at once: somebody waits for it. */
-void call_rcu_now(struct rcu_head *head, void (*fn)(struct rcu_head *head));
+/* Starts the grace period at once and asks all CPUs to pass through it: somebody waits. Any context. */
+void rcu_expedite(void);
 
 void rcu_init(void);
 
@@ -67,7 +67,7 @@ void rcu_report_quiescent(void);
 void rcu_idle_irq_enter(void);
 void rcu_idle_irq_exit(void);
 
-/* "No reader is active on this CPU here." Preemption or interrupts off. */
+/* "No reader is active on this CPU here." Interrupts off; takes locks from LOCK_RANK_RCU on. */
 static __always_inline void rcu_quiescent(void)
 {
 	if (unlikely(this_cpu(rcu_qs_wanted)))
@@ -106,16 +106,14 @@ bool rcu_needs_tick(void);
 
 /* [I] Set by sched: makes that CPU pass through schedule() soon (need-resched and an interrupt). */
 extern void (*rcu_kick_hook)(u32 cpu);
-/* [I] Set by sched: wakes the thread that calls rcu_run_callbacks(). Interrupts off. */
+/*
+ * [I] Set by sched: wakes the thread that calls rcu_run_callbacks(). Called from rcu_poll(), rcu_idle_enter() and
+ * rcu_expedite(), never from rcu_quiescent(): that one may hold the run queue's lock. No lock of RCU's held.
+ */
 extern void (*rcu_wake_hook)(void);
 
-/*
- * Runs up to max callbacks whose grace period has ended, of all CPUs. Thread context. True when there
- * are more that could run now.
- */
-bool rcu_run_callbacks(u32 max);
-/* Is there something for rcu_run_callbacks() to do? The thread's wait condition. */
-bool rcu_callbacks_ready(void);
+/* Runs all callbacks whose grace period has ended, of all CPUs. Thread context, preemptible, one caller. */
+void rcu_run_callbacks(void);
 
 struct rcu_stats {
 	u64 grace_periods;	/* ended since boot */

@@ -142,6 +142,20 @@ static __always_inline void spin_assert_held(const struct spinlock *l)
 
 #endif
 
+/*
+ * The run queue's lock is taken by the thread that leaves and released by the one that comes. The CPU is the
+ * same, which is all that the debug kernel looks at; these two mark the places.
+ */
+static __always_inline void lock_handoff_out(struct spinlock *l)
+{
+	spin_assert_held(l);
+}
+
+static __always_inline void lock_handoff_in(struct spinlock *l)
+{
+	spin_assert_held(l);
+}
+
 static __always_inline irqflags_t __must_check spin_lock_irqsave(struct spinlock *l)
 {
 	irqflags_t f = hal_irq_save();

@@ -78,8 +78,9 @@ struct page {
 		} slab;
 		struct {
 			struct spinlock lock;		/* entries of this table */
-			atomic_t live;			/* [a] entries that are not none */
-			u32 rss[2];			/* [p] mapped anonymous, file pages */
+			u32 live;			/* [p] entries in use; upper tables: atomically */
+			u64 groups;			/* [p] a bit for each 8 entries that may be in use */
+			u64 private;			/* [p] */
 		} pt;
 		struct page *head;			/* [I] of a tail */
 	};
@@ -171,7 +172,7 @@ static __always_inline void page_put(struct page *page)
 		page_free(page);
 }
 
-static __always_inline int page_refs(const struct page *page)
+static __always_inline int page_ref_count(const struct page *page)
 {
 	return atomic_load_relaxed(&page->refcount);
 }
@@ -189,9 +190,9 @@ static __always_inline void page_unpin(struct page *page)
 	page_put(page);
 }
 
-static __always_inline bool page_is_pinned(const struct page *page)
+static __always_inline int page_pin_count(const struct page *page)
 {
-	return atomic_load(&page->pins) != 0;
+	return atomic_load(&page->pins);
 }
 
 /* Makes a block of order n into 2^n single pages with count 1 each. The caller is the sole owner. */

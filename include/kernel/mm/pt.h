@@ -5,9 +5,10 @@
 /*
  * The one page-table walker. Entries are the HAL's (hal/pt.h); what they own is the caller's business.
  *
- * Tables. A page-table page is a page of type PAGE_TABLE. `pt.live` counts its entries that are not none:
- * pt_walk_create() counts the tables it links in; whoever writes leaf entries calls pt_live_add(). `pt.lock`
- * guards the leaf entries of the table (and nothing above).
+ * Tables. A page-table page is a page of type PAGE_TABLE. `pt.live` counts the entries in use and `pt.groups`
+ * has a bit for each eight of them: pt_walk_create() counts the tables it links in, with atomic operations;
+ * whoever writes leaf entries counts them, under the table's `pt.lock`, which guards the leaf entries of the
+ * table (and nothing above).
  *
  * Who may do what at the same time. Any number of walkers may look up and create: an upper entry goes
  * from none to "table" by compare-and-exchange, and never back while a walker may be there. Taking tables out
@@ -18,12 +19,12 @@
 #include <hal/tlb.h>
 #include <kernel/mm/page.h>
 
-/* A zeroed table, count 1, with its lock; NULL without memory. flags: MM_*. */
-struct page *pt_page_alloc(u32 flags);
+/* A zeroed table for that level, count 1, with its lock; NULL without memory. May sleep. */
+struct page *pt_page_alloc(unsigned int level);
 /* The table is empty of what it owned; nobody walks it any more. Any context. */
 void pt_page_free(struct page *table);
-/* A root with the kernel half filled in. NULL without memory. */
-struct page *pt_root_alloc(u32 flags);
+/* A root with the kernel half filled in. NULL without memory. May sleep. */
+struct page *pt_root_alloc(void);
 void pt_root_free(struct page *root);
 
 /* The kernel's own root: where threads without an address space run. */
@@ -46,10 +47,15 @@ static inline hal_pte_t *pt_entry_table(hal_pte_t e)
 	return hal_phys_to_virt(hal_pte_paddr(e, 0));
 }
 
-/* n entries came into the table that ptep lies in (or went, negative). */
-static inline void pt_live_add(const hal_pte_t *ptep, int n)
+/* An entry of an upper table came into use, or went out of it. */
+static inline void pt_upper_count(const hal_pte_t *ptep, bool comes)
 {
-	atomic_add_relaxed(&pt_page_of(ptep)->pt.live, n);
+	struct page *table = pt_page_of(ptep);
+	u32 index = (u32)(((uintptr_t)ptep & ~PAGE_MASK) / sizeof(*ptep));
+
+	if (comes)
+		__atomic_fetch_or(&table->pt.groups, BIT(index / 8), __ATOMIC_RELAXED);
+	__atomic_fetch_add(&table->pt.live, comes ? 1u : ~0u, __ATOMIC_RELAXED);
 }
 
 /*
@@ -65,11 +71,10 @@ hal_pte_t *pt_lookup_leaf(paddr_t root, vaddr_t va);
 
 /*
  * The entry of va at that level, with all tables above it made if they were missing. User tables for
- * addresses below HAL_USER_END. 0; -ENOMEM; -EEXIST when a larger leaf is in the way. flags: MM_*; *made (may
- * be NULL) is increased by the number of new tables.
+ * addresses below HAL_USER_END. May sleep. 0; -ENOMEM; -EEXIST when a larger leaf is in the way. *made (may be
+ * NULL) is increased by the number of new tables.
  */
-int __must_check pt_walk_create(paddr_t root, vaddr_t va, unsigned int level, u32 flags,
-				hal_pte_t **out, u32 *made);
+int __must_check pt_walk_create(paddr_t root, vaddr_t va, unsigned int level, hal_pte_t **out, u32 *made);
 
 /*
  * Calls fn for each entry that is not none and that is a leaf or lies in a level-0 table, of addresses in
