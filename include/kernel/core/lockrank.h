@@ -59,8 +59,6 @@ enum lock_rank {
 	LOCK_RANK_TASK_TREE,		/* parents, children, groups, sessions */
 	LOCK_RANK_SIGHAND,		/* process.siglock: pending sets, thread list, job-control state */
 	LOCK_RANK_SIGACTION,		/* signal actions, which processes may share */
-	LOCK_RANK_SIGACTION,		/* a signal action table */
-	LOCK_RANK_TASK,			/* one task's fields */
 	LOCK_RANK_PID,
 	LOCK_RANK_CRED,			/* limits and credentials of a process */
 	LOCK_RANK_USER,			/* user table */
