@@ -42,6 +42,12 @@ u32 hal_cpu_count(void);
 u32 hal_cpu_online_count(void);
 bool hal_cpu_online(u32 cpu);
 
+/*
+ * Interrupts another online CPU so that it passes upcall_irq_exit() with a reschedule wanted and looks at its
+ * thread's work word before user mode. Any context.
+ */
+void hal_cpu_kick(u32 cpu);
+
 /* Interrupts off, halt, for ever. NMIs are ignored. Any context. */
 __noreturn void hal_cpu_halt_forever(void);
 

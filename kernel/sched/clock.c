@@ -8,7 +8,7 @@
 #include <kernel/core/spinlock.h>
 #include <kernel/sched/clock.h>
 
-static struct spinlock offset_lock = SPINLOCK_INIT("wall clock", LOCK_RANK_CLOCK);
+static struct spinlock offset_lock = SPINLOCK_INIT("wall clock", LOCK_RANK_LEAF);
 static struct seqcount offset_seq; /* written under offset_lock */
 static u64 offset_ns; /* [offset_lock, offset_seq] real minus monotonic */
 
@@ -18,9 +18,9 @@ u64 clock_real_ns(void)
 	u32 seq;
 
 	do {
-		seq = seqcount_begin(&offset_seq);
+		seq = seqcount_read_begin(&offset_seq);
 		offset = READ_ONCE(offset_ns);
-	} while (seqcount_retry(&offset_seq, seq));
+	} while (seqcount_read_retry(&offset_seq, seq));
 	return clock_mono_ns() + offset;
 }
 

@@ -14,7 +14,7 @@
 /* 2048 * exp(-5 s / 1, 5, 15 min) */
 static const u64 load_decay[3] = { 1884, 2014, 2037 };
 
-static struct spinlock load_lock = SPINLOCK_INIT("load", LOCK_RANK_CLOCK);
+static struct spinlock load_lock = SPINLOCK_INIT("load", LOCK_RANK_LEAF);
 static u64 load_avg[3]; /* [load_lock] */
 static u64 load_next_ns = LOAD_PERIOD_NS; /* [load_lock] read racily first */
 

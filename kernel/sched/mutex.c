@@ -7,6 +7,7 @@
  * Adaptive spinning can be added in front of the queue without a change to this.
  */
 #include <kernel/core/assert.h>
+#include <kernel/core/lockdep.h>
 #include <kernel/sched/mutex.h>
 #include <kernel/sched/sched.h>
 
@@ -58,7 +59,7 @@ void mutex_init(struct mutex *m, const char *name, u32 rank)
 {
 	m->owner = 0;
 	waitq_init(&m->waiters);
-	lock_dep_init(&m->dep, name, rank);
+	lock_class_init(&m->dep, name, rank);
 }
 
 static inline u64 mutex_me(void)
@@ -108,20 +109,32 @@ static int mutex_lock_slow(struct mutex *m, u32 state)
 	return result;
 }
 
-void mutex_lock(struct mutex *m)
+static __always_inline void mutex_lock_common(struct mutex *m, u32 dep_flags)
 {
 	might_sleep();
-	lock_dep_acquire(&m->dep, _RET_IP_);
+	lockdep_acquire(m, &m->dep, dep_flags, LOCKDEP_CALLER);
 	if (unlikely(!word_cmpxchg(&m->owner, 0, mutex_me())))
 		(void)mutex_lock_slow(m, THREAD_UNINTERRUPTIBLE);
+	lockdep_acquired(m, &m->dep, dep_flags, LOCKDEP_CALLER);
+}
+
+void mutex_lock(struct mutex *m)
+{
+	mutex_lock_common(m, 0);
+}
+
+void mutex_lock_nested(struct mutex *m)
+{
+	mutex_lock_common(m, LOCKDEP_NESTED);
 }
 
 static int mutex_lock_state(struct mutex *m, u32 state)
 {
 	might_sleep();
+	lockdep_acquire(m, &m->dep, 0, LOCKDEP_CALLER);
 	if (unlikely(!word_cmpxchg(&m->owner, 0, mutex_me())) && mutex_lock_slow(m, state))
 		return -EINTR;
-	lock_dep_acquire(&m->dep, _RET_IP_);
+	lockdep_acquired(m, &m->dep, 0, LOCKDEP_CALLER);
 	return 0;
 }
 
@@ -139,7 +152,7 @@ bool mutex_trylock(struct mutex *m)
 {
 	if (!word_cmpxchg(&m->owner, 0, mutex_me()))
 		return false;
-	lock_dep_acquire_try(&m->dep, _RET_IP_);
+	lockdep_acquired(m, &m->dep, 0, LOCKDEP_CALLER);
 	return true;
 }
 
@@ -148,7 +161,7 @@ void mutex_unlock(struct mutex *m)
 	irqflags_t flags;
 
 	ASSERT(mutex_is_mine(m));
-	lock_dep_release(&m->dep);
+	lockdep_release(m, &m->dep);
 	if (likely(word_cmpxchg(&m->owner, mutex_me(), 0)))
 		return;
 	flags = spin_lock_irqsave(&m->waiters.lock);
@@ -173,7 +186,7 @@ void rwsem_init(struct rwsem *s, const char *name, u32 rank)
 	s->count = 0;
 	s->writer = NULL;
 	waitq_init(&s->waiters);
-	lock_dep_init(&s->dep, name, rank);
+	lock_class_init(&s->dep, name, rank);
 }
 
 /* Adds a reader unless a writer has it or somebody waits. */
@@ -243,19 +256,30 @@ static void rwsem_wake(struct rwsem *s)
 	spin_unlock_irqrestore(&s->waiters.lock, flags);
 }
 
-void rwsem_read_lock(struct rwsem *s)
+static __always_inline void rwsem_read_common(struct rwsem *s, u32 dep_flags)
 {
 	might_sleep();
-	lock_dep_acquire(&s->dep, _RET_IP_);
+	lockdep_acquire(s, &s->dep, dep_flags, LOCKDEP_CALLER);
 	if (unlikely(!rwsem_read_fast(s)))
 		(void)rwsem_lock_slow(s, 0, THREAD_UNINTERRUPTIBLE);
+	lockdep_acquired(s, &s->dep, dep_flags, LOCKDEP_CALLER);
+}
+
+void rwsem_read_lock(struct rwsem *s)
+{
+	rwsem_read_common(s, LOCKDEP_SHARED);
+}
+
+void rwsem_read_lock_nested(struct rwsem *s)
+{
+	rwsem_read_common(s, LOCKDEP_SHARED | LOCKDEP_NESTED);
 }
 
 bool rwsem_read_trylock(struct rwsem *s)
 {
 	if (!rwsem_read_fast(s))
 		return false;
-	lock_dep_acquire_try(&s->dep, _RET_IP_);
+	lockdep_acquired(s, &s->dep, LOCKDEP_SHARED, LOCKDEP_CALLER);
 	return true;
 }
 
@@ -263,7 +287,7 @@ void rwsem_read_unlock(struct rwsem *s)
 {
 	u64 now;
 
-	lock_dep_release(&s->dep);
+	lockdep_release(s, &s->dep);
 	now = __atomic_sub_fetch(&s->count, RWSEM_READER, __ATOMIC_ACQ_REL);
 	if (unlikely(now == RWSEM_WAITERS))
 		rwsem_wake(s);
@@ -274,21 +298,33 @@ static void rwsem_write_locked(struct rwsem *s)
 	WRITE_ONCE(s->writer, current_thread());
 }
 
-void rwsem_write_lock(struct rwsem *s)
+static __always_inline void rwsem_write_common(struct rwsem *s, u32 dep_flags)
 {
 	might_sleep();
-	lock_dep_acquire(&s->dep, _RET_IP_);
+	lockdep_acquire(s, &s->dep, dep_flags, LOCKDEP_CALLER);
 	if (unlikely(!word_cmpxchg(&s->count, 0, RWSEM_WRITER)))
 		(void)rwsem_lock_slow(s, WAIT_WRITER, THREAD_UNINTERRUPTIBLE);
+	lockdep_acquired(s, &s->dep, dep_flags, LOCKDEP_CALLER);
 	rwsem_write_locked(s);
+}
+
+void rwsem_write_lock(struct rwsem *s)
+{
+	rwsem_write_common(s, 0);
+}
+
+void rwsem_write_lock_nested(struct rwsem *s)
+{
+	rwsem_write_common(s, LOCKDEP_NESTED);
 }
 
 int rwsem_write_lock_killable(struct rwsem *s)
 {
 	might_sleep();
+	lockdep_acquire(s, &s->dep, 0, LOCKDEP_CALLER);
 	if (unlikely(!word_cmpxchg(&s->count, 0, RWSEM_WRITER)) && rwsem_lock_slow(s, WAIT_WRITER, THREAD_KILLABLE))
 		return -EINTR;
-	lock_dep_acquire(&s->dep, _RET_IP_);
+	lockdep_acquired(s, &s->dep, 0, LOCKDEP_CALLER);
 	rwsem_write_locked(s);
 	return 0;
 }
@@ -297,7 +333,7 @@ bool rwsem_write_trylock(struct rwsem *s)
 {
 	if (!word_cmpxchg(&s->count, 0, RWSEM_WRITER))
 		return false;
-	lock_dep_acquire_try(&s->dep, _RET_IP_);
+	lockdep_acquired(s, &s->dep, 0, LOCKDEP_CALLER);
 	rwsem_write_locked(s);
 	return true;
 }
@@ -306,7 +342,7 @@ void rwsem_write_unlock(struct rwsem *s)
 {
 	ASSERT(s->writer == current_thread());
 	WRITE_ONCE(s->writer, NULL);
-	lock_dep_release(&s->dep);
+	lockdep_release(s, &s->dep);
 	if (__atomic_sub_fetch(&s->count, RWSEM_WRITER, __ATOMIC_ACQ_REL) & RWSEM_WAITERS)
 		rwsem_wake(s);
 }

@@ -32,6 +32,7 @@
 #include <hal/upcall.h>
 #include <kernel/core/assert.h>
 #include <lib/fls.h>
+#include <lib/printf.h>
 #include <lib/string.h>
 
 DEFINE_PER_CPU(struct runqueue, sched_runqueue);
@@ -256,12 +257,18 @@ void sched_set_need_resched(void)
 	hal_work_set(&current_thread()->hal, HAL_WORK_RESCHED);
 }
 
-static void rq_resched(struct runqueue *rq)
+/* The same for another CPU. */
+void sched_kick_cpu(u32 cpu)
 {
-	if (rq->cpu == hal_cpu_id())
+	if (cpu == hal_cpu_id())
 		sched_set_need_resched();
 	else
-		hal_cpu_kick(rq->cpu);
+		hal_cpu_kick(cpu);
+}
+
+static void rq_resched(struct runqueue *rq)
+{
+	sched_kick_cpu(rq->cpu);
 }
 
 /* ---- wake-up ----------------------------------------------------------------------------------- */
@@ -370,7 +377,7 @@ void thread_signal_kick(struct thread *t, bool fatal)
 	__atomic_fetch_or(&t->hal.work, HAL_WORK_SIGNAL, __ATOMIC_SEQ_CST);
 	if (!thread_wake_state(t, THREAD_INTERRUPTIBLE | (fatal ? THREAD_KILLABLE : 0)) && t != current_thread() &&
 	    READ_ONCE(t->cpu) != hal_cpu_id())
-		hal_cpu_kick(READ_ONCE(t->cpu)); /* it may be in user mode there */
+		sched_kick_cpu(READ_ONCE(t->cpu)); /* it may be in user mode there */
 }
 
 /* ---- the switch -------------------------------------------------------------------------------- */
@@ -380,13 +387,19 @@ static void tick_set(struct runqueue *rq, bool on, u64 now)
 	if (rq->tick_on == on)
 		return;
 	rq->tick_on = on;
-	if (on) {
-		rq->idle_ns += now - rq->idle_since_ns;
+	if (on)
 		timer_arm(&rq->tick, now + SCHED_TICK_NS);
-	} else {
-		rq->idle_since_ns = now;
+	else
 		timer_cancel(&rq->tick);
-	}
+}
+
+/* The CPU starts or ends idling. */
+static void idle_account(struct runqueue *rq, struct thread *prev, struct thread *next, u64 now)
+{
+	if (next == rq->idle)
+		rq->idle_since_ns = now;
+	else if (prev == rq->idle)
+		rq->idle_ns += now - rq->idle_since_ns;
 }
 
 static bool wait_is_over(const struct thread *t)
@@ -409,6 +422,11 @@ static bool leave_cpu(struct runqueue *rq, struct thread *prev, enum switch_reas
 		}
 		thread_set_state(prev, THREAD_RUNNABLE);
 	}
+	if (unlikely(!cpumask_test(&prev->affinity, rq->cpu))) { /* goes on elsewhere: sched_finish_switch() */
+		prev->on_rq = 0;
+		thread_set_state(prev, THREAD_WAKING);
+		return true;
+	}
 	if (!rq->queued && prev->slice_left_ns)
 		return false;
 	rq_put_back(rq, prev, reason);
@@ -417,28 +435,41 @@ static bool leave_cpu(struct runqueue *rq, struct thread *prev, enum switch_reas
 
 static void switch_to(struct runqueue *rq, struct thread *prev, struct thread *next, u64 now)
 {
-	tick_set(rq, next != rq->idle, now);
+	tick_set(rq, next != rq->idle || rcu_needs_tick(), now);
+	idle_account(rq, prev, next, now);
 	rq->switches++;
 	WRITE_ONCE(rq->current, next);
 	next->run_start_ns = now;
 	rcu_quiescent();
 	if (sched_space_switch_hook)
 		sched_space_switch_hook(prev, next);
-	lock_handoff_out(&rq->lock);
 	prev = hal_switch(prev, next);
 	sched_finish_switch(prev);
+}
+
+/* A runnable thread that may not stay on this CPU, and has left it. */
+static void migrate_off(struct thread *t, u64 vclock)
+{
+	struct runqueue *to = rq_of(choose_cpu(t));
+
+	spin_lock(&to->lock);
+	rq_activate(to, t, vclock);
+	spin_unlock_no_resched(&to->lock);
 }
 
 /* Runs on the stack of the thread that came, with the lock of its CPU's queue held by the one that left. */
 void sched_finish_switch(struct thread *prev)
 {
 	struct runqueue *rq = this_cpu_ptr(&sched_runqueue);
-	bool dead = READ_ONCE(prev->state) == THREAD_DEAD && !prev->on_rq;
+	u32 state = prev->on_rq ? THREAD_RUNNABLE : READ_ONCE(prev->state);
+	u64 vclock = rq->vclock;
 
-	lock_handoff_in(&rq->lock);
+	/* Once the lock is free a sleeping prev may be woken, run and die elsewhere; DEAD and WAKING are ours. */
 	spin_unlock_no_resched(&rq->lock);
-	if (dead)
+	if (unlikely(state == THREAD_DEAD))
 		prev->release(prev);
+	else if (unlikely(state == THREAD_WAKING))
+		migrate_off(prev, vclock);
 }
 
 static void schedule_common(enum switch_reason reason)
@@ -478,10 +509,8 @@ void schedule(void)
 }
 
 /* preempt_enable() reached zero with a reschedule wanted. */
-static void preempt_schedule(void)
+static void preempt_now(void)
 {
-	if (!hal_irq_enabled())
-		return; /* the interrupt return, or the next preempt_enable(), does it */
 	do {
 		schedule_common(SWITCH_PREEMPT);
 	} while (unlikely(sched_need_resched()));
@@ -504,12 +533,14 @@ void sched_yield_self(void)
 void upcall_irq_enter(struct hal_regs *regs)
 {
 	hal_irq_depth_inc();
+	rcu_irq_enter();
 	this_cpu_ptr(&sched_runqueue)->irq_regs = regs;
 }
 
 void upcall_irq_exit(struct hal_regs *regs)
 {
 	hal_irq_depth_dec();
+	rcu_irq_exit();
 	if (!hal_regs_user_mode(regs) && hal_preempt_wanted())
 		schedule_common(SWITCH_PREEMPT);
 }
@@ -534,9 +565,11 @@ static void sched_tick(struct timer *timer)
 		thread_charge(running, now);
 		if (!running->slice_left_ns && rq->queued && running->sp.policy != SCHED_FIFO)
 			sched_set_need_resched();
-		if (rq->tick_on)
-			timer_arm(&rq->tick, now + SCHED_TICK_NS);
 	}
+	if (running == rq->idle && !rcu_needs_tick())
+		tick_set(rq, false, now);
+	else
+		timer_arm(&rq->tick, now + SCHED_TICK_NS);
 	spin_unlock_no_resched(&rq->lock);
 	sched_load_tick(now);
 	rcu_poll();
@@ -554,6 +587,21 @@ static void rq_init(struct runqueue *rq, u32 cpu)
 	timer_init_cpu(cpu);
 }
 
+static struct lock_held_stack *thread_held_locks(struct thread *t)
+{
+	return &t->held;
+}
+
+static void describe_current(char *buf, size_t n)
+{
+	const struct thread *t = current_thread();
+
+	if (t)
+		snprintf(buf, n, "%s%s", t->name, t->flags & THREAD_USER ? "" : " (kernel)");
+	else
+		strscpy(buf, "none", n);
+}
+
 void sched_adopt_idle(struct thread *idle)
 {
 	u32 cpu = hal_cpu_id();
@@ -567,7 +615,10 @@ void sched_adopt_idle(struct thread *idle)
 	cpumask_set(&idle->affinity, cpu);
 	rq->idle = rq->current = idle;
 	rq->idle_since_ns = hal_clock_ns();
-	preempt_schedule_hook = preempt_schedule;
+	preempt_schedule_hook = preempt_now;
+	rcu_kick_hook = sched_kick_cpu;
+	lockdep_thread_hook = thread_held_locks;
+	panic_thread_hook = describe_current;
 }
 
 void sched_idle_loop(void)
@@ -575,10 +626,10 @@ void sched_idle_loop(void)
 	for (;;) {
 		irqflags_t flags = hal_irq_save();
 
-		rcu_quiescent();
-		rcu_poll();
+		rcu_idle_enter();
 		if (!sched_need_resched() && !READ_ONCE(this_cpu_ptr(&sched_runqueue)->queued))
 			hal_cpu_idle();
+		rcu_idle_exit();
 		hal_irq_restore(flags);
 		schedule();
 	}
@@ -642,8 +693,19 @@ int sched_set_affinity(struct thread *t, const struct cpumask *mask)
 		return -EINVAL;
 	rq = thread_lock(t, &flags);
 	t->affinity = *mask;
+	if (!cpumask_test(mask, t->cpu) && t->queued) {
+		u64 vclock = rq->vclock;
+
+		rq_remove(rq, t);
+		t->on_rq = 0;
+		thread_set_state(t, THREAD_WAKING);
+		spin_unlock_no_resched(&rq->lock);
+		migrate_off(t, vclock);
+		hal_irq_restore(flags);
+		return 0;
+	}
 	if (!cpumask_test(mask, t->cpu) && t->on_rq)
-		rq_resched(rq); /* it is moved when it next leaves the CPU: see put_back_or_move() */
+		rq_resched(rq); /* leave_cpu() moves it */
 	spin_unlock_irqrestore(&rq->lock, flags);
 	return 0;
 }
@@ -654,7 +716,7 @@ void sched_stats_cpu(u32 cpu, struct sched_stats *out)
 	irqflags_t flags = spin_lock_irqsave(&rq->lock);
 
 	out->switches = rq->switches;
-	out->idle_ns = rq->idle_ns + (rq->tick_on ? 0 : hal_clock_ns() - rq->idle_since_ns);
+	out->idle_ns = rq->idle_ns + (rq->current == rq->idle ? hal_clock_ns() - rq->idle_since_ns : 0);
 	out->user_ns = rq->ticks_user * SCHED_TICK_NS;
 	out->system_ns = rq->ticks_kernel * SCHED_TICK_NS;
 	out->irq_ns = 0;

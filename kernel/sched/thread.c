@@ -48,7 +48,7 @@ static void inherit_parameters(struct thread *t, const struct thread *from)
 	t->vruntime = from->vruntime;
 	if (from->flags & THREAD_IDLE) { /* boot code creates the first threads */
 		t->sp = (struct sched_param_state){ .policy = SCHED_OTHER, .weight = sched_nice_weight(0) };
-		cpumask_setall(&t->affinity);
+		cpumask_fill(&t->affinity);
 	} else if (from->sp.reset_on_fork) { /* sched(7) */
 		t->sp.reset_on_fork = false;
 		t->sp.rt_priority = 0;

@@ -97,12 +97,12 @@ void workq_flush(struct workq *wq)
 
 /* ---- RCU --------------------------------------------------------------------------------------- */
 
+#define RCU_BATCH 64u /* callbacks between two chances for others to run */
+
 static struct waitq rcu_waitq = WAITQ_INIT(rcu_waitq);
-static bool rcu_ready; /* [a] callbacks whose grace period is over wait for the thread */
 
 static void rcu_wake(void)
 {
-	WRITE_ONCE(rcu_ready, true);
 	waitq_wake_all(&rcu_waitq);
 }
 
@@ -110,8 +110,9 @@ static void rcu_main(void *arg)
 {
 	(void)arg;
 	for (;;) {
-		WAIT_EVENT(&rcu_waitq, __atomic_exchange_n(&rcu_ready, false, __ATOMIC_SEQ_CST), "rcu");
-		rcu_run_callbacks();
+		WAIT_EVENT(&rcu_waitq, rcu_callbacks_ready(), "rcu");
+		while (rcu_run_callbacks(RCU_BATCH))
+			sched_relax();
 	}
 }
 
@@ -131,16 +132,24 @@ void synchronize_rcu(void)
 
 	might_sleep();
 	completion_init(&s.done);
-	call_rcu(&s.head, rcu_sync_fn);
-	rcu_expedite();
+	call_rcu_now(&s.head, rcu_sync_fn);
 	wait_for_completion(&s.done, "synchronize_rcu");
 }
 
-/* Callbacks of one CPU run in order, and the calling thread's own come last on every list it is on. */
+/* The callbacks of one CPU run in order: one more at the end of each CPU's queue, one after the other. */
 void rcu_barrier(void)
 {
-	synchronize_rcu();
-	synchronize_rcu();
+	struct thread *me = current_thread();
+	struct cpumask before = me->affinity, one;
+	u32 cpu;
+
+	for_each_online_cpu(cpu) {
+		cpumask_clear(&one);
+		cpumask_set(&one, cpu);
+		if (sched_set_affinity(me, &one) == 0)
+			synchronize_rcu();
+	}
+	(void)sched_set_affinity(me, &before);
 }
 
 void sched_work_init(void)

@@ -21,6 +21,8 @@ struct mutex {
 
 void mutex_init(struct mutex *m, const char *name, u32 rank);
 void mutex_lock(struct mutex *m);
+/* A mutex of the same rank may be held: the caller keeps an order of its own, named where it calls. */
+void mutex_lock_nested(struct mutex *m);
 /* 0 or -EINTR when a fatal signal came first. */
 int __must_check mutex_lock_killable(struct mutex *m);
 /* 0 or -ERESTARTSYS when a signal came first. */
@@ -41,6 +43,9 @@ void rwsem_read_lock(struct rwsem *s);
 bool __must_check rwsem_read_trylock(struct rwsem *s);
 void rwsem_read_unlock(struct rwsem *s);
 void rwsem_write_lock(struct rwsem *s);
+/* One of the same rank may be held, in an order that the caller names. */
+void rwsem_write_lock_nested(struct rwsem *s);
+void rwsem_read_lock_nested(struct rwsem *s);
 /* A second lock of one rank (parent directory before child, lower address first): lockdep lets it pass. */
 void rwsem_write_lock_nested(struct rwsem *s);
 int __must_check rwsem_write_lock_killable(struct rwsem *s); /* 0 or -EINTR */

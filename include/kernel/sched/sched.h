@@ -22,6 +22,8 @@ void sched_idle_loop(void) __noreturn;
 
 /* This CPU's current thread shall make room: before user mode, or at the next preemption point. */
 void sched_set_need_resched(void);
+/* The same for any CPU, with an interrupt if it is another one. Any context. */
+void sched_kick_cpu(u32 cpu);
 
 /* Gives up the CPU. When the caller's state is not RUNNABLE it leaves the run queue. irqs on, no spinlock. */
 void schedule(void);
