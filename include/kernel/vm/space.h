@@ -19,14 +19,15 @@
  * Lock keys: [I] immutable after creation, [a] atomic, [s] the rwsem.
  */
 #include <hal/tlb.h>
-#include <kernel/sched/rwsem.h>
+#include <kernel/sched/mutex.h>
 #include <kernel/vm/area.h>
 #include <kernel/vm/fault.h>
 #include <lib/rbtree.h>
 #include <lib/refcount.h>
 
-struct thread;
+struct page;
 struct process;
+struct thread;
 
 #define VM_PAGE_SIZE	4096ULL
 #define VM_AUXV_WORDS	46	/* Linux's AT_VECTOR_SIZE on x86-64 with room: 2 * (20 + 2 + 1) */
@@ -42,14 +43,14 @@ struct vm_space {
 	u32 nr_areas;			/* [s] */
 	struct vm_area *cached;		/* [a] last area found, or NULL */
 
-	vaddr_t mmap_base;		/* [s] top of the top-down search */
+	vaddr_t mmap_base;		/* [s] top of the top-down search, or bottom when mmap_legacy */
+	bool mmap_legacy;		/* [s] search upwards: ADDR_COMPAT_LAYOUT or an unlimited stack */
+	u32 membarrier;			/* [a] MEMBARRIER_CMD_REGISTER_* that were made */
 	vaddr_t start_code, end_code, start_data, end_data;	/* [s] execve, prctl */
 	vaddr_t start_brk, brk;		/* [s] */
 	vaddr_t start_stack;		/* [s] the first stack pointer */
 	vaddr_t arg_start, arg_end, env_start, env_end;		/* [s] bytes, for /proc/PID/cmdline */
 	u32 def_flags;			/* [s] mlockall(MCL_FUTURE): AREA_LOCKED, AREA_LOCKONFAULT */
-	bool dumpable;			/* [a] prctl(PR_SET_DUMPABLE) */
-	struct vm_backing *exe;		/* [s] /proc/PID/exe, counted */
 
 	u64 total_pages;		/* [s] sizes of areas, in pages */
 	u64 data_pages;			/* [s] private writable, not stack: RLIMIT_DATA */
@@ -129,6 +130,8 @@ int vm_unlock_all(struct vm_space *s);
 int __must_check vm_resident(struct vm_space *s, vaddr_t addr, u64 n, u8 *vec);
 /* Faults pages in, as far as it goes. 0 or -ENOMEM, -EFAULT, -EINTR. */
 int vm_populate(struct vm_space *s, vaddr_t addr, u64 len, bool write);
+/* execve: puts a page, whose reference it takes, into an anonymous area. 0, -ENOMEM, -EFAULT, -EEXIST. */
+int __must_check vm_install_page(struct vm_space *s, vaddr_t addr, struct page *page);
 
 /* The area that contains addr, or the first behind it. Lock held, either way. */
 struct vm_area *vm_area_find_locked(struct vm_space *s, vaddr_t addr);
@@ -154,8 +157,11 @@ static inline u64 vm_space_rss(const struct vm_space *s)
 		     atomic64_load_relaxed(&s->rss_shmem));
 }
 
-/* A new layout for execve: picks mmap_base below the stack by RLIMIT_STACK and `randomize`. */
-void vm_layout_pick(struct vm_space *s, vaddr_t stack_top, bool randomize);
+/*
+ * A new layout for execve: picks mmap_base by RLIMIT_STACK (bytes) as Linux does, or the
+ * upward search when that is infinite or the personality asks for it.
+ */
+void vm_layout_pick(struct vm_space *s, u64 stack_rlimit, u32 personality, bool randomize);
 /* Is randomisation wanted: no `norandmaps`, kernel.randomize_va_space != 0, no ADDR_NO_RANDOMIZE. */
 bool vm_randomize_wanted(u32 personality);
 

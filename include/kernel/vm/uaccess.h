@@ -38,7 +38,10 @@ static inline ssize_t __must_check strncpy_from_user(char *dst, uptr_t src, size
 }
 
 /* Length with the NUL, max + 1 when longer than max (NUL included), 0 on a fault: strnlen_user of Linux. */
-size_t strnlen_user(uptr_t s, size_t max);
+static inline size_t strnlen_user(uptr_t s, size_t max)
+{
+	return hal_strnlen_user(s, max);
+}
 
 #define UACCESS_SCALAR(bits)							\
 static inline int __must_check get_user_u##bits(u##bits *out, uptr_t src)	\
@@ -82,30 +85,18 @@ void *memdup_user(uptr_t src, size_t n, int *err);
 /* Does [p, p + n) lie in user space? (It may still be unmapped.) */
 static inline bool user_range_ok(uptr_t p, u64 n)
 {
-	return n <= HAL_USER_END && p.addr <= HAL_USER_END - n;
+	return hal_user_range_ok(p, n);
 }
 
-/*
- * Kernel tests copy between "user" functions and kernel buffers with these
- * around: while the depth is above 0 a fault is not resolved but ends the copy.
- */
-static inline void pagefault_disable(void);
-static inline void pagefault_enable(void);
-
-#include <hal/thread.h>
-#include <hal/percpu.h>
-#include <kernel/sched/thread.h>
-
+/* Between these two a missing page ends a copy instead of being faulted in. They nest. */
 static inline void pagefault_disable(void)
 {
-	current_thread()->hal.nofault++;
-	barrier();
+	hal_pagefault_disable();
 }
 
 static inline void pagefault_enable(void)
 {
-	barrier();
-	current_thread()->hal.nofault--;
+	hal_pagefault_enable();
 }
 
 #endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of an address space: made empty, copied by fork, run on, torn down.
+ *
+ * Which space a CPU runs on. `active_space` holds a reference (refs) on the space
+ * whose tables the CPU walks. A kernel thread has none of its own and stays on what was there: the kernel half is
+ * the same everywhere. So when the last user of a space goes, the CPUs that still stand
+ * on it keep the root table (which maps no user memory any more) until they switch to another
+ * space.
+ *
+ * Teardown needs no lock: with `users` at zero nobody can reach the areas, but for truncation, which
+ * finds them through their objects; so every area leaves its object's interval tree before
+ * the tables go.
+ */
+#include <kernel/core/percpu.h>
+#include <kernel/core/preempt.h>
+#include <kernel/mm/slab.h>
+#include <kernel/sched/sched.h>
+#include <kernel/task/process.h>
+#include <kernel/task/task.h>
+#include <lib/string.h>
+
+#include "internal.h"
+
+static struct kmem_cache *space_cache;
+static DEFINE_PER_CPU(struct vm_space *, active_space);
+struct page *vm_zero_page;
+
+void vm_init(void)
+{
+	space_cache = kmem_cache_create("vm_space", sizeof(struct vm_space), 0, NULL, 0);
+	vm_zero_page = page_alloc(0, MM_ZERO);
+	VERIFY(space_cache && vm_zero_page);
+	area_cache_init();
+	object_cache_init();
+	commit_init();
+	process_space_get_hook = vm_space_get_not_zero;
+	sched_space_switch_hook = vm_space_switch;
+}
+
+static struct vm_space *space_alloc(void)
+{
+	struct vm_space *s = kmem_cache_alloc(space_cache, 0);
+
+	if (!s)
+		return NULL;
+	memset(s, 0, sizeof(*s));
+	rwsem_init(&s->lock, "space", LOCK_RANK_SPACE);
+	refcount_init(&s->users, 1);
+	refcount_init(&s->refs, 1);
+	hal_space_init(&s->hal);
+	if (table_create_root(s)) {
+		kmem_cache_free(space_cache, s);
+		return NULL;
+	}
+	return s;
+}
+
+int vm_space_create(struct vm_space **out)
+{
+	struct vm_space *s = space_alloc();
+
+	if (!s)
+		return -ENOMEM;
+	s->mmap_base = HAL_USER_END;
+	*out = s;
+	return 0;
+}
+
+void vm_space_get(struct vm_space *s)
+{
+	refcount_get(&s->users);
+}
+
+bool vm_space_get_not_zero(struct vm_space *s)
+{
+	return refcount_get_not_zero(&s->users);
+}
+
+/* Any context: also from the switch, under the run queue's lock. */
+static void space_put_ref(struct vm_space *s)
+{
+	if (!refcount_put_and_test(&s->refs))
+		return;
+	table_free_root(s);
+	kmem_cache_free(space_cache, s);
+}
+
+static void space_teardown(struct vm_space *s)
+{
+	struct vm_area *a, *next;
+
+	rb_for_each_entry(a, &s->areas, node) {
+		if (a->object)
+			object_unlink_area(a);
+	}
+	table_free_all(s);
+	rb_for_each_postorder_safe(a, next, &s->areas, node)
+		area_free(a);
+	s->areas.node = NULL;
+	s->cached = NULL;
+	commit_uncharge(s, (u64)atomic64_load(&s->committed));
+}
+
+void vm_space_put(struct vm_space *s)
+{
+	if (!refcount_put_and_test(&s->users))
+		return;
+	space_teardown(s);
+	space_put_ref(s);
+}
+
+/* ---- who runs on what ---- */
+
+struct vm_space *vm_current(void)
+{
+	struct task *t = task_current_or_null();
+
+	return t && t->process ? READ_ONCE(t->process->space) : NULL;
+}
+
+static struct vm_space *thread_space(struct thread *t)
+{
+	struct process *p;
+
+	if (!(t->flags & THREAD_USER))
+		return NULL;
+	p = thread_task(t)->process;
+	return p ? READ_ONCE(p->space) : NULL;
+}
+
+/* Preemption off. */
+static void space_enter(struct vm_space *s)
+{
+	struct vm_space **active = this_cpu_ptr(&active_space);
+	struct vm_space *old = *active;
+
+	if (old == s)
+		return;
+	refcount_get(&s->refs);
+	*active = s;
+	hal_space_activate(s->root, &s->hal);
+	if (old)
+		space_put_ref(old);
+}
+
+void vm_space_switch(struct thread *prev, struct thread *next)
+{
+	struct vm_space *s = thread_space(next);
+
+	(void)prev;
+	if (s)
+		space_enter(s);
+}
+
+void vm_space_activate(struct vm_space *s)
+{
+	preempt_disable();
+	space_enter(s);
+	preempt_enable();
+}
+
+/* ---- fork ---- */
+
+static bool fork_wants_area(const struct vm_area *a)
+{
+	return !(a->flags & AREA_DONTCOPY);
+}
+
+/* The area of the child: the same, but not locked (mlock(2): locks are not inherited). */
+static int fork_area(struct vm_space *child, struct vm_area *a)
+{
+	struct vm_area *c = area_alloc(child);
+
+	if (!c)
+		return -ENOMEM;
+	c->start = a->start;
+	c->end = a->end;
+	c->flags = a->flags & ~(AREA_LOCKED | AREA_LOCKONFAULT);
+	c->pgoff = a->pgoff;
+	c->object = a->object;
+	c->file = a->file;
+	if (c->object)
+		vm_object_get(c->object);
+	if (c->file)
+		c->file->ops->get(c->file);
+	area_insert(c);
+	if (c->flags & AREA_ACCOUNT) {
+		int err = commit_charge(child, area_pages(c));
+
+		if (err)
+			return err;
+	}
+	if (a->flags & AREA_WIPEONFORK)
+		return 0;
+	return table_copy_area(child, a);
+}
+
+static int fork_areas(struct vm_space *parent, struct vm_space *child)
+{
+	struct vm_area *a;
+
+	rb_for_each_entry(a, &parent->areas, node) {
+		int err = fork_wants_area(a) ? fork_area(child, a) : 0;
+
+		if (err)
+			return err;
+		if (__atomic_load_n(&current_thread()->fatal, __ATOMIC_RELAXED))
+			return -EINTR;
+	}
+	return 0;
+}
+
+static void fork_layout(const struct vm_space *p, struct vm_space *c)
+{
+	c->mmap_base = p->mmap_base;
+	c->start_code = p->start_code;
+	c->end_code = p->end_code;
+	c->start_data = p->start_data;
+	c->end_data = p->end_data;
+	c->start_brk = p->start_brk;
+	c->brk = p->brk;
+	c->start_stack = p->start_stack;
+	c->arg_start = p->arg_start;
+	c->arg_end = p->arg_end;
+	c->env_start = p->env_start;
+	c->env_end = p->env_end;
+	memcpy(c->auxv, p->auxv, sizeof(c->auxv));
+}
+
+int vm_space_fork(struct vm_space *parent, struct vm_space **out)
+{
+	struct vm_space *child = space_alloc();
+	int err;
+
+	if (!child)
+		return -ENOMEM;
+	err = rwsem_write_lock_killable(&parent->lock);
+	if (err)
+		goto put_child;
+	fork_layout(parent, child);
+	err = fork_areas(parent, child);
+	/* Writes of the parent must fault from here on. */
+	hal_tlb_flush_range(&parent->hal, 0, ~0ULL);
+	rwsem_write_unlock(&parent->lock);
+	if (err)
+		goto put_child;
+	*out = child;
+	return 0;
+put_child:
+	vm_space_put(child);
+	return err;
+}
