@@ -6,8 +6,12 @@
 
 #include <dirent.h>
 #include <limits.h>
+
 #include <sys/mount.h>
 #include <sys/sysmacros.h>
+
+#define RENAME_NOREPLACE 1
+#define RENAME_EXCHANGE 2
 
 static char buf[8192];
 
@@ -97,14 +101,14 @@ static void check_links(void)
 	fails(link("none", "c"), ENOENT, "link: missing");
 	mkdir("d", 0755);
 	fails(link("d", "e"), EPERM, "link: a folder");
-	fails(link("a", "/proc/x"), EXDEV, "link: another file system");
+	fails(link("a", "/dev/x"), EXDEV, "link: another file system");
 	works(symlink("a", "s"), "symlink");
 	works(link("s", "s2"), "link to a symlink");
 	ok(ino_of("s") == ino_of("s2"), "links the symlink itself");
 	works(linkat(AT_FDCWD, "s", AT_FDCWD, "s3", AT_SYMLINK_FOLLOW), "linkat: AT_SYMLINK_FOLLOW");
 	ok(ino_of("s3") == ino_of("a"), "links what it points to");
 	is(readlink("s", buf, sizeof(buf)), 1, "readlink");
-	is(readlink("s", buf, 0) == -1 ? errno : 0, EINVAL, "readlink: size 0");
+	fails(syscall(SYS_readlink, "s", buf, 0), EINVAL, "readlink: size 0");
 	fails(readlink("a", buf, 10), EINVAL, "readlink: not a link");
 	fails(symlink("x", "a"), EEXIST, "symlink: it exists");
 	fails(symlink("", "x"), ENOENT, "symlink: an empty target");
@@ -214,13 +218,13 @@ static void check_rename(void)
 	works(rename("t", "t2"), "two links to one inode");
 	ok(ino_of("t") == ino && ino_of("t2") == ino, "are both left alone");
 	touch("u");
-	fails(renameat2(AT_FDCWD, "t", AT_FDCWD, "u", RENAME_NOREPLACE), EEXIST, "RENAME_NOREPLACE");
-	works(renameat2(AT_FDCWD, "m3", AT_FDCWD, "u", RENAME_EXCHANGE), "RENAME_EXCHANGE");
+	fails(syscall(SYS_renameat2, AT_FDCWD, "t", AT_FDCWD, "u", RENAME_NOREPLACE), EEXIST, "RENAME_NOREPLACE");
+	works(syscall(SYS_renameat2, AT_FDCWD, "m3", AT_FDCWD, "u", RENAME_EXCHANGE), "RENAME_EXCHANGE");
 	ok(ino_of("u/x") != 0, "swaps a file and a folder");
-	fails(renameat2(AT_FDCWD, "t", AT_FDCWD, "none", RENAME_EXCHANGE), ENOENT, "both must exist");
-	fails(renameat2(AT_FDCWD, "t", AT_FDCWD, "u", RENAME_EXCHANGE | RENAME_NOREPLACE), EINVAL,
+	fails(syscall(SYS_renameat2, AT_FDCWD, "t", AT_FDCWD, "none", RENAME_EXCHANGE), ENOENT, "both must exist");
+	fails(syscall(SYS_renameat2, AT_FDCWD, "t", AT_FDCWD, "u", RENAME_EXCHANGE | RENAME_NOREPLACE), EINVAL,
 	      "contradicting flags");
-	fails(renameat2(AT_FDCWD, "t", AT_FDCWD, "u", 0x100), EINVAL, "an unknown flag");
+	fails(syscall(SYS_renameat2, AT_FDCWD, "t", AT_FDCWD, "u", 0x100), EINVAL, "an unknown flag");
 	mkdir("p", 0755);
 	mkdir("p/q", 0755);
 	is(nlink_of("p"), 3, "links before");

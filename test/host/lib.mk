@@ -2,7 +2,7 @@
 HOST_FRAMEWORK := test/host/framework.c test/host/host.c
 HOST_LIB       := $(sort $(wildcard kernel/lib/*.c))
 HOST_ACPI      := $(sort $(wildcard hal/common/*.c))
-HOST_FLAGS     := -include test/host/rename.h -I include -I test/host -fno-strict-aliasing -Wno-format-truncation
+HOST_FLAGS     := -ffreestanding -include test/host/rename.h -I include -I test/host -fno-strict-aliasing -Wno-format-truncation
 
 $(call host_test,lib,$(HOST_FRAMEWORK) $(HOST_LIB) $(sort $(wildcard test/host/lib/*.c)),$(HOST_FLAGS))
 $(call host_test,acpi,$(HOST_FRAMEWORK) $(HOST_LIB) $(HOST_ACPI) test/host/acpi_test.c,$(HOST_FLAGS))
