@@ -59,7 +59,7 @@ void mutex_init(struct mutex *m, const char *name, u32 rank)
 {
 	m->owner = 0;
 	waitq_init(&m->waiters);
-	lock_class_init(&m->dep, name, rank);
+	lock_dep_init(&m->dep, name, rank);
 }
 
 static inline u64 mutex_me(void)
@@ -109,33 +109,34 @@ static int mutex_lock_slow(struct mutex *m, u32 state)
 	return result;
 }
 
-static __always_inline void mutex_lock_common(struct mutex *m, u32 dep_flags)
+static __always_inline void mutex_take(struct mutex *m)
 {
-	might_sleep();
-	lockdep_acquire(m, &m->dep, dep_flags, LOCKDEP_CALLER);
 	if (unlikely(!word_cmpxchg(&m->owner, 0, mutex_me())))
 		(void)mutex_lock_slow(m, THREAD_UNINTERRUPTIBLE);
-	lockdep_acquired(m, &m->dep, dep_flags, LOCKDEP_CALLER);
 }
 
 void mutex_lock(struct mutex *m)
 {
-	mutex_lock_common(m, 0);
+	might_sleep();
+	lock_dep_acquire(&m->dep, _RET_IP_);
+	mutex_take(m);
 }
 
 void mutex_lock_nested(struct mutex *m)
 {
-	mutex_lock_common(m, LOCKDEP_NESTED);
+	might_sleep();
+	lock_dep_acquire_nested(&m->dep, _RET_IP_);
+	mutex_take(m);
 }
 
 static int mutex_lock_state(struct mutex *m, u32 state)
 {
 	might_sleep();
-	lockdep_acquire(m, &m->dep, 0, LOCKDEP_CALLER);
-	if (unlikely(!word_cmpxchg(&m->owner, 0, mutex_me())) && mutex_lock_slow(m, state))
-		return -EINTR;
-	lockdep_acquired(m, &m->dep, 0, LOCKDEP_CALLER);
-	return 0;
+	lock_dep_acquire(&m->dep, _RET_IP_);
+	if (likely(word_cmpxchg(&m->owner, 0, mutex_me())) || !mutex_lock_slow(m, state))
+		return 0;
+	lock_dep_release(&m->dep);
+	return -EINTR;
 }
 
 int mutex_lock_killable(struct mutex *m)
@@ -152,7 +153,7 @@ bool mutex_trylock(struct mutex *m)
 {
 	if (!word_cmpxchg(&m->owner, 0, mutex_me()))
 		return false;
-	lockdep_acquired(m, &m->dep, 0, LOCKDEP_CALLER);
+	lock_dep_acquire_try(&m->dep, _RET_IP_);
 	return true;
 }
 
@@ -161,7 +162,7 @@ void mutex_unlock(struct mutex *m)
 	irqflags_t flags;
 
 	ASSERT(mutex_is_mine(m));
-	lockdep_release(m, &m->dep);
+	lock_dep_release(&m->dep);
 	if (likely(word_cmpxchg(&m->owner, mutex_me(), 0)))
 		return;
 	flags = spin_lock_irqsave(&m->waiters.lock);
@@ -186,7 +187,7 @@ void rwsem_init(struct rwsem *s, const char *name, u32 rank)
 	s->count = 0;
 	s->writer = NULL;
 	waitq_init(&s->waiters);
-	lock_class_init(&s->dep, name, rank);
+	lock_dep_init(&s->dep, name, rank);
 }
 
 /* Adds a reader unless a writer has it or somebody waits. */
@@ -256,30 +257,31 @@ static void rwsem_wake(struct rwsem *s)
 	spin_unlock_irqrestore(&s->waiters.lock, flags);
 }
 
-static __always_inline void rwsem_read_common(struct rwsem *s, u32 dep_flags)
+static __always_inline void rwsem_read_take(struct rwsem *s)
 {
-	might_sleep();
-	lockdep_acquire(s, &s->dep, dep_flags, LOCKDEP_CALLER);
 	if (unlikely(!rwsem_read_fast(s)))
 		(void)rwsem_lock_slow(s, 0, THREAD_UNINTERRUPTIBLE);
-	lockdep_acquired(s, &s->dep, dep_flags, LOCKDEP_CALLER);
 }
 
 void rwsem_read_lock(struct rwsem *s)
 {
-	rwsem_read_common(s, LOCKDEP_SHARED);
+	might_sleep();
+	lock_dep_acquire(&s->dep, _RET_IP_);
+	rwsem_read_take(s);
 }
 
 void rwsem_read_lock_nested(struct rwsem *s)
 {
-	rwsem_read_common(s, LOCKDEP_SHARED | LOCKDEP_NESTED);
+	might_sleep();
+	lock_dep_acquire_nested(&s->dep, _RET_IP_);
+	rwsem_read_take(s);
 }
 
 bool rwsem_read_trylock(struct rwsem *s)
 {
 	if (!rwsem_read_fast(s))
 		return false;
-	lockdep_acquired(s, &s->dep, LOCKDEP_SHARED, LOCKDEP_CALLER);
+	lock_dep_acquire_try(&s->dep, _RET_IP_);
 	return true;
 }
 
@@ -287,7 +289,7 @@ void rwsem_read_unlock(struct rwsem *s)
 {
 	u64 now;
 
-	lockdep_release(s, &s->dep);
+	lock_dep_release(&s->dep);
 	now = __atomic_sub_fetch(&s->count, RWSEM_READER, __ATOMIC_ACQ_REL);
 	if (unlikely(now == RWSEM_WAITERS))
 		rwsem_wake(s);
@@ -298,33 +300,35 @@ static void rwsem_write_locked(struct rwsem *s)
 	WRITE_ONCE(s->writer, current_thread());
 }
 
-static __always_inline void rwsem_write_common(struct rwsem *s, u32 dep_flags)
+static __always_inline void rwsem_write_take(struct rwsem *s)
 {
-	might_sleep();
-	lockdep_acquire(s, &s->dep, dep_flags, LOCKDEP_CALLER);
 	if (unlikely(!word_cmpxchg(&s->count, 0, RWSEM_WRITER)))
 		(void)rwsem_lock_slow(s, WAIT_WRITER, THREAD_UNINTERRUPTIBLE);
-	lockdep_acquired(s, &s->dep, dep_flags, LOCKDEP_CALLER);
 	rwsem_write_locked(s);
 }
 
 void rwsem_write_lock(struct rwsem *s)
 {
-	rwsem_write_common(s, 0);
+	might_sleep();
+	lock_dep_acquire(&s->dep, _RET_IP_);
+	rwsem_write_take(s);
 }
 
 void rwsem_write_lock_nested(struct rwsem *s)
 {
-	rwsem_write_common(s, LOCKDEP_NESTED);
+	might_sleep();
+	lock_dep_acquire_nested(&s->dep, _RET_IP_);
+	rwsem_write_take(s);
 }
 
 int rwsem_write_lock_killable(struct rwsem *s)
 {
 	might_sleep();
-	lockdep_acquire(s, &s->dep, 0, LOCKDEP_CALLER);
-	if (unlikely(!word_cmpxchg(&s->count, 0, RWSEM_WRITER)) && rwsem_lock_slow(s, WAIT_WRITER, THREAD_KILLABLE))
+	lock_dep_acquire(&s->dep, _RET_IP_);
+	if (unlikely(!word_cmpxchg(&s->count, 0, RWSEM_WRITER)) && rwsem_lock_slow(s, WAIT_WRITER, THREAD_KILLABLE)) {
+		lock_dep_release(&s->dep);
 		return -EINTR;
-	lockdep_acquired(s, &s->dep, 0, LOCKDEP_CALLER);
+	}
 	rwsem_write_locked(s);
 	return 0;
 }
@@ -333,7 +337,7 @@ bool rwsem_write_trylock(struct rwsem *s)
 {
 	if (!word_cmpxchg(&s->count, 0, RWSEM_WRITER))
 		return false;
-	lockdep_acquired(s, &s->dep, 0, LOCKDEP_CALLER);
+	lock_dep_acquire_try(&s->dep, _RET_IP_);
 	rwsem_write_locked(s);
 	return true;
 }
@@ -342,7 +346,7 @@ void rwsem_write_unlock(struct rwsem *s)
 {
 	ASSERT(s->writer == current_thread());
 	WRITE_ONCE(s->writer, NULL);
-	lockdep_release(s, &s->dep);
+	lock_dep_release(&s->dep);
 	if (__atomic_sub_fetch(&s->count, RWSEM_WRITER, __ATOMIC_ACQ_REL) & RWSEM_WAITERS)
 		rwsem_wake(s);
 }
@@ -358,15 +362,4 @@ void rwsem_downgrade(struct rwsem *s)
 bool rwsem_is_locked(const struct rwsem *s)
 {
 	return word_load(&s->count) & ~RWSEM_WAITERS;
-}
-
-/* As rwsem_write_lock(), for a second lock of one rank: the caller keeps an order among them. */
-void rwsem_write_lock_nested(struct rwsem *s)
-{
-	might_sleep();
-	lockdep_acquire(s, &s->dep, LOCKDEP_NESTED, LOCKDEP_CALLER);
-	if (unlikely(!word_cmpxchg(&s->count, 0, RWSEM_WRITER)))
-		(void)rwsem_lock_slow(s, WAIT_WRITER, THREAD_UNINTERRUPTIBLE);
-	lockdep_acquired(s, &s->dep, LOCKDEP_NESTED, LOCKDEP_CALLER);
-	rwsem_write_locked(s);
 }

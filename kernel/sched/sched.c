@@ -31,6 +31,7 @@
 #include <hal/regs.h>
 #include <hal/upcall.h>
 #include <kernel/core/assert.h>
+#include <lib/errno.h>
 #include <lib/fls.h>
 #include <lib/printf.h>
 #include <lib/string.h>
@@ -443,6 +444,7 @@ static void switch_to(struct runqueue *rq, struct thread *prev, struct thread *n
 	rcu_quiescent();
 	if (sched_space_switch_hook)
 		sched_space_switch_hook(prev, next);
+	lock_handoff_out(&rq->lock);
 	prev = hal_switch(prev, next);
 	sched_finish_switch(prev);
 }
@@ -464,6 +466,7 @@ void sched_finish_switch(struct thread *prev)
 	u32 state = prev->on_rq ? THREAD_RUNNABLE : READ_ONCE(prev->state);
 	u64 vclock = rq->vclock;
 
+	lock_handoff_in(&rq->lock);
 	/* Once the lock is free a sleeping prev may be woken, run and die elsewhere; DEAD and WAKING are ours. */
 	spin_unlock_no_resched(&rq->lock);
 	if (unlikely(state == THREAD_DEAD))
@@ -587,9 +590,9 @@ static void rq_init(struct runqueue *rq, u32 cpu)
 	timer_init_cpu(cpu);
 }
 
-static struct lock_held_stack *thread_held_locks(struct thread *t)
+static struct lock_held_stack *thread_held_locks(void)
 {
-	return &t->held;
+	return &current_thread()->held;
 }
 
 static void describe_current(char *buf, size_t n)
@@ -617,7 +620,7 @@ void sched_adopt_idle(struct thread *idle)
 	rq->idle_since_ns = hal_clock_ns();
 	preempt_schedule_hook = preempt_now;
 	rcu_kick_hook = sched_kick_cpu;
-	lockdep_thread_hook = thread_held_locks;
+	lock_dep_thread_hook = thread_held_locks;
 	panic_thread_hook = describe_current;
 }
 

@@ -47,13 +47,13 @@ static void inherit_parameters(struct thread *t, const struct thread *from)
 	t->affinity = from->affinity;
 	t->vruntime = from->vruntime;
 	if (from->flags & THREAD_IDLE) { /* boot code creates the first threads */
-		t->sp = (struct sched_param_state){ .policy = SCHED_OTHER, .weight = sched_nice_weight(0) };
+		t->sp = (struct sched_param_state){ .policy = SCHED_NORMAL, .weight = sched_nice_weight(0) };
 		cpumask_fill(&t->affinity);
 	} else if (from->sp.reset_on_fork) { /* sched(7) */
 		t->sp.reset_on_fork = false;
 		t->sp.rt_priority = 0;
 		if (t->sp.policy == SCHED_FIFO || t->sp.policy == SCHED_RR)
-			t->sp.policy = SCHED_OTHER;
+			t->sp.policy = SCHED_NORMAL;
 		if (t->sp.nice < 0)
 			t->sp.nice = 0;
 		t->sp.weight = sched_nice_weight(t->sp.nice);
@@ -143,7 +143,7 @@ struct thread *kthread_run(void (*fn)(void *), void *arg, const char *name)
 	}
 	t->fn = fn;
 	t->fn_arg = arg;
-	t->sp = (struct sched_param_state){ .policy = SCHED_OTHER, .weight = sched_nice_weight(0) };
+	t->sp = (struct sched_param_state){ .policy = SCHED_NORMAL, .weight = sched_nice_weight(0) };
 	hal_thread_init_kernel(&t->hal, t->hal.stack_base, t->hal.stack_size, kthread_main, NULL);
 	thread_start(t);
 	return t;

@@ -97,12 +97,12 @@ void workq_flush(struct workq *wq)
 
 /* ---- RCU --------------------------------------------------------------------------------------- */
 
-#define RCU_BATCH 64u /* callbacks between two chances for others to run */
-
 static struct waitq rcu_waitq = WAITQ_INIT(rcu_waitq);
+static bool rcu_ready; /* [a] callbacks whose grace period is over wait for the thread */
 
 static void rcu_wake(void)
 {
+	WRITE_ONCE(rcu_ready, true);
 	waitq_wake_all(&rcu_waitq);
 }
 
@@ -110,9 +110,8 @@ static void rcu_main(void *arg)
 {
 	(void)arg;
 	for (;;) {
-		WAIT_EVENT(&rcu_waitq, rcu_callbacks_ready(), "rcu");
-		while (rcu_run_callbacks(RCU_BATCH))
-			sched_relax();
+		WAIT_EVENT(&rcu_waitq, __atomic_exchange_n(&rcu_ready, false, __ATOMIC_SEQ_CST), "rcu");
+		rcu_run_callbacks();
 	}
 }
 
@@ -132,7 +131,8 @@ void synchronize_rcu(void)
 
 	might_sleep();
 	completion_init(&s.done);
-	call_rcu_now(&s.head, rcu_sync_fn);
+	call_rcu(&s.head, rcu_sync_fn);
+	rcu_expedite();
 	wait_for_completion(&s.done, "synchronize_rcu");
 }
 

@@ -87,9 +87,9 @@ def table(calls):
     top = max(c.nr for c in calls) + 1
     out = ['/* Made by kernel/syscall/gen.py from syscall.tbl. */',
            '#include <hal/upcall.h>', '#include <kernel/syscall/syscall.h>', '#include <syscall_protos.h>', '',
-           f'const u64 syscall_table_size = {top};',
-           f'const syscall_fn_t syscall_table[{top}] = {{', f'\t[0 ... {top - 1}] = (syscall_fn_t)(void (*)(void))sys_not_there,']
-    out += [f'\t[{c.nr}] = (syscall_fn_t)(void (*)(void))sys_{c.name},' for c in calls if c.there]
+           f'const u32 syscall_table_size = {top};',
+           f'const hal_syscall_fn syscall_table[{top}] = {{', f'\t[0 ... {top - 1}] = (hal_syscall_fn)(void (*)(void))sys_not_there,']
+    out += [f'\t[{c.nr}] = (hal_syscall_fn)(void (*)(void))sys_{c.name},' for c in calls if c.there]
     out += ['};', '', f'const struct syscall_info syscall_info[{top}] = {{']
     for c in calls:
         args = ', '.join('{ "%s", SYSCALL_ARG_%s, %d, %s }' % (a.name, a.kind.upper(), a.null, size_expr(c, a))

@@ -25,15 +25,10 @@ enum lock_rank {
 	LOCK_RANK_INODE_DIR,		/* entries of directories; parent before child, else lower address first */
 	LOCK_RANK_INODE_RWSEM,		/* other inodes' contents and attributes; lower address first */
 	LOCK_RANK_EXEC,			/* a process's exec and credentials */
-	LOCK_RANK_TTY,			/* terminal mutexes: settings, then output. User memory is touched under them */
+	LOCK_RANK_TTY_CONFIG,		/* terminal mutexes: settings, then output. User memory is touched under them */
 	LOCK_RANK_TTY_WRITE,
 	LOCK_RANK_PIPE,			/* a pipe's buffer; user memory is touched under it. Two: lower address first */
 	LOCK_RANK_SPACE,		/* address space rwsem */
-	LOCK_RANK_TTY_CONFIG,		/* terminal mutexes: settings, then input, then output */
-	LOCK_RANK_TTY,
-	LOCK_RANK_TTY_LDISC,
-	LOCK_RANK_TTY_WRITE,
-	LOCK_RANK_PIPE,
 	LOCK_RANK_KTHREAD_LIST,
 	LOCK_RANK_MODULE,		/* registries: drivers, file systems, character devices */
 	LOCK_RANK_KMAP_MUTEX,

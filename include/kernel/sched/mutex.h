@@ -46,8 +46,6 @@ void rwsem_write_lock(struct rwsem *s);
 /* One of the same rank may be held, in an order that the caller names. */
 void rwsem_write_lock_nested(struct rwsem *s);
 void rwsem_read_lock_nested(struct rwsem *s);
-/* A second lock of one rank (parent directory before child, lower address first): lockdep lets it pass. */
-void rwsem_write_lock_nested(struct rwsem *s);
 int __must_check rwsem_write_lock_killable(struct rwsem *s); /* 0 or -EINTR */
 bool __must_check rwsem_write_trylock(struct rwsem *s);
 void rwsem_write_unlock(struct rwsem *s);

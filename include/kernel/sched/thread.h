@@ -55,7 +55,7 @@ enum thread_state {
 
 /* Scheduling class and parameters; [q] once the thread has been started. */
 struct sched_param_state {
-	u32 policy; /* SCHED_OTHER, SCHED_BATCH, SCHED_IDLE, SCHED_FIFO, SCHED_RR */
+	u32 policy; /* SCHED_NORMAL, SCHED_BATCH, SCHED_IDLE, SCHED_FIFO, SCHED_RR */
 	int rt_priority; /* 1..99 for FIFO and RR, else 0 */
 	int nice; /* -20..19 */
 	u32 weight; /* of `nice` (or SCHED_IDLE), Linux's table: 1024 at nice 0 */

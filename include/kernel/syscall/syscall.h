@@ -12,11 +12,6 @@
 
 struct hal_regs;
 
-typedef long (*syscall_fn_t)(u64, u64, u64, u64, u64, u64);
-
-extern const syscall_fn_t syscall_table[];
-extern const u64 syscall_table_size;
-
 enum syscall_arg_kind {
 	SYSCALL_ARG_INT,
 	SYSCALL_ARG_UINT,
