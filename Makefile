@@ -76,9 +76,9 @@ source_of    = $(or $(source_$(1)),include/$(1))
 
 # ---- flags ---------------------------------------------------------------------------------------
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wmissing-declarations -Wstrict-prototypes \
-	-Wold-style-definition -Wvla -Walloca -Wundef -Wpointer-arith -Wwrite-strings -Wformat=2 -Wcast-qual \
+	-Wold-style-definition -Wvla -Walloca -Wundef -Wpointer-arith -Wwrite-strings -Wformat=2 \
 	-Wredundant-decls -Wlogical-op -Wduplicated-cond -Wimplicit-fallthrough -Wframe-larger-than=2048 \
-	-Wno-unused-parameter -Wno-cast-qual
+	-Wno-unused-parameter
 
 # The kernel is a static PIE: hidden visibility keeps all references direct, so that only RELATIVE relocations are
 # left. User-controlled indirect branches go through retpolines (hal/x86_64 has the thunks). The canary is at gs:40.
@@ -290,7 +290,7 @@ USER_NAMES  := $(sort $(patsubst userland/%.c,%,$(wildcard userland/*.c)) \
 	$(patsubst userland/%/,%,$(dir $(wildcard userland/*/*.c))))
 USER_BINS   := $(addprefix $(BUILD)/userland/,$(USER_NAMES))
 BUSYBOX     := $(firstword $(wildcard /bin/busybox /usr/bin/busybox))
-INITRD_MANIFEST := initrd/default.manifest
+INITRD_MANIFESTS := initrd/default.manifest initrd/init$(if $(filter init,$(USER_NAMES)),,-shell).manifest
 
 ifneq ($(DEBUG),1)
 # musl-gcc sees no <linux/...>: a folder of links to the distribution's kernel headers.
@@ -311,10 +311,10 @@ $(BUILD)/userland/$(1): $(call sources,userland/$(1).c userland/$(1)/*.c) $(wild
 endef
 $(foreach n,$(USER_NAMES),$(eval $(call user_rule,$(n))))
 
-$(BUILD)/initrd.img: $(INITRD_MANIFEST) initrd/mkinitrd.py $(USER_BINS) $(BUSYBOX) $(call sources,initrd/files/*)
+$(BUILD)/initrd.img: $(INITRD_MANIFESTS) initrd/mkinitrd.py $(USER_BINS) $(BUSYBOX) $(BUILD)/flags
 	$(call say,CPIO,$@)
 	@mkdir -p $(@D)
-	$(Q)$(PYTHON) initrd/mkinitrd.py --manifest $(INITRD_MANIFEST) --var userland=$(BUILD)/userland \
+	$(Q)$(PYTHON) initrd/mkinitrd.py $(addprefix --manifest ,$(INITRD_MANIFESTS)) --var userland=$(BUILD)/userland \
 		--var busybox=$(BUSYBOX) --output $@
 
 $(BUILD)/boot.conf: initrd/boot.conf
