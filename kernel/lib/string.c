@@ -7,8 +7,8 @@
  * of a byte loop: 13 bytes are bytes 0..7 and 5..12. memmove loads such pieces
  * before it stores anything, which is what makes it safe for overlaps.
  *
- * strlen reads whole aligned words and so may read past the end of the string,
- * never past its page; the sanitizers are told to look away there.
+ * strlen and memchr read whole aligned words and so may read past the end of the
+ * string, never past its page; the sanitizers are told to look away there.
  *
  * The compiler must not recognise these loops and replace them by calls of
  * themselves: hence the pragma.
@@ -164,11 +164,19 @@ __weak int memcmp(const void *a, const void *b, size_t n)
 	return 0;
 }
 
+/*
+ * The bytes behind the one that is found need not be there (C11 7.24.5.1), so,
+ * as in strlen, whole words are read at aligned addresses only.
+ */
+__attribute__((no_sanitize("address")))
 void *memchr(const void *s, int c, size_t n)
 {
 	const u8 *p = s;
 	u64 pattern = (u8)c * ONES;
 
+	for (; n && (uintptr_t)p % 8; n--, p++)
+		if (*p == (u8)c)
+			return (void *)(uintptr_t)p;
 	for (; n >= 8; n -= 8, p += 8) {
 		u64 zeros = CW(p, 0) ^ pattern;
 
@@ -282,7 +290,9 @@ char *strstr(const char *s, const char *needle)
 {
 	size_t n = strlen(needle);
 
-	for (; (s = strchrnul(s, *needle)), *s || !n; s++)
+	if (!n)
+		return (char *)(uintptr_t)s;
+	for (; (s = strchrnul(s, *needle)), *s; s++)
 		if (strncmp(s, needle, n) == 0)
 			return (char *)(uintptr_t)s;
 	return NULL;

@@ -9,6 +9,8 @@
  */
 #include <hal/acpi.h>
 
+#include "framework.h"
+
 #define ACPI_BASE 0x7fe00000ULL
 #define ACPI_MEMORY_BYTES 65536
 

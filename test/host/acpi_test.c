@@ -6,7 +6,6 @@
 #include <lib/string.h>
 
 #include "acpi_tables.h"
-#include "framework.h"
 
 static struct acpi_memory mem;
 static struct acpi_info info;

@@ -15,7 +15,7 @@
 
 #include "framework.h"
 
-#define MAX_INPUT (64u << 10)
+#define INPUT_BYTES_MAX (64u << 10)
 #define MAX_FILES 256
 
 struct input {
@@ -25,7 +25,7 @@ struct input {
 
 static struct input corpus[MAX_FILES];
 static unsigned int corpus_files;
-static u8 current[MAX_INPUT];
+static u8 current[INPUT_BYTES_MAX];
 static size_t current_len;
 
 static void save_current(void)
@@ -59,8 +59,8 @@ static bool load(const char *path)
 
 	if (!f || corpus_files == MAX_FILES)
 		return false;
-	in->data = host_alloc(MAX_INPUT);
-	in->n = fread(in->data, 1, MAX_INPUT, f);
+	in->data = host_alloc(INPUT_BYTES_MAX);
+	in->n = fread(in->data, 1, INPUT_BYTES_MAX, f);
 	fclose(f);
 	corpus_files++;
 	return true;
@@ -120,7 +120,7 @@ static size_t mutate_once(u8 *p, size_t n)
 		return n ? random_below(n + 1) : 0;
 	case 5:
 		count = random_below(64);
-		if (n + count > MAX_INPUT)
+		if (n + count > INPUT_BYTES_MAX)
 			return n;
 		host_memmove(p + at + count, p + at, n - at);
 		random_fill(p + at, count);
@@ -143,7 +143,7 @@ static size_t mutate_once(u8 *p, size_t n)
 
 static void run_mutants(unsigned int rounds)
 {
-	u8 *p = host_alloc(MAX_INPUT);
+	u8 *p = host_alloc(INPUT_BYTES_MAX);
 
 	for (unsigned int i = 0; i < rounds; i++) {
 		const struct input *in = &corpus[random_below(corpus_files)];

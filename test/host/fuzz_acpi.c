@@ -9,7 +9,6 @@
 #include <lib/string.h>
 
 #include "acpi_tables.h"
-#include "framework.h"
 
 const char fuzz_corpus[] = "acpi";
 const unsigned int fuzz_rounds = 40000;

@@ -115,12 +115,12 @@ static size_t fake_symbol(u64 addr, char *buf, size_t size)
 
 TEST(beyond_c)
 {
-	static const char bad[] = "a%qb %d";
+	static const char *volatile bad = "a%qb %d", *volatile null_text = "%s %.3s.";
 	char buf[64];
 
 	snprintf(buf, sizeof(buf), "%p %p", NULL, (void *)0xffff800000001000);
 	EXPECT_STR(buf, "0x0 0xffff800000001000");
-	snprintf(buf, sizeof(buf), "%s %.3s.", (char *)NULL, (char *)NULL);
+	snprintf(buf, sizeof(buf), null_text, (char *)NULL, (char *)NULL);
 	EXPECT_STR(buf, "(null) .");
 	printf_symbol_hook = fake_symbol;
 	snprintf(buf, sizeof(buf), "<%pS> <%pS>", (void *)0x1234, (void *)0x99);
