@@ -43,6 +43,8 @@ struct exec_image {
 	size_t header_len;
 	struct page **arg_pages;	/* string pages, [0] the highest */
 	size_t nr_arg_pages;
+	size_t max_arg_pages;		/* of the array */
+	size_t arg_limit;		/* arg_bytes may not pass it */
 	size_t arg_bytes;		/* used below the top, strings and the 8 zero bytes */
 	int argc, envc;
 	size_t execfn_off;		/* distance below the top of the execfn string's first byte */

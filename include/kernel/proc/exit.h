@@ -22,7 +22,7 @@ struct wait_args {
 	int pid;		/* out: who, 0 with WNOHANG */
 	int status;		/* out: for wait4 */
 	int code;		/* out: si_code CLD_* */
-	int si_status;		/* out: si_status */
+	int exit_status;	/* out: si_status */
 	u32 uid;		/* out */
 	bool want_usage;
 	struct rusage usage;	/* out when wanted */

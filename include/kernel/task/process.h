@@ -57,6 +57,7 @@ struct process {
 	struct list_head threads;	/* [ts] task.thread_node, [r] */
 	int nr_threads;			/* [ts] attached, the zombie leader too */
 	atomic_t live_threads;		/* [a] not yet in exit */
+	atomic_t space_threads;		/* [a] that still need the space; the last one drops it */
 
 	struct vm_space *space;		/* [x] others: process_space_get() */
 	struct sighand *sighand;	/* [x]; NULL once exited */
