@@ -19,6 +19,8 @@
  *	void hal_regs_restart_syscall(struct hal_regs *)	go back onto the syscall instruction with
  *							its number; call from exit work only
  *	void hal_regs_restart_syscall_nr(struct hal_regs *, long nr)	the same with another number
+ *	void hal_regs_capture(struct hal_regs *)	the caller's own registers, for reports
+ *	HAL_VECTOR_PAGE_FAULT			the vector by which upcall_kernel_trap() gets page faults
  *
  * A syscall function that changes its own frame other than by its return value (execve, rt_sigreturn)
  * must set HAL_WORK_FRAME on its thread, so that the exit path restores all of it; the HAL's own

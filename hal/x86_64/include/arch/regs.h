@@ -2,7 +2,7 @@
 #ifndef ARCH_REGS_H
 #define ARCH_REGS_H
 
-#include <lib/types.h>
+#include <lib/compiler.h>
 
 /*
  * In the order in which the entry code pushes and Linux's struct pt_regs has them (ptrace and core
@@ -119,6 +119,23 @@ static inline void hal_regs_restart_syscall_nr(struct hal_regs *r, long nr)
 {
 	r->rax = (u64)nr;
 	r->rip -= 2;
+}
+
+/* What upcall_kernel_trap() calls a page fault. */
+#define HAL_VECTOR_PAGE_FAULT 14u
+
+/* The caller's registers, for a report that no trap started. */
+static __always_inline void hal_regs_capture(struct hal_regs *r)
+{
+	__asm__ volatile("movq %%r15, 0(%0)\n\tmovq %%r14, 8(%0)\n\tmovq %%r13, 16(%0)\n\tmovq %%r12, 24(%0)\n\t"
+			 "movq %%rbp, 32(%0)\n\tmovq %%rbx, 40(%0)\n\tmovq %%r11, 48(%0)\n\tmovq %%r10, 56(%0)\n\t"
+			 "movq %%r9, 64(%0)\n\tmovq %%r8, 72(%0)\n\tmovq %%rax, 80(%0)\n\tmovq %%rcx, 88(%0)\n\t"
+			 "movq %%rdx, 96(%0)\n\tmovq %%rsi, 104(%0)\n\tmovq %%rdi, 112(%0)\n\t"
+			 "movq $-1, 120(%0)\n\tmovq %%rsp, 152(%0)\n\tmovw %%cs, 136(%0)\n\tmovw %%ss, 160(%0)\n\t"
+			 "pushfq\n\tpopq 144(%0)\n\tleaq 0f(%%rip), %%rax\n0:\tmovq %%rax, 128(%0)"
+			 : : "D"(r) : "rax", "memory");
+	r->cs &= 0xffff;
+	r->ss &= 0xffff;
 }
 
 #endif
