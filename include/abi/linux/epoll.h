@@ -6,7 +6,7 @@
 
 #include <lib/types.h>
 
-#define EPOLL_CLOEXEC		O_CLOEXEC
+#define EPOLL_CLOEXEC		02000000
 #define EPOLL_CTL_ADD		1
 #define EPOLL_CTL_DEL		2
 #define EPOLL_CTL_MOD		3

@@ -113,7 +113,7 @@
 #define SPLICE_F_GIFT		8
 
 /* What *at(2) take. */
-#define AT_FDCWD		-100
+#define AT_FDCWD		(-100)
 #define AT_SYMLINK_NOFOLLOW	0x100
 #define AT_EACCESS		0x200
 #define AT_REMOVEDIR		0x200

@@ -18,7 +18,7 @@
 #define XATTR_LIST_MAX		65536
 #define RTSIG_MAX		32
 /* execve(2): one string, and their number. */
-#define MAX_ARG_STRLEN		(PAGE_SIZE * 32)
+#define MAX_ARG_STRLEN		131072
 #define MAX_ARG_STRINGS		0x7FFFFFFF
 #define BINPRM_BUF_SIZE		256
 

@@ -79,14 +79,14 @@
 /* Where a signal came from: si_code. */
 #define SI_USER			0
 #define SI_KERNEL		0x80
-#define SI_QUEUE		-1
-#define SI_TIMER		-2
-#define SI_MESGQ		-3
-#define SI_ASYNCIO		-4
-#define SI_SIGIO		-5
-#define SI_TKILL		-6
-#define SI_DETHREAD		-7
-#define SI_ASYNCNL		-60
+#define SI_QUEUE		(-1)
+#define SI_TIMER		(-2)
+#define SI_MESGQ		(-3)
+#define SI_ASYNCIO		(-4)
+#define SI_SIGIO		(-5)
+#define SI_TKILL		(-6)
+#define SI_DETHREAD		(-7)
+#define SI_ASYNCNL		(-60)
 #define ILL_ILLOPC		1
 #define ILL_ILLOPN		2
 #define ILL_ILLADR		3
@@ -154,7 +154,6 @@
 #define SIGEV_THREAD		2
 #define SIGEV_THREAD_ID		4
 #define SIGEV_MAX_SIZE		64
-#define SIGEV_PAD_SIZE		((SIGEV_MAX_SIZE - __ARCH_SIGEV_PREAMBLE_SIZE) / sizeof(int))
 
 /* Signal n is bit n - 1. */
 typedef u64 sigset_t;
@@ -212,12 +211,12 @@ typedef struct siginfo {
 						s32 _trapno;
 						s16 _addr_lsb;
 						struct {
-							u64 _dummy_bnd;
+							char _dummy_bnd[8];
 							uptr_t _lower;
 							uptr_t _upper;
 						} _addr_bnd;
 						struct {
-							u64 _dummy_pkey;
+							char _dummy_pkey[8];
 							u32 _pkey;
 						} _addr_pkey;
 						struct {
