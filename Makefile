@@ -363,5 +363,12 @@ endif
 host-tests: $(HOST_TESTS)
 	@echo $(HOST_TESTS) > $(BUILD)/host/list
 
+# ---- ABI programs (ring 3) -----------------------------------------------------------------------
+ifneq ($(DEBUG),1)
+-include test/abi/Makefile.inc
+endif
+.PHONY: abi-programs
+abi-programs:
+
 # ---- dependencies found by the compilers ---------------------------------------------------------
 -include $(KERNEL_OBJS:.o=.d) $(LOADER_OBJS:.o=.d) $(OUT)/gen/offsets.d

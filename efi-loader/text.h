@@ -11,10 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <lib/compiler.h>
+
 #define ARRAY_COUNT(a)	(sizeof(a) / sizeof((a)[0]))
 #define PAGE_BYTES	4096ull
-#define MIB		(1024ull * 1024ull)
-#define GIB		(1024ull * MIB)
 
 /* A piece of somebody else's text; not ended by a NUL. */
 struct span {
