@@ -421,3 +421,37 @@ enum vm_verdict vm_fault(struct vm_space *space, vaddr_t addr, u32 access)
 			return VM_FAULT_OOM;
 	}
 }
+
+enum vm_verdict vm_fault_locked(struct vm_area *a, vaddr_t addr, u32 access)
+{
+	struct fault f = {
+		.space = a->space, .area = a, .addr = ALIGN_DOWN(addr, PAGE_SIZE), .access = access,
+	};
+
+	for (;;) {
+		switch (fault_in_area(&f)) {
+		case FAULT_DONE:
+			return VM_FAULT_OK;
+		case FAULT_NOMEM:
+			return VM_FAULT_OOM;
+		case FAULT_BUS:
+			return VM_FAULT_BUS_ADRERR;
+		case FAULT_AGAIN:
+			break;
+		}
+	}
+}
+
+int vm_enter_page_locked(struct vm_area *a, vaddr_t addr, struct page *page)
+{
+	struct fault f = {
+		.space = a->space, .area = a, .addr = addr, .access = VM_ACCESS_WRITE,
+	};
+
+	f.table = table_make_leaf(a->space, addr);
+	if (!f.table)
+		return -ENOMEM;
+	f.entry = leaf_entry(f.table, addr);
+	page_get(page);
+	return fault_enter(&f, page, true, 0, NULL) == FAULT_DONE ? 0 : -EEXIST;
+}

@@ -185,6 +185,13 @@ static inline void leaf_change(hal_pte_t *p, hal_pte_t e, hal_pte_t new)
 	}
 }
 
+/* ---- fault.c ---- */
+
+/* One fault with the space's lock held, either way, for somebody else's sake. OK, BUS, OOM. */
+enum vm_verdict vm_fault_locked(struct vm_area *a, vaddr_t addr, u32 access);
+/* Enters a page as a private one, where nothing is; the table takes a reference of its own. 0, -ENOMEM, -EEXIST. */
+int __must_check vm_enter_page_locked(struct vm_area *a, vaddr_t addr, struct page *page);
+
 /* ---- object.c ---- */
 
 void object_cache_init(void);
@@ -206,6 +213,12 @@ bool limit_may_expand(struct vm_space *s, u32 flags, u64 pages);
 /* RLIMIT_MEMLOCK: 0, -EPERM (not at all), -EAGAIN (too many). */
 int __must_check limit_may_lock(struct vm_space *s, u64 pages);
 bool limit_can_lock(void);
+
+/* ---- protect.c ---- */
+
+/* New flags for [start, end) of a, which is cut if need be. *out is the area with that part. Lock for writing. */
+int __must_check area_change_flags(struct vm_area *a, vaddr_t start, vaddr_t end, u32 clear, u32 set,
+				   struct vm_area **out);
 
 /* ---- map.c: with the lock for writing ---- */
 

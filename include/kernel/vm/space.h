@@ -130,7 +130,7 @@ int vm_unlock_all(struct vm_space *s);
 int __must_check vm_resident(struct vm_space *s, vaddr_t addr, u64 n, u8 *vec);
 /* Faults pages in, as far as it goes. 0 or -ENOMEM, -EFAULT, -EINTR. */
 int vm_populate(struct vm_space *s, vaddr_t addr, u64 len, bool write);
-/* execve: puts a page, whose reference it takes, into an anonymous area. 0, -ENOMEM, -EFAULT, -EEXIST. */
+/* execve: a page becomes private memory of an anonymous area (the table takes a reference of its own). 0, -ENOMEM, -EFAULT, -EEXIST. */
 int __must_check vm_install_page(struct vm_space *s, vaddr_t addr, struct page *page);
 
 /* The area that contains addr, or the first behind it. Lock held, either way. */
