@@ -54,6 +54,8 @@ extern void (*panic_stop_others_hook)(void);
 extern void (*panic_thread_hook)(char *buf, size_t n);
 /* [I] Set by higher layers: more lines for the report (process, space), through log_emit_raw(). */
 extern void (*panic_report_hook)(void);
+/* [I] Set by mm: does the address lie in the guard page of a kernel stack? Any context. */
+extern bool (*panic_guard_hook)(vaddr_t addr);
 
 /* After cmdline_init(): reads panic= and qemu-exit, installs the refcount hook. */
 void panic_setup(void);

@@ -118,8 +118,13 @@ size_t log_ring_bytes(void);
 /* Writes as user space does (/dev/kmsg): facility 1 unless given. Text may have several lines. */
 void log_write_user(int level, int facility, const char *text, size_t n);
 
-/* [I] Set by higher layers: called after a record came in, from any context but never twice at a time on one CPU. */
+/*
+ * [I] Set by higher layers: records came in, wake those who read them. Called where a wake-up is allowed: from a
+ * thread that holds no spinlock, else later from log_poll().
+ */
 extern void (*log_wake_hook)(void);
+/* From the tick: delivers what was put off. */
+void log_poll(void);
 
 /* Panic only: no locks are waited for from now on, everything goes to all consoles at once. */
 void log_enter_panic(void);

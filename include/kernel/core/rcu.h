@@ -57,7 +57,9 @@ void call_rcu(struct rcu_head *head, void (*fn)(struct rcu_head *head));
 /* Starts the grace period at once and asks all CPUs to pass through it: somebody waits. Any context. */
 void rcu_expedite(void);
 
+/* Boot CPU; and for each further one before it starts. */
 void rcu_init(void);
+void rcu_init_cpu(u32 cpu);
 
 DECLARE_PER_CPU(u32, rcu_qs_wanted);
 DECLARE_PER_CPU(u32, rcu_idle_state);
@@ -104,7 +106,10 @@ void rcu_poll(void);
 bool rcu_needs_tick(void);
 #define RCU_KICK_NS 2000000ull
 
-/* [I] Set by sched: makes that CPU pass through schedule() soon (need-resched and an interrupt). */
+/*
+ * [I] Set by sched: makes that CPU pass through schedule() soon (need-resched and an interrupt). Interrupts off;
+ * takes no lock.
+ */
 extern void (*rcu_kick_hook)(u32 cpu);
 /*
  * [I] Set by sched: wakes the thread that calls rcu_run_callbacks(). Called from rcu_poll(), rcu_idle_enter() and

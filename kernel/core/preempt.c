@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* The parts of preemption control that are not worth inlining. */
+#include <kernel/core/assert.h>
+#include <kernel/core/lockdep.h>
+#include <kernel/core/preempt.h>
+
+void (*preempt_schedule_hook)(void);
+
+/*
+ * The count is zero and a reschedule is wanted. With interrupts off the caller is in the middle of something
+ * that the count does not show; the wish stays noted and is served by the next preempt_enable() or
+ * the next interrupt.
+ */
+void preempt_schedule(void)
+{
+	if (likely(preempt_schedule_hook && hal_irq_enabled()))
+		preempt_schedule_hook();
+}
+
+#if HALCYON_DEBUG
+void might_sleep_at(const char *file, int line)
+{
+	if (!preempt_schedule_hook || panic_active())
+		return;
+	if (unlikely(in_atomic() || !hal_irq_enabled()))
+		panic("sleeping call in atomic context at %s:%d (count %x, interrupts %s)", file, line,
+		      hal_preempt_count(), hal_irq_enabled() ? "on" : "off");
+}
+#endif
