@@ -4,7 +4,7 @@
 
 /*
  * Physical memory as the kernel sees it, and whole-page operations. The HAL also replaces lib's
- * memcpy, memmove, memset and memcmp by versions for this machine.
+ * memcpy, memmove and memset by versions for this machine.
  *
  * Inline (arch/mem.h), any context:
  *	void *hal_phys_to_virt(paddr_t)		only for RAM that the direct map holds

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads: their first stack, the switch, TLS, entering user mode.
+ *
+ * What belongs to a thread and where it is: general registers are on its kernel stack; vector state is
+ * in the CPU or in memory (fpu.c); FS and GS bases and the data selectors are in the CPU while the
+ * thread runs, in arch_thread while it does not. With FSGSBASE a program changes its bases without
+ * asking, so the CPU's values are the true ones. Kernel threads have none of that and leave the last
+ * user's in place: a switch to a kernel thread and back costs nothing.
+ */
+#include <hal/clock.h>
+#include <hal/uaccess.h>
+#include <lib/errno.h>
+#include <lib/string.h>
+#include "x86.h"
+
+#define ARCH_SET_GS	0x1001
+#define ARCH_SET_FS	0x1002
+#define ARCH_GET_FS	0x1003
+#define ARCH_GET_GS	0x1004
+#define ARCH_GET_CPUID	0x1011
+#define ARCH_SET_CPUID	0x1012
+#define ARCH_GET_XCOMP_SUPP	0x1021
+#define ARCH_GET_XCOMP_PERM	0x1022
+#define ARCH_REQ_XCOMP_PERM	0x1023
+
+/* ---- segment bases ---- */
+
+static u64 read_fs_base(void)
+{
+	u64 v;
+
+	if (!x86_fsgsbase)
+		return x86_rdmsr(X86_MSR_FS_BASE);
+	__asm__ volatile("rdfsbase %0" : "=r"(v));
+	return v;
+}
+
+static void write_fs_base(u64 v)
+{
+	if (x86_fsgsbase)
+		__asm__ volatile("wrfsbase %0" : : "r"(v) : "memory");
+	else
+		x86_wrmsr(X86_MSR_FS_BASE, v);
+}
+
+/* The user's GS base waits in KERNEL_GS_BASE. Between the two SWAPGS nothing may come but an IST trap. */
+static u64 read_user_gs_base(void)
+{
+	irqflags_t f;
+	u64 v;
+
+	if (!x86_fsgsbase)
+		return x86_rdmsr(X86_MSR_KERNEL_GS_BASE);
+	f = hal_irq_save();
+	__asm__ volatile("swapgs; rdgsbase %0; swapgs" : "=r"(v) : : "memory");
+	hal_irq_restore(f);
+	return v;
+}
+
+static void write_user_gs_base(u64 v)
+{
+	irqflags_t f;
+
+	if (!x86_fsgsbase) {
+		x86_wrmsr(X86_MSR_KERNEL_GS_BASE, v);
+		return;
+	}
+	f = hal_irq_save();
+	__asm__ volatile("swapgs; wrgsbase %0; swapgs" : : "r"(v) : "memory");
+	hal_irq_restore(f);
+}
+
+static void save_segments(struct arch_thread *a)
+{
+	__asm__ volatile("movw %%fs, %0" : "=m"(a->fs_sel));
+	__asm__ volatile("movw %%gs, %0" : "=m"(a->gs_sel));
+	__asm__ volatile("movw %%ds, %0" : "=m"(a->ds_sel));
+	__asm__ volatile("movw %%es, %0" : "=m"(a->es_sel));
+	a->fs_base = read_fs_base();
+	a->gs_base = read_user_gs_base();
+}
+
+/* Interrupts off: MOV GS clears the kernel's base between the two SWAPGS. */
+static void load_selectors(const struct arch_thread *a)
+{
+	__asm__ volatile("movw %0, %%ds" : : "m"(a->ds_sel));
+	__asm__ volatile("movw %0, %%es" : : "m"(a->es_sel));
+	__asm__ volatile("movw %0, %%fs" : : "m"(a->fs_sel));
+	__asm__ volatile("swapgs; movw %0, %%gs; swapgs" : : "m"(a->gs_sel) : "memory");
+}
+
+/* A selector that is not null is rare; only then, or where one was left, the slow loads are needed. */
+static void load_segments(const struct arch_thread *a)
+{
+	u16 now[4];
+
+	__asm__ volatile("movw %%fs, %0" : "=m"(now[0]));
+	__asm__ volatile("movw %%gs, %0" : "=m"(now[1]));
+	__asm__ volatile("movw %%ds, %0" : "=m"(now[2]));
+	__asm__ volatile("movw %%es, %0" : "=m"(now[3]));
+	if (unlikely(now[0] | now[1] | now[2] | now[3] | a->fs_sel | a->gs_sel | a->ds_sel | a->es_sel))
+		load_selectors(a);
+	write_fs_base(a->fs_base);
+	write_user_gs_base(a->gs_base);
+}
+
+/* ---- creation ---- */
+
+static u64 new_canary(void)
+{
+	u64 v = hal_percpu()->stack_canary;
+
+	/*
+	 * Mixed by a multiplication from the boot seed and the time: not a secret for ever, but another
+	 * one for each thread. The low byte stays 0, to stop string functions.
+	 */
+	v = (v ^ x86_rdtsc()) * 0x9e3779b97f4a7c15ull;
+	v ^= v >> 29;
+	return v & ~0xffull;
+}
+
+/* What x86_switch() pops, lowest address first. */
+struct switch_frame {
+	u64 r15, r14, r13, r12, rbx, rbp, ret;
+};
+
+static void common_init(struct hal_thread *t, vaddr_t stack_base, size_t stack_size)
+{
+	memset(t, 0, sizeof(*t));
+	t->stack_base = stack_base;
+	t->stack_size = stack_size;
+	t->canary = new_canary();
+}
+
+void hal_thread_init_kernel(struct hal_thread *t, vaddr_t stack_base, size_t stack_size,
+			    void (*entry)(void *arg), void *arg)
+{
+	u64 *top = (u64 *)(stack_base + stack_size);
+	struct switch_frame *f;
+
+	common_init(t, stack_base, stack_size);
+	/* 16 bytes of zeros end a backtrace; after RET the stack is aligned for a CALL. */
+	top -= 2;
+	top[0] = top[1] = 0;
+	f = (struct switch_frame *)top - 1;
+	*f = (struct switch_frame){
+		.rbx = (u64)entry, .r12 = (u64)arg, .ret = (u64)x86_thread_kernel_start,
+	};
+	t->sp = (u64)f;
+}
+
+int hal_thread_init_user_copy(struct hal_thread *child, vaddr_t stack_base, size_t stack_size,
+			      const struct hal_regs *regs)
+{
+	struct hal_thread *self = (struct hal_thread *)hal_current();
+	struct hal_regs *copy;
+	struct switch_frame *f;
+	irqflags_t flags;
+	int err;
+
+	common_init(child, stack_base, stack_size);
+	err = x86_fpu_alloc(child);
+	if (err)
+		return err;
+
+	flags = hal_irq_save();
+	save_segments(&child->arch);
+	x86_fpu_unload(self);
+	memcpy(child->arch.fpu, self->arch.fpu, x86_fpu_bytes);
+	hal_irq_restore(flags);
+	child->work = HAL_WORK_FPU;
+
+	copy = hal_thread_regs(child);
+	*copy = *regs;
+	copy->rax = 0;
+	/* Below the frame: one word that keeps the alignment, then what the switch pops. */
+	((u64 *)copy)[-1] = 0;
+	f = (struct switch_frame *)((u64 *)copy - 1) - 1;
+	*f = (struct switch_frame){ .ret = (u64)x86_thread_user_start };
+	child->sp = (u64)f;
+	return 0;
+}
+
+int hal_thread_make_user(struct hal_thread *t)
+{
+	return t->arch.fpu ? 0 : x86_fpu_alloc(t);
+}
+
+void hal_thread_exec_reset(struct hal_thread *t)
+{
+	irqflags_t f = hal_irq_save();
+
+	memset(&t->arch.fs_base, 0, offsetof(struct arch_thread, fpu_cpu));
+	load_selectors(&t->arch);
+	write_fs_base(0);
+	write_user_gs_base(0);
+	x86_fpu_reset(t);
+	hal_work_set(t, HAL_WORK_FRAME);
+	hal_irq_restore(f);
+}
+
+void hal_thread_fini(struct hal_thread *t)
+{
+	x86_fpu_free(t);
+}
+
+void hal_regs_init_user(struct hal_regs *regs, u64 ip, u64 sp)
+{
+	memset(regs, 0, sizeof(*regs));
+	regs->rip = ip;
+	regs->rsp = sp;
+	regs->cs = X86_USER_CS;
+	regs->ss = X86_USER_SS;
+	regs->rflags = X86_RFLAGS_IF | X86_RFLAGS_FIX;
+	regs->orig_rax = ~0ull;
+}
+
+__noreturn void hal_enter_user(void)
+{
+	struct hal_thread *t = (struct hal_thread *)hal_current();
+
+	x86_enter_user(hal_thread_regs(t));
+}
+
+/* ---- the switch ---- */
+
+struct thread *hal_switch(struct thread *prev, struct thread *next)
+{
+	struct hal_thread *p = (struct hal_thread *)prev, *n = (struct hal_thread *)next;
+
+	if (p->arch.fpu)
+		save_segments(&p->arch);
+	x86_fpu_switch(p, n);
+	if (n->arch.fpu)
+		load_segments(&n->arch);
+	return x86_switch(prev, next);
+}
+
+/* ---- TLS and arch_prctl(2) ---- */
+
+int hal_thread_set_tls(struct hal_thread *t, u64 base)
+{
+	irqflags_t f;
+	u16 zero = 0;
+
+	if (base >= HAL_USER_END)
+		return -EPERM;
+	f = hal_irq_save();
+	t->arch.fs_base = base;
+	t->arch.fs_sel = 0;
+	if (t == (struct hal_thread *)hal_current()) {
+		__asm__ volatile("movw %0, %%fs" : : "m"(zero));
+		write_fs_base(base);
+	}
+	hal_irq_restore(f);
+	return 0;
+}
+
+static int set_own_gs(u64 base)
+{
+	struct hal_thread *t = (struct hal_thread *)hal_current();
+	irqflags_t f;
+	u16 zero = 0;
+
+	if (base >= HAL_USER_END)
+		return -EPERM;
+	f = hal_irq_save();
+	t->arch.gs_base = base;
+	t->arch.gs_sel = 0;
+	__asm__ volatile("swapgs; movw %0, %%gs; swapgs" : : "m"(zero) : "memory");
+	write_user_gs_base(base);
+	hal_irq_restore(f);
+	return 0;
+}
+
+/* Linux 6.1's set: the vDSO remapping codes need CHECKPOINT_RESTORE, CET came later. */
+long hal_arch_prctl(u64 code, u64 addr)
+{
+	u64 supported;
+
+	switch (code) {
+	case ARCH_SET_FS:
+		return hal_thread_set_tls((struct hal_thread *)hal_current(), addr);
+	case ARCH_SET_GS:
+		return set_own_gs(addr);
+	case ARCH_GET_FS:
+		return hal_user_store_u64(uptr(addr), read_fs_base());
+	case ARCH_GET_GS:
+		return hal_user_store_u64(uptr(addr), read_user_gs_base());
+	case ARCH_GET_CPUID:
+		return 1;
+	case ARCH_SET_CPUID:
+		return -ENODEV;		/* no CPUID faulting */
+	case ARCH_GET_XCOMP_SUPP:
+	case ARCH_GET_XCOMP_PERM:
+		supported = x86_xcr0 ? x86_xcr0 : 3;
+		return hal_user_store_u64(uptr(addr), supported);
+	case ARCH_REQ_XCOMP_PERM:
+		return addr >= 64 ? -EINVAL : -EOPNOTSUPP;
+	default:
+		return -EINVAL;
+	}
+}
