@@ -10,3 +10,10 @@ $(call host_test,fuzz_elf,$(HOST_FRAMEWORK) $(HOST_LIB) test/host/fuzz.c test/ho
 $(call host_test,fuzz_cpio,$(HOST_FRAMEWORK) $(HOST_LIB) test/host/fuzz.c test/host/fuzz_cpio.c,$(HOST_FLAGS))
 $(call host_test,fuzz_acpi,$(HOST_FRAMEWORK) $(HOST_LIB) $(HOST_ACPI) test/host/fuzz.c test/host/fuzz_acpi.c,$(HOST_FLAGS))
 $(call host_test,fuzz_text,$(HOST_FRAMEWORK) $(HOST_LIB) test/host/fuzz.c test/host/fuzz_text.c,$(HOST_FLAGS))
+
+# Parts of the kernel proper that are plain code over lib.
+HOST_KERNEL := $(HOST_FLAGS) -I .
+
+$(call host_test,cmdline,$(HOST_FRAMEWORK) $(HOST_LIB) kernel/core/cmdline.c test/host/cmdline_test.c,$(HOST_KERNEL))
+$(call host_test,ldisc,$(HOST_FRAMEWORK) $(HOST_LIB) kernel/dev/ldisc.c test/host/ldisc_test.c,$(HOST_KERNEL))
+$(call host_test,fuzz_ldisc,$(HOST_FRAMEWORK) $(HOST_LIB) kernel/dev/ldisc.c test/host/fuzz.c test/host/fuzz_ldisc.c,$(HOST_KERNEL))
