@@ -326,6 +326,8 @@ void proc_exit_task(int status)
 		panic("PID 1 (%s) has ended, status 0x%08x: exit code %d, signal %d", t->thread.name,
 		      (unsigned int)status, status >> 8 & 0xff, status & 0x7f);
 	}
+	if (group_dead && process_itimer_exit_hook)
+		process_itimer_exit_hook(p);
 	t->exit_code = status;
 	exit_space(t);
 	exit_files(t);

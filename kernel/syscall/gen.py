@@ -86,7 +86,7 @@ def size_expr(call, arg):
 def table(calls):
     top = max(c.nr for c in calls) + 1
     out = ['/* Made by kernel/syscall/gen.py from syscall.tbl. */',
-           '#include <hal/upcall.h>', '#include <kernel/syscall/syscall.h>', '#include <syscall_protos.h>', '',
+           '#include <hal/upcall.h>', '#include <kernel/syscall/syscall.h>', '#include <gen/syscall_protos.h>', '',
            f'const u32 syscall_table_size = {top};',
            f'const hal_syscall_fn syscall_table[{top}] = {{', f'\t[0 ... {top - 1}] = (hal_syscall_fn)(void (*)(void))sys_not_there,']
     out += [f'\t[{c.nr}] = (hal_syscall_fn)(void (*)(void))sys_{c.name},' for c in calls if c.there]

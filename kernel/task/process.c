@@ -11,6 +11,7 @@
 #include <lib/string.h>
 
 struct process *process_init_task;
+void (*process_itimer_exit_hook)(struct process *p);
 bool (*process_space_get_hook)(struct vm_space *space);
 
 static struct kmem_cache *process_cache;

@@ -56,3 +56,7 @@ extern const struct syscall_info syscall_info[];
 
 /* What the table holds for a call that is not there: logs it once in a while, returns -ENOSYS. */
 long sys_not_there(void);
+
+/* Boot, thread context, after the vfs: locks, /proc entries. */
+void syscall_init(void);
+void syscall_time_init(void);

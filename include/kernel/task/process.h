@@ -102,6 +102,12 @@ struct process {
 	struct rcu_head rcu;
 };
 
+/*
+ * [I] Set by the syscall layer: the last thread of the process exits, its timers go. Called in thread context
+ * without locks, before nobody can set one any more; clears process.itimers.
+ */
+extern void (*process_itimer_exit_hook)(struct process *p);
+
 extern struct process *process_init_task;	/* PID 1, [I] after it started */
 
 static inline struct process *process_get(struct process *p)

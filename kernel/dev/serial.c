@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The serial terminal ttyS0, over the HAL's UART.
+ *
+ * All calls of the HAL's UART happen under the terminal's lock with interrupts off, which is the
+ * "one caller at a time" that it asks for. The transmitter is fed from its interrupt, a FIFO at a time;
+ * start_tx only turns that interrupt on.
+ */
+#define LOG_TAG "serial"
+#include "tty.h"
+
+#include <hal/console.h>
+#include <kernel/core/cmdline.h>
+#include <kernel/core/log.h>
+#include <kernel/core/lockrank.h>
+#include <lib/string.h>
+
+#define SERIAL_FIFO 16u
+#define SERIAL_MAJOR 4u
+#define SERIAL_MINOR 64u
+
+static struct tty serial_tty;
+static u32 serial_mcr = TIOCM_DTR | TIOCM_RTS; /* [serial_tty.lock] what we drive */
+
+static bool peer_ready(struct tty *tty)
+{
+	return !(tty->ldisc->t.c_cflag & CRTSCTS) || (hal_uart_modem_status() & TIOCM_CTS);
+}
+
+/* tty.lock held: gives the FIFO what it takes. */
+static void send_locked(struct tty *tty)
+{
+	u8 buf[SERIAL_FIFO];
+	u32 n = peer_ready(tty) ? tty_take_tx_locked(tty, buf, sizeof(buf)) : 0;
+
+	if (n)
+		(void)hal_uart_write(buf, n); /* the FIFO is empty: it takes all of them */
+	else
+		hal_uart_set_tx_irq(false);
+}
+
+/* tty.lock held. */
+static void receive_locked(struct tty *tty)
+{
+	u8 buf[SERIAL_FIFO], flags[SERIAL_FIFO];
+	bool room = true;
+	size_t n;
+
+	while (room && TTY_RX_RING - (tty->rx_head - tty->rx_tail) > SERIAL_FIFO &&
+	       (n = hal_uart_read(buf, flags, sizeof(buf)))) {
+		for (size_t i = 0; i < n; i++) {
+			u8 what = flags[i] & HAL_UART_F_BREAK ? TTY_RX_BREAK :
+				  flags[i] & (HAL_UART_F_PARITY | HAL_UART_F_FRAME) ? TTY_RX_ERROR : 0;
+
+			room = tty_receive_locked(tty, buf[i], what);
+		}
+	}
+	if (TTY_RX_RING - (tty->rx_head - tty->rx_tail) <= SERIAL_FIFO && !tty->throttled) {
+		tty->throttled = true;
+		hal_uart_set_throttle(true);
+	}
+	tty_receive_done_locked(tty);
+}
+
+static void serial_event(void *arg, u32 events)
+{
+	struct tty *tty = arg;
+	irqflags_t flags = spin_lock_irqsave(&tty->lock);
+
+	if (events & HAL_UART_RX)
+		receive_locked(tty);
+	if (events & HAL_UART_TX)
+		send_locked(tty);
+	if (events & HAL_UART_MODEM)
+		hal_uart_set_tx_irq(tty->tx_head != tty->tx_tail);
+	spin_unlock_irqrestore(&tty->lock, flags);
+}
+
+static void serial_start_tx(struct tty *tty)
+{
+	(void)tty;
+	hal_uart_set_tx_irq(true);
+}
+
+static void serial_throttle(struct tty *tty, bool on)
+{
+	(void)tty;
+	hal_uart_set_throttle(on);
+}
+
+static bool serial_tx_idle(struct tty *tty)
+{
+	(void)tty;
+	return hal_uart_tx_idle();
+}
+
+static void serial_set_line(struct tty *tty, struct termios *t, u32 *speed)
+{
+	static const u8 bits[] = { 5, 6, 7, 8 };
+	enum hal_uart_parity parity = !(t->c_cflag & PARENB) ? HAL_UART_NONE :
+				      t->c_cflag & PARODD ? HAL_UART_ODD : HAL_UART_EVEN;
+	irqflags_t flags = spin_lock_irqsave(&tty->lock);
+
+	t->c_cflag &= ~(u32)CMSPAR; /* the line has no mark and space parity */
+	if (!*speed) {
+		hal_uart_set_dtr(false); /* B0 hangs up, termios(3) */
+		serial_mcr &= ~(u32)TIOCM_DTR;
+	} else {
+		if (hal_uart_set_line(*speed, bits[(t->c_cflag & CSIZE) >> 4], parity, t->c_cflag & CSTOPB ? 2 : 1))
+			*speed = tty->speed;
+		hal_uart_set_dtr(true);
+		serial_mcr |= TIOCM_DTR;
+	}
+	spin_unlock_irqrestore(&tty->lock, flags);
+}
+
+static u32 serial_modem_get(struct tty *tty)
+{
+	(void)tty;
+	return serial_mcr | hal_uart_modem_status();
+}
+
+static void serial_modem_set(struct tty *tty, u32 bits)
+{
+	(void)tty;
+	serial_mcr = bits;
+	hal_uart_set_dtr(bits & TIOCM_DTR);
+	hal_uart_set_rts(bits & TIOCM_RTS);
+}
+
+static void serial_set_break(struct tty *tty, bool on)
+{
+	(void)tty;
+	hal_uart_set_break(on);
+}
+
+static const struct tty_driver serial_driver = {
+	.name = "ttyS",
+	.start_tx = serial_start_tx,
+	.throttle = serial_throttle,
+	.tx_idle = serial_tx_idle,
+	.set_line = serial_set_line,
+	.modem_get = serial_modem_get,
+	.modem_set = serial_modem_set,
+	.set_break = serial_set_break,
+};
+
+/* "console=ttyS0,115200n8": the speed, or 9600 as Linux has it. */
+static u32 configured_speed(void)
+{
+	char value[32];
+	const char *p;
+	u32 speed = 0;
+
+	if (!cmdline_find("console", value, sizeof(value)) || strncmp(value, "ttyS0,", 6))
+		return 9600;
+	for (p = value + 6; *p >= '0' && *p <= '9' && speed < 10000000; p++)
+		speed = speed * 10 + (u32)(*p - '0');
+	return speed ? speed : 9600;
+}
+
+void serial_init(void)
+{
+	struct tty *tty = &serial_tty;
+	u32 speed = configured_speed();
+	int err;
+
+	if (!hal_console_present()) {
+		log_info("no serial line");
+		return;
+	}
+	tty->driver = &serial_driver;
+	tty->dev = MKDEV(SERIAL_MAJOR, SERIAL_MINOR);
+	strscpy(tty->name, "ttyS0", sizeof(tty->name));
+	err = tty_register(tty, speed);
+	if (!err)
+		err = hal_uart_start(serial_event, tty);
+	if (err) {
+		log_err("ttyS0 does not work: error %d", -err);
+		return;
+	}
+	tty_set_initial_speed(tty, speed);
+	log_info("ttyS0: 16550, %u baud", speed);
+}

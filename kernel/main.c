@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The boot list: how Halcyon comes up, in order, and who hands over to whom.
+ *
+ *   kernel_main()   on the boot CPU's first stack, interrupts off, nothing but the handoff. Ends as that CPU's
+ *                   idle thread.
+ *   boot_thread()   the first kernel thread: everything that may sleep. Ends as the creator of PID 1.
+ *
+ * Only this file sees all layers. A step that is out of place is a bug here, not in the step.
+ */
+#define LOG_TAG "boot"
+#include <boot/bootinfo.h>
+#include <hal/clock.h>
+#include <hal/cpu.h>
+#include <hal/mem.h>
+#include <hal/upcall.h>
+#include <kernel/core/assert.h>
+#include <kernel/core/cmdline.h>
+#include <kernel/core/log.h>
+#include <kernel/core/random.h>
+#include <kernel/core/rcu.h>
+#include <kernel/core/selftest.h>
+#include <kernel/core/symbols.h>
+#include <kernel/dev/tty.h>
+#include <kernel/fs/fs.h>
+#include <kernel/ipc/futex.h>
+#include <kernel/ipc/pipe.h>
+#include <kernel/mm/kmap.h>
+#include <kernel/mm/page.h>
+#include <kernel/mm/slab.h>
+#include <kernel/proc/exec.h>
+#include <kernel/sched/clock.h>
+#include <kernel/sched/sched.h>
+#include <kernel/sched/work.h>
+#include <kernel/signal/signal.h>
+#include <kernel/syscall/syscall.h>
+#include <kernel/task/task.h>
+#include <kernel/vfs/vfs.h>
+#include <kernel/vm/space.h>
+#include <lib/string.h>
+
+/* The handoff lies in memory that is given to the allocator: this copy is what stays. */
+static struct bootinfo boot_info; /* [I] after kernel_main() */
+
+static void *boot_virt(paddr_t base)
+{
+	return hal_phys_to_virt(base);
+}
+
+static const struct bootinfo_region *boot_region(u32 i)
+{
+	return (const void *)((const u8 *)boot_virt(boot_info.regions) + (u64)i * boot_info.region_size);
+}
+
+/* ---- memory ------------------------------------------------------------------------------------ */
+
+/* What the allocator starts with, and how much it will have in the end. */
+static void boot_memory(void)
+{
+	u64 total = 0;
+
+	for (u32 i = 0; i < boot_info.region_count; i++) {
+		const struct bootinfo_region *r = boot_region(i);
+
+		switch (r->type) {
+		case BOOT_MEM_USABLE:
+		case BOOT_MEM_BOOT_SERVICES:
+			mm_boot_add_ram(r->base, r->length);
+			total += r->length;
+			break;
+		case BOOT_MEM_LOADER_RECLAIM:
+		case BOOT_MEM_INITRD:
+		case BOOT_MEM_KERNEL:
+			total += r->length;
+			break;
+		default:
+			break;
+		}
+	}
+	mm_boot_set_total(total);
+}
+
+/* Gives back a piece of loader memory but for the page tables, which the kernel goes on using. */
+static void free_around_tables(paddr_t base, u64 length)
+{
+	paddr_t end = base + length;
+	paddr_t keep = boot_info.page_tables.base, keep_end = keep + boot_info.page_tables.length;
+
+	if (keep_end <= base || end <= keep) {
+		mm_free_range(base, length);
+		return;
+	}
+	if (base < keep)
+		mm_free_range(base, keep - base);
+	if (keep_end < end)
+		mm_free_range(keep_end, end - keep_end);
+}
+
+#define BOOT_RECLAIM_MAX 64u
+
+/* The list of what to free lies in what is freed: copy it first. */
+static void boot_reclaim(void)
+{
+	static struct bootinfo_region reclaim[BOOT_RECLAIM_MAX];
+	u32 n = 0;
+	u64 bytes = 0;
+
+	for (u32 i = 0; i < boot_info.region_count && n < BOOT_RECLAIM_MAX; i++) {
+		const struct bootinfo_region *r = boot_region(i);
+
+		if (r->type == BOOT_MEM_LOADER_RECLAIM || r->type == BOOT_MEM_INITRD)
+			reclaim[n++] = *r;
+	}
+	for (u32 i = 0; i < n; i++) {
+		free_around_tables(reclaim[i].base, reclaim[i].length);
+		bytes += reclaim[i].length;
+	}
+	boot_info.regions = boot_info.region_count = 0;
+	log_debug("gave back %llu KiB of the loader's and the initrd's memory", (unsigned long long)(bytes / KIB));
+}
+
+/* ---- init -------------------------------------------------------------------------------------- */
+
+#define INIT_WORDS 32u /* arguments and variables that the command line may give */
+#define INIT_TEXT 2048u
+
+struct init_words {
+	const char *args[INIT_WORDS + 1];
+	const char *envp[INIT_WORDS + 1];
+	u32 nr_args, nr_envp;
+	char text[INIT_TEXT];
+	u32 used;
+};
+
+static const char *keep_word(struct init_words *w, const char *word)
+{
+	size_t n = strlen(word) + 1;
+	char *at = w->text + w->used;
+
+	if (w->used + n > INIT_TEXT)
+		return NULL;
+	memcpy(at, word, n);
+	w->used += (u32)n;
+	return at;
+}
+
+static void add_word(struct init_words *w, const char **list, u32 *count, const char *word)
+{
+	const char *kept = *count < INIT_WORDS ? keep_word(w, word) : NULL;
+
+	if (!kept)
+		panic("too many words for init on the command line, at '%s'", word);
+	list[(*count)++] = kept;
+	list[*count] = NULL;
+}
+
+/* Words of the command line that the kernel itself obeys; every other one goes to init, as on Linux. */
+static bool is_kernel_word(const char *word)
+{
+	static const char *const known[] = {
+		"console", "debug", "deathtest", "ignore_loglevel", "init", "initrd", "loglevel", "maxcpus", "nokaslr",
+		"norandmaps", "nosmp", "panic", "qemu-exit", "quiet", "rdinit", "ro", "root", "rw", "selftest",
+		"selftest-continue", "trace", "BOOT_IMAGE", "earlyprintk", "tsc", "noapic", "clocksource", "random.seed",
+	};
+	const char *eq = strchr(word, '=');
+	size_t n = eq ? (size_t)(eq - word) : strlen(word);
+
+	if (memchr(word, '.', n))
+		return true; /* a parameter of a module, never init's */
+	for (u32 i = 0; i < ARRAY_SIZE(known); i++)
+		if (strlen(known[i]) == n && !memcmp(known[i], word, n))
+			return true;
+	return false;
+}
+
+static void collect_init_words(struct init_words *w, const char *path)
+{
+	char word[256];
+	size_t pos = 0;
+
+	add_word(w, w->args, &w->nr_args, path);
+	add_word(w, w->envp, &w->nr_envp, "HOME=/");
+	add_word(w, w->envp, &w->nr_envp, "TERM=linux");
+	while (cmdline_next_word(&pos, word, sizeof(word))) {
+		if (is_kernel_word(word))
+			continue;
+		if (strchr(word, '='))
+			add_word(w, w->envp, &w->nr_envp, word);
+		else
+			add_word(w, w->args, &w->nr_args, word);
+	}
+	for (u32 i = 0; cmdline_init_arg(i, word, sizeof(word)); i++)
+		add_word(w, w->args, &w->nr_args, word);
+}
+
+/* rdinit=, and what Linux tries when that does not run. */
+static void start_init(void)
+{
+	static struct init_words words;
+	static char rdinit[256] = "/init", init[256];
+	static const char *paths[7];
+	u32 n = 0;
+
+	(void)cmdline_find("rdinit", rdinit, sizeof(rdinit));
+	paths[n++] = rdinit;
+	if (cmdline_find("init", init, sizeof(init))) {
+		paths[n++] = init;
+	} else {
+		paths[n++] = "/sbin/init";
+		paths[n++] = "/etc/init";
+		paths[n++] = "/bin/init";
+		paths[n++] = "/bin/sh";
+	}
+	collect_init_words(&words, rdinit);
+	proc_start_init(paths, words.args, words.envp);
+}
+
+/* ---- the two lists ----------------------------------------------------------------------------- */
+
+/* Everything from here on may sleep. */
+static void boot_thread(void *arg)
+{
+	(void)arg;
+	sched_work_init(); /* bottom halves, and the thread that runs RCU callbacks */
+	clock_init();
+	task_init(); /* pids, users, credentials, limits from the size of RAM */
+	signal_init();
+	vm_init();
+	vfs_init();
+	fs_init(); /* / is an empty tmpfs from here on */
+	pipe_init();
+	futex_init();
+	proc_init();
+	syscall_init();
+	mem_devices_init();
+	tty_init();
+	serial_init();
+	selftest_main(); /* selftest=, deathtest=: before anything of the user's runs */
+	if (boot_info.initrd.length)
+		(void)initramfs_unpack("initrd", boot_virt(boot_info.initrd.base), boot_info.initrd.length);
+	boot_reclaim();
+	log_info("starting init after %llu us", (unsigned long long)(hal_clock_ns() / 1000));
+	start_init();
+}
+
+void kernel_main(const struct bootinfo *bi)
+{
+	log_init(); /* nothing before it may speak */
+	hal_early_init(bi); /* checks the handoff; a console; what the CPU has */
+	boot_info = *bi;
+	cmdline_init(boot_virt(bi->cmdline.base), bi->cmdline.length);
+	log_setup();
+	panic_setup();
+	symbols_init();
+	boot_memory();
+	mm_init(); /* page frames, and the kernel's own page tables: the loader's identity page is gone */
+	slab_init();
+	kmap_init();
+	rcu_init();
+	random_init(boot_info.seed, sizeof(boot_info.seed));
+	memset(boot_info.seed, 0, sizeof(boot_info.seed));
+	hal_late_init(); /* ACPI, interrupt controllers, the clock: they map and allocate */
+	sched_init(); /* this context is the idle thread now */
+	VERIFY(kthread_run(boot_thread, NULL, "boot"));
+	preempt_enable_no_resched(); /* the boot code's own: hal/percpu.h */
+	hal_irq_enable();
+	sched_idle_loop();
+}

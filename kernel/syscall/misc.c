@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/* What belongs to the machine as a whole: its name, its state, its log, its end. */
+#define LOG_TAG "reboot"
+#include <abi/linux/reboot.h>
+#include <abi/linux/random.h>
+#include <abi/linux/sysinfo.h>
+#include <abi/linux/utsname.h>
+#include <hal/power.h>
+#include <kernel/core/assert.h>
+#include <kernel/core/cmdline.h>
+#include <kernel/core/log.h>
+#include <kernel/core/random.h>
+#include <kernel/core/percpu.h>
+#include <kernel/dev/tty.h>
+#include <kernel/mm/page.h>
+#include <kernel/mm/slab.h>
+#include <kernel/sched/clock.h>
+#include <kernel/sched/mutex.h>
+#include <kernel/sched/sched.h>
+#include <kernel/signal/signal.h>
+#include <kernel/syscall/syscall.h>
+#include <kernel/task/cred.h>
+#include <kernel/task/task.h>
+#include <kernel/vfs/proc.h>
+#include <kernel/vm/uaccess.h>
+#include <lib/printf.h>
+#include <lib/string.h>
+#include <gen/syscall_protos.h>
+
+/* ---- names ------------------------------------------------------------------------------------- */
+
+#define UTS_RELEASE "6.1.0-halcyon"
+#define UTS_VERSION "#1 SMP PREEMPT Halcyon"
+
+static struct mutex uts_mutex;
+static char uts_nodename[__NEW_UTS_LEN + 1] = "(none)"; /* [uts_mutex] */
+static char uts_domainname[__NEW_UTS_LEN + 1] = "(none)"; /* [uts_mutex] */
+
+long sys_uname(uptr_t name)
+{
+	struct new_utsname u = { .sysname = "Linux", .release = UTS_RELEASE, .version = UTS_VERSION, .machine = "x86_64" };
+
+	mutex_lock(&uts_mutex);
+	memcpy(u.nodename, uts_nodename, sizeof(u.nodename));
+	memcpy(u.domainname, uts_domainname, sizeof(u.domainname));
+	mutex_unlock(&uts_mutex);
+	return copy_to_user(name, &u, sizeof(u));
+}
+
+static long set_name(char *to, uptr_t name, int len)
+{
+	char buf[__NEW_UTS_LEN + 1] = { 0 };
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (len < 0 || len > __NEW_UTS_LEN)
+		return -EINVAL;
+	if (copy_from_user(buf, name, (size_t)len))
+		return -EFAULT;
+	mutex_lock(&uts_mutex);
+	memcpy(to, buf, sizeof(buf));
+	mutex_unlock(&uts_mutex);
+	return 0;
+}
+
+long sys_sethostname(uptr_t name, int len)
+{
+	return set_name(uts_nodename, name, len);
+}
+
+long sys_setdomainname(uptr_t name, int len)
+{
+	return set_name(uts_domainname, name, len);
+}
+
+/* ---- state ------------------------------------------------------------------------------------- */
+
+long sys_sysinfo(uptr_t info)
+{
+	struct sysinfo s = { 0 };
+	struct mm_stats m;
+	u64 load[3];
+
+	mm_stats(&m);
+	sched_loadavg(load);
+	s.uptime = (s64)(clock_mono_ns() / NSEC_PER_SEC);
+	for (u32 i = 0; i < 3; i++)
+		s.loads[i] = load[i] << (SI_LOAD_SHIFT - 11);
+	s.totalram = m.total * PAGE_SIZE;
+	s.freeram = m.free * PAGE_SIZE;
+	s.procs = (u16)task_count();
+	s.mem_unit = 1;
+	return copy_to_user(info, &s, sizeof(s));
+}
+
+long sys_getrandom(uptr_t buf, size_t len, unsigned flags)
+{
+	u8 chunk[256];
+	size_t done = 0;
+
+	if (flags & ~(unsigned)(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE))
+		return -EINVAL;
+	if ((flags & (GRND_RANDOM | GRND_INSECURE)) == (GRND_RANDOM | GRND_INSECURE))
+		return -EINVAL;
+	len = MIN(len, (size_t)0x7fffffff);
+	while (done < len) {
+		size_t n = MIN(len - done, sizeof(chunk)), left;
+
+		random_bytes(chunk, n);
+		left = hal_copy_to_user(uptr_add(buf, done), chunk, n);
+		done += n - left;
+		if (left)
+			break;
+		if (done % 4096 == 0 && signal_pending())
+			break;
+	}
+	memset(chunk, 0, sizeof(chunk));
+	return done || !len ? (long)done : -EFAULT;
+}
+
+/* ---- syslog(2) --------------------------------------------------------------------------------- */
+
+static struct mutex syslog_mutex;
+static u64 syslog_seq; /* [syslog_mutex] what READ comes to next */
+static u32 syslog_part; /* [syslog_mutex] bytes of that record that were read already */
+static int syslog_saved_level = -1; /* [syslog_mutex] before CONSOLE_OFF */
+
+#define SYSLOG_LINE_MAX (LOG_LINE_MAX + 40)
+
+/* One record as text: "<level>[seconds.micros] text\n". Bytes, or 0 at the end. Steps *seq. */
+static u32 syslog_line(u64 *seq, char *out, u32 room)
+{
+	struct log_record r;
+	char text[LOG_LINE_MAX];
+	ssize_t n = log_read(seq, &r, text, sizeof(text), NULL);
+
+	if (n < 0)
+		return 0;
+	n = MIN(n, (ssize_t)sizeof(text));
+	return (u32)snprintf(out, room, "<%u>[%5llu.%06llu] %.*s\n", (u32)r.facility << 3 | r.level,
+			     (unsigned long long)(r.ns / NSEC_PER_SEC),
+			     (unsigned long long)(r.ns % NSEC_PER_SEC / 1000), (int)n, text);
+}
+
+/* READ: consumes. Waits for a record. */
+static long syslog_read(uptr_t buf, u32 len)
+{
+	char line[SYSLOG_LINE_MAX];
+	u32 done = 0;
+
+	mutex_lock(&syslog_mutex);
+	while (done < len) {
+		u64 seq = syslog_seq;
+		u32 n = syslog_line(&seq, line, sizeof(line)), part = MIN(syslog_part, n);
+		u32 take = MIN(n - part, len - done);
+
+		if (!n)
+			break;
+		if (copy_to_user(uptr_add(buf, done), line + part, take)) {
+			mutex_unlock(&syslog_mutex);
+			return done ? (long)done : -EFAULT;
+		}
+		done += take;
+		syslog_part = part + take;
+		if (syslog_part == n) {
+			syslog_seq = seq;
+			syslog_part = 0;
+		}
+	}
+	mutex_unlock(&syslog_mutex);
+	return done;
+}
+
+static u64 syslog_bytes(u64 seq)
+{
+	char line[SYSLOG_LINE_MAX];
+	u64 bytes = 0;
+	u32 n;
+
+	while ((n = syslog_line(&seq, line, sizeof(line))))
+		bytes += n;
+	return bytes;
+}
+
+/* READ_ALL: the last `len` bytes of whole records since the last clear. */
+static long syslog_read_all(uptr_t buf, u32 len, bool clear)
+{
+	char line[SYSLOG_LINE_MAX];
+	u64 seq = log_clear_seq(), bytes = syslog_bytes(seq);
+	u32 done = 0, n;
+
+	while (bytes > len && (n = syslog_line(&seq, line, sizeof(line))))
+		bytes -= n;
+	while ((n = syslog_line(&seq, line, sizeof(line))) && done + n <= len) {
+		if (copy_to_user(uptr_add(buf, done), line, n))
+			return -EFAULT;
+		done += n;
+	}
+	if (clear)
+		log_clear();
+	return done;
+}
+
+static long syslog_console(int type, int level)
+{
+	if (type == 6) {
+		if (syslog_saved_level < 0)
+			syslog_saved_level = log_console_level;
+		log_console_level = 1;
+	} else if (type == 7) {
+		if (syslog_saved_level >= 0)
+			log_console_level = syslog_saved_level;
+		syslog_saved_level = -1;
+	} else {
+		if (level < 1 || level > 8)
+			return -EINVAL;
+		log_console_level = level;
+		syslog_saved_level = -1;
+	}
+	return 0;
+}
+
+long sys_syslog(int type, uptr_t buf, int len)
+{
+	long result;
+
+	if (type < 0 || type > 10)
+		return -EINVAL;
+	/* dmesg_restrict is 0: READ_ALL and SIZE_BUFFER are everybody's, syslog(2). */
+	if (type != 3 && type != 10 && !capable(CAP_SYSLOG) && !capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	switch (type) {
+	case 0:
+	case 1:
+		return 0;
+	case 2:
+	case 3:
+	case 4:
+		if (uptr_is_null(buf) || len < 0)
+			return -EINVAL;
+		if (!len)
+			return 0;
+		if (!user_range_ok(buf, (u64)len))
+			return -EFAULT;
+		return type == 2 ? syslog_read(buf, (u32)len) : syslog_read_all(buf, (u32)len, type == 4);
+	case 5:
+		log_clear();
+		return 0;
+	case 6:
+	case 7:
+	case 8:
+		mutex_lock(&syslog_mutex);
+		result = syslog_console(type, len);
+		mutex_unlock(&syslog_mutex);
+		return result;
+	case 9:
+		mutex_lock(&syslog_mutex);
+		result = (long)(syslog_bytes(syslog_seq) - syslog_part);
+		mutex_unlock(&syslog_mutex);
+		return result;
+	default:
+		return (long)log_ring_bytes();
+	}
+}
+
+/* ---- the end ----------------------------------------------------------------------------------- */
+
+static bool reboot_magic_ok(u32 magic2)
+{
+	return magic2 == LINUX_REBOOT_MAGIC2 || magic2 == LINUX_REBOOT_MAGIC2A || magic2 == LINUX_REBOOT_MAGIC2B ||
+	       magic2 == LINUX_REBOOT_MAGIC2C;
+}
+
+/* For tests: the machine leaves QEMU with status 2n+1 of qemu-exit=n (default 16: 33). */
+#define REBOOT_EXIT_VALUE 0x10u
+
+static void leave_qemu(void)
+{
+	if (cmdline_has("qemu-exit"))
+		hal_qemu_exit(REBOOT_EXIT_VALUE);
+}
+
+long sys_reboot(unsigned magic1, unsigned magic2, unsigned cmd, unsigned long arg)
+{
+	char command[256];
+
+	if (!capable(CAP_SYS_BOOT))
+		return -EPERM;
+	if (magic1 != LINUX_REBOOT_MAGIC1 || !reboot_magic_ok(magic2))
+		return -EINVAL;
+	switch (cmd) {
+	case LINUX_REBOOT_CMD_CAD_ON:
+	case LINUX_REBOOT_CMD_CAD_OFF:
+		return 0; /* there is no keyboard that could send Ctrl-Alt-Del */
+	case LINUX_REBOOT_CMD_RESTART2:
+		if (strncpy_from_user(command, uptr(arg), sizeof(command) - 1) < 0)
+			return -EFAULT;
+		fallthrough;
+	case LINUX_REBOOT_CMD_RESTART:
+		log_notice("restarting");
+		leave_qemu();
+		hal_reboot();
+	case LINUX_REBOOT_CMD_HALT:
+		log_notice("halted");
+		leave_qemu();
+		hal_halt();
+	case LINUX_REBOOT_CMD_POWER_OFF:
+		log_notice("power off");
+		leave_qemu();
+		hal_poweroff();
+	default:
+		return -EINVAL;
+	}
+}
+
+long sys_vhangup(void)
+{
+	if (!capable(CAP_SYS_TTY_CONFIG))
+		return -EPERM;
+	tty_vhangup_current();
+	return 0;
+}
+
+/* ---- /proc ------------------------------------------------------------------------------------- */
+
+static int show_version(struct seq *s, void *arg)
+{
+	(void)arg;
+	seq_printf(s, "Linux version %s %s\n", UTS_RELEASE, UTS_VERSION);
+	return 0;
+}
+
+static int show_uptime(struct seq *s, void *arg)
+{
+	struct sched_stats st;
+	u64 up = clock_mono_ns() / 10000000, idle = 0;
+	u32 cpu;
+
+	(void)arg;
+	for_each_online_cpu(cpu) {
+		sched_stats_cpu(cpu, &st);
+		idle += st.idle_ns / 10000000;
+	}
+	seq_printf(s, "%llu.%02llu %llu.%02llu\n", (unsigned long long)(up / 100), (unsigned long long)(up % 100),
+		   (unsigned long long)(idle / 100), (unsigned long long)(idle % 100));
+	return 0;
+}
+
+static int show_cmdline(struct seq *s, void *arg)
+{
+	(void)arg;
+	seq_printf(s, "%s\n", cmdline_raw());
+	return 0;
+}
+
+static int show_name(struct seq *s, void *arg)
+{
+	mutex_lock(&uts_mutex);
+	seq_printf(s, "%s\n", (const char *)arg);
+	mutex_unlock(&uts_mutex);
+	return 0;
+}
+
+static int show_text(struct seq *s, void *arg)
+{
+	seq_printf(s, "%s\n", (const char *)arg);
+	return 0;
+}
+
+void syscall_init(void)
+{
+	mutex_init(&uts_mutex, "uts", LOCK_RANK_SLEEP_LEAF);
+	mutex_init(&syslog_mutex, "syslog", LOCK_RANK_TTY_WRITE);
+	syscall_time_init();
+	(void)proc_register("version", 0444, show_version, NULL);
+	(void)proc_register("uptime", 0444, show_uptime, NULL);
+	(void)proc_register("cmdline", 0444, show_cmdline, NULL);
+	(void)proc_register("sys/kernel/hostname", 0444, show_name, uts_nodename);
+	(void)proc_register("sys/kernel/domainname", 0444, show_name, uts_domainname);
+	(void)proc_register("sys/kernel/ostype", 0444, show_text, "Linux");
+	(void)proc_register("sys/kernel/osrelease", 0444, show_text, UTS_RELEASE);
+	(void)proc_register("sys/kernel/version", 0444, show_text, UTS_VERSION);
+}

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: MIT */
+/* Scheduling: sched(7), nice(2), and where threads may run. */
+#include <abi/linux/resource.h>
+#include <abi/linux/sched.h>
+#include <hal/cpu.h>
+#include <kernel/core/percpu.h>
+#include <kernel/sched/sched.h>
+#include <kernel/task/cred.h>
+#include <kernel/task/pid.h>
+#include <kernel/task/process.h>
+#include <kernel/task/rlimit.h>
+#include <kernel/task/session.h>
+#include <kernel/vm/uaccess.h>
+#include <lib/string.h>
+#include <gen/syscall_protos.h>
+
+long sys_sched_yield(void)
+{
+	sched_yield_self();
+	return 0;
+}
+
+long sys_getcpu(uptr_t cpu, uptr_t node, u64 cache)
+{
+	u32 here = hal_cpu_id(), zero = 0;
+
+	(void)cache; /* unused since Linux 2.6.24: getcpu(2) */
+	if (!uptr_is_null(cpu) && put_user_u32(here, cpu))
+		return -EFAULT;
+	if (!uptr_is_null(node) && put_user_u32(zero, node))
+		return -EFAULT;
+	return 0;
+}
+
+/* A thread by id, 0 for the caller, with a reference. *err: -ESRCH or -EINVAL. */
+static struct task *target_get(int tid, long *err)
+{
+	struct task *t;
+
+	*err = -EINVAL;
+	if (tid < 0)
+		return NULL;
+	t = tid ? task_by_tid(tid) : task_get(current_task());
+	*err = -ESRCH;
+	return t;
+}
+
+/* The caller's effective id is the target's real or effective one. */
+static bool owns(struct task *t)
+{
+	const struct cred *mine = current_cred(), *its = task_cred_get(t);
+	bool same = mine->euid == its->euid || mine->euid == its->uid;
+
+	cred_put(its);
+	return same;
+}
+
+static bool may_nice(struct task *t, int nice)
+{
+	return (u64)(20 - nice) <= rlimit_get(t->process, RLIMIT_NICE) || capable(CAP_SYS_NICE);
+}
+
+static bool is_realtime(u32 policy)
+{
+	return policy == SCHED_FIFO || policy == SCHED_RR;
+}
+
+struct sched_change {
+	u32 policy;
+	int rt_priority;
+	int nice;
+	bool reset_on_fork;
+};
+
+/* Does the change need CAP_SYS_NICE? sched(7), "Privileges and resource limits". */
+static bool needs_privilege(struct task *t, const struct sched_change *c)
+{
+	const struct sched_param_state *now = &t->thread.sp;
+
+	if (!is_realtime(c->policy) && c->nice < now->nice && !may_nice(t, c->nice))
+		return true;
+	if (is_realtime(c->policy)) {
+		u64 limit = rlimit_get(t->process, RLIMIT_RTPRIO);
+
+		if (c->policy != now->policy && !limit)
+			return true;
+		if (c->rt_priority > now->rt_priority && (u64)c->rt_priority > limit)
+			return true;
+	}
+	if (now->policy == SCHED_IDLE && c->policy != SCHED_IDLE && !may_nice(t, now->nice))
+		return true;
+	return !owns(t) || (now->reset_on_fork && !c->reset_on_fork);
+}
+
+static long apply_change(struct task *t, const struct sched_change *c)
+{
+	bool known = is_realtime(c->policy) || c->policy == SCHED_NORMAL || c->policy == SCHED_BATCH ||
+		     c->policy == SCHED_IDLE;
+
+	if (!known || c->rt_priority < 0 || c->rt_priority > 99 || is_realtime(c->policy) != (c->rt_priority != 0))
+		return -EINVAL;
+	if (needs_privilege(t, c) && !capable(CAP_SYS_NICE))
+		return -EPERM;
+	return sched_set_params(&t->thread, c->policy, c->rt_priority, c->nice, c->reset_on_fork);
+}
+
+static long set_scheduler(int tid, int policy, uptr_t param, bool keep_policy)
+{
+	struct sched_change c;
+	struct task *t;
+	s32 priority;
+	long err;
+
+	if (tid < 0 || uptr_is_null(param) || (!keep_policy && policy < 0))
+		return -EINVAL;
+	if (get_user_s32(&priority, param))
+		return -EFAULT;
+	t = target_get(tid, &err);
+	if (!t)
+		return err;
+	c.policy = keep_policy ? t->thread.sp.policy : (u32)policy & ~(u32)SCHED_RESET_ON_FORK;
+	c.reset_on_fork = keep_policy ? t->thread.sp.reset_on_fork : (u32)policy & SCHED_RESET_ON_FORK;
+	c.rt_priority = priority;
+	c.nice = t->thread.sp.nice;
+	err = apply_change(t, &c);
+	task_put(t);
+	return err;
+}
+
+long sys_sched_setscheduler(int pid, int policy, uptr_t param)
+{
+	return set_scheduler(pid, policy, param, false);
+}
+
+long sys_sched_setparam(int pid, uptr_t param)
+{
+	return set_scheduler(pid, 0, param, true);
+}
+
+long sys_sched_getscheduler(int pid)
+{
+	long result;
+	struct task *t = target_get(pid, &result);
+
+	if (!t)
+		return result;
+	result = (long)(t->thread.sp.policy | (t->thread.sp.reset_on_fork ? SCHED_RESET_ON_FORK : 0));
+	task_put(t);
+	return result;
+}
+
+long sys_sched_getparam(int pid, uptr_t param)
+{
+	long err;
+	struct task *t;
+	s32 priority;
+
+	if (uptr_is_null(param))
+		return -EINVAL;
+	t = target_get(pid, &err);
+	if (!t)
+		return err;
+	priority = t->thread.sp.rt_priority;
+	task_put(t);
+	return put_user_s32(priority, param);
+}
+
+static bool is_policy(int policy)
+{
+	return policy >= SCHED_NORMAL && policy <= SCHED_DEADLINE && policy != 4;
+}
+
+long sys_sched_get_priority_max(int policy)
+{
+	return !is_policy(policy) ? -EINVAL : is_realtime((u32)policy) ? 99 : 0;
+}
+
+long sys_sched_get_priority_min(int policy)
+{
+	return !is_policy(policy) ? -EINVAL : is_realtime((u32)policy) ? 1 : 0;
+}
+
+long sys_sched_rr_get_interval(int pid, uptr_t interval)
+{
+	long err;
+	struct task *t = target_get(pid, &err);
+	s64 ts[2] = { 0, 0 };
+
+	if (!t)
+		return err;
+	if (t->thread.sp.policy != SCHED_FIFO)
+		ts[1] = (s64)SCHED_SLICE_NS;
+	task_put(t);
+	return copy_to_user(interval, ts, sizeof(ts));
+}
+
+/* Copies the attributes in: -E2BIG (with the size we know put back) when there is more than we know. */
+static long attr_from_user(struct sched_attr *a, uptr_t from)
+{
+	u32 size;
+	long err;
+
+	if (get_user_u32(&size, from))
+		return -EFAULT;
+	if (!size)
+		size = SCHED_ATTR_SIZE_VER0;
+	if (size < SCHED_ATTR_SIZE_VER0 || size > 4096)
+		err = -E2BIG;
+	else
+		err = copy_struct_from_user(a, sizeof(*a), from, size);
+	if (err == -E2BIG && put_user_u32(sizeof(*a), from))
+		return -EFAULT;
+	return err;
+}
+
+long sys_sched_setattr(int pid, uptr_t attr, unsigned flags)
+{
+	struct sched_attr a;
+	struct sched_change c;
+	struct task *t;
+	long err;
+
+	if (uptr_is_null(attr) || pid < 0 || flags)
+		return -EINVAL;
+	err = attr_from_user(&a, attr);
+	if (err)
+		return err;
+	if ((s32)a.sched_policy < 0 || (a.sched_flags & ~(u64)(SCHED_FLAG_RESET_ON_FORK | SCHED_FLAG_KEEP_ALL)))
+		return -EINVAL;
+	t = target_get(pid, &err);
+	if (!t)
+		return err;
+	c.policy = a.sched_flags & SCHED_FLAG_KEEP_POLICY ? t->thread.sp.policy : a.sched_policy;
+	c.reset_on_fork = a.sched_flags & SCHED_FLAG_RESET_ON_FORK;
+	if (a.sched_flags & SCHED_FLAG_KEEP_PARAMS) {
+		c.rt_priority = t->thread.sp.rt_priority;
+		c.nice = t->thread.sp.nice;
+	} else {
+		c.rt_priority = (int)a.sched_priority;
+		c.nice = CLAMP(a.sched_nice, -20, 19);
+	}
+	err = apply_change(t, &c);
+	task_put(t);
+	return err;
+}
+
+long sys_sched_getattr(int pid, uptr_t attr, unsigned size, unsigned flags)
+{
+	struct sched_attr a = { 0 };
+	struct task *t;
+	long err;
+
+	if (uptr_is_null(attr) || pid < 0 || size > 4096 || size < SCHED_ATTR_SIZE_VER0 || flags)
+		return -EINVAL;
+	t = target_get(pid, &err);
+	if (!t)
+		return err;
+	a.size = MIN(size, (unsigned)sizeof(a));
+	a.sched_policy = t->thread.sp.policy;
+	a.sched_flags = t->thread.sp.reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0;
+	if (is_realtime(a.sched_policy))
+		a.sched_priority = (u32)t->thread.sp.rt_priority;
+	else
+		a.sched_nice = t->thread.sp.nice;
+	task_put(t);
+	return copy_to_user(attr, &a, a.size);
+}
+
+/* ---- affinity ---------------------------------------------------------------------------------- */
+
+long sys_sched_setaffinity(int pid, unsigned len, uptr_t mask)
+{
+	struct cpumask m;
+	struct task *t;
+	long err;
+
+	cpumask_clear(&m);
+	if (copy_from_user(m.bits, mask, MIN((size_t)len, sizeof(m.bits))))
+		return -EFAULT;
+	t = target_get(pid, &err);
+	if (!t)
+		return err == -EINVAL ? -ESRCH : err;
+	err = owns(t) || capable(CAP_SYS_NICE) ? sched_set_affinity(&t->thread, &m) : -EPERM;
+	task_put(t);
+	return err;
+}
+
+/* Returns the bytes that the kernel's mask has, rounded to words: what it wrote. */
+long sys_sched_getaffinity(int pid, unsigned len, uptr_t mask)
+{
+	u32 bytes = ALIGN_UP(DIV_ROUND_UP(hal_cpu_count(), 8u), 8u), cpu;
+	struct cpumask m;
+	struct task *t;
+	long err;
+
+	if (len * 8 < hal_cpu_count() || len % 8)
+		return -EINVAL;
+	t = target_get(pid, &err);
+	if (!t)
+		return err == -EINVAL ? -ESRCH : err;
+	cpumask_clear(&m);
+	for_each_online_cpu(cpu)
+		if (cpumask_test(&t->thread.affinity, cpu))
+			cpumask_set(&m, cpu);
+	task_put(t);
+	bytes = MIN(bytes, len);
+	return copy_to_user(mask, m.bits, bytes) ? -EFAULT : (long)bytes;
+}
+
+/* ---- nice -------------------------------------------------------------------------------------- */
+
+/* What getpriority and setpriority do with each thread they name. */
+struct nice_walk {
+	bool set;
+	int nice;
+	long result; /* get: the highest 20 - nice; set: 0 or the last error; -ESRCH: nobody yet */
+};
+
+static void nice_visit(struct nice_walk *w, struct task *t)
+{
+	const struct cred *mine = current_cred(), *its;
+	bool same;
+
+	if (!w->set) {
+		w->result = MAX(w->result, 20l - t->thread.sp.nice);
+		return;
+	}
+	its = task_cred_get(t);
+	same = mine->euid == its->euid || mine->euid == its->uid;
+	cred_put(its);
+	if (!same && !capable(CAP_SYS_NICE)) {
+		w->result = -EPERM;
+	} else if (w->nice < t->thread.sp.nice && !may_nice(t, w->nice)) {
+		w->result = -EACCES;
+	} else {
+		if (w->result == -ESRCH)
+			w->result = 0;
+		sched_set_nice(&t->thread, w->nice);
+	}
+}
+
+/* All threads of a process: task_tree_lock is not held meanwhile, each is visited with a reference. */
+static void nice_visit_process(struct nice_walk *w, struct process *p)
+{
+	struct task *t;
+
+	rcu_read_lock();
+	for_each_thread_rcu(p, t)
+		nice_visit(w, t);
+	rcu_read_unlock();
+}
+
+static void nice_walk_all(struct nice_walk *w, int which, int who)
+{
+	struct pid *mine = session_current_pgrp_get();
+	int group = who ? who : pid_nr(mine);
+	u32 uid = who ? (u32)who : current_cred()->uid;
+	struct process *p;
+
+	pid_put(mine);
+	for (int nr = 1; (p = process_next_get(nr)); process_put(p)) {
+		bool hit;
+
+		nr = pid_nr(p->pid) + 1;
+		if (which == PRIO_PGRP) {
+			hit = pid_nr(READ_ONCE(p->pgrp)) == group;
+		} else {
+			const struct cred *its = p->leader ? task_cred_get(p->leader) : NULL;
+
+			hit = its && its->uid == uid;
+			if (its)
+				cred_put(its);
+		}
+		if (hit)
+			nice_visit_process(w, p);
+	}
+}
+
+static long nice_walk(struct nice_walk *w, int which, int who)
+{
+	struct task *t;
+
+	switch (which) {
+	case PRIO_PROCESS:
+		t = who ? task_by_tid(who) : task_get(current_task());
+		if (t) {
+			nice_visit(w, t);
+			task_put(t);
+		}
+		return w->result;
+	case PRIO_PGRP:
+	case PRIO_USER:
+		nice_walk_all(w, which, who);
+		return w->result;
+	default:
+		return -EINVAL;
+	}
+}
+
+long sys_setpriority(int which, int who, int nice)
+{
+	struct nice_walk w = { .set = true, .nice = CLAMP(nice, -20, 19), .result = -ESRCH };
+
+	return nice_walk(&w, which, who);
+}
+
+long sys_getpriority(int which, int who)
+{
+	struct nice_walk w = { .result = -ESRCH };
+
+	return nice_walk(&w, which, who);
+}
