@@ -74,6 +74,17 @@ static void kernel_page_fault(struct hal_regs *regs, u64 addr, u64 error)
 	regs->rip = fixup;
 }
 
+/* For the sigcontext of the signal that comes of it. */
+static void note_trap(u32 vector, u64 error, u64 addr)
+{
+	struct arch_thread *a = &((struct hal_thread *)hal_current())->arch;
+
+	a->trap_vector = vector;
+	a->trap_error = error;
+	if (vector == X86_VEC_PF)
+		a->trap_addr = addr;
+}
+
 static void page_fault(struct hal_regs *regs, u64 error)
 {
 	u64 addr = x86_read_cr2();
@@ -84,6 +95,9 @@ static void page_fault(struct hal_regs *regs, u64 error)
 	}
 	hal_irq_enable();
 	upcall_fault(regs, addr, (u32)error & PF_ACCESS_MASK);
+	/* Linux shows faults on kernel addresses as if a page were there, which tells nothing about it. */
+	if (hal_work_get((struct hal_thread *)hal_current()) & HAL_WORK_SIGNAL)
+		note_trap(X86_VEC_PF, addr >= HAL_USER_END ? error | HAL_FAULT_PRESENT : error, addr);
 }
 
 /*
@@ -163,6 +177,8 @@ static const struct {
 
 static void user_trap(struct hal_regs *regs, u64 error, u32 vector)
 {
+	if (vector != X86_VEC_NMI)
+		note_trap(vector, error, 0);
 	switch (vector) {
 	case X86_VEC_DB: {
 		u64 dr6 = debug_status();

@@ -16,6 +16,10 @@ struct arch_thread {
 	u32 fpu_cpu;		/* [sw] CPU whose registers last held the vector state */
 	void *fpu;		/* [I] XSAVE area, 64-aligned; NULL: never was in user mode */
 	void *fpu_alloc;	/* [I] what the allocator gave */
+	/* [cur] the last trap that became a signal, for sigcontext */
+	u64 trap_vector;
+	u64 trap_error;
+	u64 trap_addr;
 };
 
 #endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ACPI parser's eyes: physical memory through the direct map where it has the page, through a device
+ * mapping where it has not (some firmware keeps tables in reserved memory). Whether it has is found by
+ * reading: hal_kernel_load_u64() survives a hole.
+ */
+#include <hal/uaccess.h>
+#include "acpi_glue.h"
+#include "x86.h"
+
+struct acpi_info x86_acpi;
+
+static bool direct_map_has(paddr_t paddr, u64 len)
+{
+	u64 word, va = (u64)hal_phys_to_virt(paddr & ~7ull);
+	u64 end = (u64)hal_phys_to_virt(paddr + len);
+
+	if (paddr + len < paddr || paddr + len > hal_direct_map_length)
+		return false;
+	for (; va < end; va = (va & HAL_PAGE_MASK) + HAL_PAGE_SIZE)
+		if (!hal_kernel_load_u64(va, &word))
+			return false;
+	return true;
+}
+
+static const void *acpi_map(void *ctx, paddr_t paddr, u64 len)
+{
+	if (len == 0 || len > MIB || paddr + len < paddr)
+		return NULL;
+	if (direct_map_has(paddr, len))
+		return hal_phys_to_virt(paddr);
+	return upcall_mmio_map(paddr, len);
+}
+
+static void acpi_report(void *ctx, const char *what, const char *table, paddr_t paddr)
+{
+	upcall_log(4, "acpi: %s at %llx: %s", table ? table : "table", (unsigned long long)paddr, what);
+}
+
+void x86_acpi_init(u64 rsdp)
+{
+	static const struct acpi_access access = { .map = acpi_map, .report = acpi_report };
+	int err = acpi_parse(rsdp, &access, &x86_acpi);
+
+	if (err) {
+		upcall_log(4, "acpi: no usable tables (%d): going on with a PC's defaults", err);
+		return;
+	}
+	upcall_log(6, "acpi: revision %u, %s: %u tables, %u CPUs, %u I/O APICs%s%s", x86_acpi.revision,
+		   x86_acpi.oem, x86_acpi.nr_tables, x86_acpi.nr_cpus, x86_acpi.nr_ioapics,
+		   x86_acpi.hpet_paddr ? ", HPET" : "", x86_acpi.has_s5 ? "" : ", no S5");
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * I/O APICs: which global interrupt comes in where, and the redirection entries (82093AA data sheet).
+ *
+ * Registers are reached through an index and a data window, so a pair of accesses is under ioapic_lock
+ * (a spinning word, interrupts off). Entries that firmware set up as SMI, NMI or ExtINT are left alone;
+ * the others start masked. Without a MADT one I/O APIC at the usual address is tried.
+ */
+#include <hal/irq.h>
+#include <lib/atomic.h>
+#include <lib/errno.h>
+#include "acpi_glue.h"
+#include "x86.h"
+
+#define IOAPIC_USUAL_PADDR	0xfec00000ull
+#define IOAPIC_BYTES		4096
+#define IOAPIC_INDEX		0x00
+#define IOAPIC_DATA		0x10
+#define IOAPIC_REG_VERSION	1
+#define IOAPIC_REG_ENTRY(n)	(0x10 + 2 * (n))
+#define ENTRY_ACTIVE_LOW	(1u << 13)
+#define ENTRY_LEVEL		(1u << 15)
+#define ENTRY_MASKED		(1u << 16)
+#define ENTRY_MODE(e)		(((e) >> 8) & 7)
+#define MODE_FIXED		0
+#define MODE_LOWEST		1
+#define ISA_LINES		16
+
+struct ioapic {
+	volatile u8 *regs;	/* [I] */
+	u32 gsi_base;		/* [I] */
+	u32 lines;		/* [I] */
+};
+
+static struct ioapic ioapics[ACPI_MAX_IOAPICS];
+static u32 nr_ioapics;
+static u32 ioapic_lock;
+
+static irqflags_t lock(void)
+{
+	irqflags_t f = hal_irq_save();
+
+	while (xchg(&ioapic_lock, 1u))
+		hal_cpu_relax();
+	return f;
+}
+
+static void unlock(irqflags_t f)
+{
+	smp_store_release(&ioapic_lock, 0u);
+	hal_irq_restore(f);
+}
+
+static u32 ioapic_read(const struct ioapic *io, u32 reg)
+{
+	x86_mmio_write32(io->regs + IOAPIC_INDEX, reg);
+	return x86_mmio_read32(io->regs + IOAPIC_DATA);
+}
+
+static void ioapic_write(const struct ioapic *io, u32 reg, u32 v)
+{
+	x86_mmio_write32(io->regs + IOAPIC_INDEX, reg);
+	x86_mmio_write32(io->regs + IOAPIC_DATA, v);
+}
+
+static const struct ioapic *ioapic_of(u32 irq)
+{
+	for (u32 i = 0; i < nr_ioapics; i++)
+		if (irq - ioapics[i].gsi_base < ioapics[i].lines)
+			return &ioapics[i];
+	return NULL;
+}
+
+static void add(paddr_t paddr, u32 gsi_base)
+{
+	struct ioapic io = { .gsi_base = gsi_base };
+	u32 version;
+
+	io.regs = upcall_mmio_map(paddr, IOAPIC_BYTES);
+	if (!io.regs)
+		return;
+	version = ioapic_read(&io, IOAPIC_REG_VERSION);
+	if (version == 0xffffffffu || (version & 0xff) == 0) {
+		upcall_log(4, "ioapic: nothing answers at %llx", (unsigned long long)paddr);
+		return;
+	}
+	io.lines = ((version >> 16) & 0xff) + 1;
+	for (u32 n = 0; n < io.lines; n++) {
+		u32 entry = ioapic_read(&io, IOAPIC_REG_ENTRY(n));
+
+		if (ENTRY_MODE(entry) == MODE_FIXED || ENTRY_MODE(entry) == MODE_LOWEST)
+			ioapic_write(&io, IOAPIC_REG_ENTRY(n), entry | ENTRY_MASKED);
+	}
+	ioapics[nr_ioapics++] = io;
+	upcall_log(6, "ioapic: at %llx, lines %u to %u", (unsigned long long)paddr, gsi_base, gsi_base + io.lines - 1);
+}
+
+void x86_ioapic_init(void)
+{
+	for (u32 i = 0; i < x86_acpi.nr_ioapics; i++)
+		add(x86_acpi.ioapics[i].paddr, x86_acpi.ioapics[i].gsi_base);
+	if (!nr_ioapics && !x86_acpi.has_madt)
+		add(IOAPIC_USUAL_PADDR, 0);
+	if (!nr_ioapics)
+		upcall_log(4, "ioapic: none: devices will be polled");
+}
+
+u32 hal_irq_isa(u32 line)
+{
+	return line < ISA_LINES ? acpi_isa_irq(&x86_acpi, (u8)line).gsi : line;
+}
+
+/* Trigger and polarity bits: what the caller says, else what firmware says, else the bus's custom. */
+static u32 entry_shape(u32 irq, u32 flags)
+{
+	bool level = true, low = true;
+
+	for (u8 line = 0; line < ISA_LINES; line++) {
+		struct acpi_override o = acpi_isa_irq(&x86_acpi, line);
+
+		if (o.gsi == irq) {
+			level = o.trigger == ACPI_LEVEL;
+			low = o.polarity == ACPI_ACTIVE_LOW;
+		}
+	}
+	if (flags & (HAL_IRQ_LEVEL | HAL_IRQ_EDGE))
+		level = (flags & HAL_IRQ_LEVEL) != 0;
+	if (flags & (HAL_IRQ_ACTIVE_LOW | HAL_IRQ_ACTIVE_HIGH))
+		low = (flags & HAL_IRQ_ACTIVE_LOW) != 0;
+	return (level ? ENTRY_LEVEL : 0) | (low ? ENTRY_ACTIVE_LOW : 0);
+}
+
+/* Points the line at that CPU and vector, masked. Physical destination: ids above 255 need remapping. */
+int x86_ioapic_route(u32 irq, u32 vector, u32 apic_id, u32 flags)
+{
+	const struct ioapic *io = ioapic_of(irq);
+	irqflags_t f;
+	u32 n;
+
+	if (!io || apic_id > 255)
+		return -EINVAL;
+	n = irq - io->gsi_base;
+	f = lock();
+	ioapic_write(io, IOAPIC_REG_ENTRY(n), ENTRY_MASKED);
+	ioapic_write(io, IOAPIC_REG_ENTRY(n) + 1, apic_id << 24);
+	ioapic_write(io, IOAPIC_REG_ENTRY(n), ENTRY_MASKED | entry_shape(irq, flags) | vector);
+	unlock(f);
+	return 0;
+}
+
+void x86_ioapic_set_masked(u32 irq, bool masked)
+{
+	const struct ioapic *io = ioapic_of(irq);
+	irqflags_t f;
+	u32 entry;
+
+	if (!io)
+		return;
+	f = lock();
+	entry = ioapic_read(io, IOAPIC_REG_ENTRY(irq - io->gsi_base));
+	entry = masked ? entry | ENTRY_MASKED : entry & ~ENTRY_MASKED;
+	ioapic_write(io, IOAPIC_REG_ENTRY(irq - io->gsi_base), entry);
+	unlock(f);
+}
