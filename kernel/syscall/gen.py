@@ -88,8 +88,11 @@ def table(calls):
     out = ['/* Made by kernel/syscall/gen.py from syscall.tbl. */',
            '#include <hal/upcall.h>', '#include <kernel/syscall/syscall.h>', '#include <gen/syscall_protos.h>', '',
            f'const u32 syscall_table_size = {top};',
-           f'const hal_syscall_fn syscall_table[{top}] = {{', f'\t[0 ... {top - 1}] = (hal_syscall_fn)(void (*)(void))sys_not_there,']
-    out += [f'\t[{c.nr}] = (hal_syscall_fn)(void (*)(void))sys_{c.name},' for c in calls if c.there]
+           f'const hal_syscall_fn syscall_table[{top}] = {{']
+    there = {c.nr: c.name for c in calls if c.there}
+    for nr in range(top):
+        name = f'sys_{there[nr]}' if nr in there else 'sys_not_there'
+        out.append(f'\t[{nr}] = (hal_syscall_fn)(void (*)(void)){name},')
     out += ['};', '', f'const struct syscall_info syscall_info[{top}] = {{']
     for c in calls:
         args = ', '.join('{ "%s", SYSCALL_ARG_%s, %d, %s }' % (a.name, a.kind.upper(), a.null, size_expr(c, a))

@@ -32,6 +32,7 @@
 #define UTS_RELEASE "6.1.0-halcyon"
 #define UTS_VERSION "#1 SMP PREEMPT Halcyon"
 
+static char uts_sysname[] = "Linux", uts_release[] = UTS_RELEASE, uts_version[] = UTS_VERSION; /* [I] */
 static struct mutex uts_mutex;
 static char uts_nodename[__NEW_UTS_LEN + 1] = "(none)"; /* [uts_mutex] */
 static char uts_domainname[__NEW_UTS_LEN + 1] = "(none)"; /* [uts_mutex] */
@@ -377,7 +378,7 @@ void syscall_init(void)
 	(void)proc_register("cmdline", 0444, show_cmdline, NULL);
 	(void)proc_register("sys/kernel/hostname", 0444, show_name, uts_nodename);
 	(void)proc_register("sys/kernel/domainname", 0444, show_name, uts_domainname);
-	(void)proc_register("sys/kernel/ostype", 0444, show_text, "Linux");
-	(void)proc_register("sys/kernel/osrelease", 0444, show_text, UTS_RELEASE);
-	(void)proc_register("sys/kernel/version", 0444, show_text, UTS_VERSION);
+	(void)proc_register("sys/kernel/ostype", 0444, show_text, uts_sysname);
+	(void)proc_register("sys/kernel/osrelease", 0444, show_text, uts_release);
+	(void)proc_register("sys/kernel/version", 0444, show_text, uts_version);
 }

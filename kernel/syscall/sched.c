@@ -10,6 +10,7 @@
 #include <kernel/task/process.h>
 #include <kernel/task/rlimit.h>
 #include <kernel/task/session.h>
+#include <kernel/task/task.h>
 #include <kernel/vm/uaccess.h>
 #include <lib/string.h>
 #include <gen/syscall_protos.h>

@@ -6,6 +6,7 @@
 #include <kernel/sched/sched.h>
 #include <kernel/sched/timer.h>
 #include <kernel/signal/signal.h>
+#include <kernel/syscall/syscall.h>
 #include <kernel/task/cred.h>
 #include <kernel/task/pid.h>
 #include <kernel/task/process.h>
