@@ -29,6 +29,7 @@
 #include <kernel/mm/page.h>
 #include <kernel/mm/slab.h>
 #include <kernel/proc/exec.h>
+#include <kernel/proc/machine_files.h>
 #include <kernel/sched/clock.h>
 #include <kernel/sched/sched.h>
 #include <kernel/sched/work.h>
@@ -231,6 +232,7 @@ static void boot_thread(void *arg)
 	pipe_init();
 	futex_init();
 	proc_init();
+	machine_files_init();
 	syscall_init();
 	mem_devices_init();
 	tty_init();

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * /proc files about the machine as a whole that layers below the vfs cannot register themselves: load, CPU
+ * time, CPUs and interrupts. Formats are Linux's, proc(5).
+ */
+#include <hal/cpu.h>
+#include <hal/irq.h>
+#include <kernel/core/percpu.h>
+#include <kernel/proc/exec.h>
+#include <kernel/proc/machine_files.h>
+#include <kernel/sched/clock.h>
+#include <kernel/sched/sched.h>
+#include <kernel/task/pid.h>
+#include <kernel/task/task.h>
+#include <kernel/vfs/proc.h>
+
+#define USER_HZ_NS 10000000ull /* a clock tick of userland, 1/100 s */
+
+static u64 runnable_total(void)
+{
+	struct sched_stats st;
+	u64 n = 0;
+	u32 cpu;
+
+	for_each_online_cpu(cpu) {
+		sched_stats_cpu(cpu, &st);
+		n += st.runnable;
+	}
+	return n;
+}
+
+static int show_loadavg(struct seq *s, void *arg)
+{
+	u64 load[3];
+
+	(void)arg;
+	sched_loadavg(load);
+	for (u32 i = 0; i < 3; i++) {
+		u64 hundredths = (load[i] * 100 + 1024) / 2048;
+
+		seq_printf(s, "%llu.%02llu ", (unsigned long long)(hundredths / 100), (unsigned long long)(hundredths % 100));
+	}
+	seq_printf(s, "%llu/%d %d\n", (unsigned long long)runnable_total(), task_count(), pid_last());
+	return 0;
+}
+
+/* "cpuN user nice system idle iowait irq softirq steal guest guest_nice" in clock ticks. */
+static void show_cpu_times(struct seq *s, const struct sched_stats *st)
+{
+	seq_printf(s, " %llu 0 %llu %llu 0 %llu 0 0 0 0\n", (unsigned long long)(st->user_ns / USER_HZ_NS),
+		   (unsigned long long)(st->system_ns / USER_HZ_NS), (unsigned long long)(st->idle_ns / USER_HZ_NS),
+		   (unsigned long long)(st->irq_ns / USER_HZ_NS));
+}
+
+static u64 interrupts_total(void)
+{
+	struct hal_irq_stat irq;
+	u64 n = 0;
+
+	for (u32 i = 0; hal_irq_stat(i, &irq); i++)
+		n += irq.count;
+	return n;
+}
+
+static int show_stat(struct seq *s, void *arg)
+{
+	struct sched_stats st, sum = { 0 };
+	u32 cpu;
+
+	(void)arg;
+	for_each_online_cpu(cpu) {
+		sched_stats_cpu(cpu, &st);
+		sum.user_ns += st.user_ns;
+		sum.system_ns += st.system_ns;
+		sum.idle_ns += st.idle_ns;
+		sum.irq_ns += st.irq_ns;
+		sum.switches += st.switches;
+		sum.runnable += st.runnable;
+	}
+	seq_puts(s, "cpu ");
+	show_cpu_times(s, &sum);
+	for_each_online_cpu(cpu) {
+		sched_stats_cpu(cpu, &st);
+		seq_printf(s, "cpu%u", cpu);
+		show_cpu_times(s, &st);
+	}
+	seq_printf(s, "intr %llu\nctxt %llu\nbtime %llu\nprocesses %llu\nprocs_running %u\nprocs_blocked 0\n",
+		   (unsigned long long)interrupts_total(), (unsigned long long)sum.switches,
+		   (unsigned long long)clock_boot_real_seconds(), (unsigned long long)task_forks_total(), sum.runnable);
+	seq_puts(s, "softirq 0 0 0 0 0 0 0 0 0 0 0\n");
+	return 0;
+}
+
+static void show_one_cpu(struct seq *s, u32 cpu)
+{
+	struct hal_cpu_info c;
+	const char *flag;
+
+	hal_cpu_info(cpu, &c);
+	seq_printf(s, "processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\nmodel name\t: %s\n", cpu, c.vendor,
+		   c.family, c.model, c.model_name);
+	seq_printf(s, "stepping\t: %u\ncpu MHz\t\t: %llu.%03llu\n", c.stepping, (unsigned long long)(c.khz / 1000),
+		   (unsigned long long)(c.khz % 1000));
+	if (c.cache_kib)
+		seq_printf(s, "cache size\t: %u KB\n", c.cache_kib);
+	seq_printf(s, "fpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: %u\nwp\t\t: yes\nflags\t\t:", c.cpuid_level);
+	for (u32 i = 0; (flag = hal_cpu_flag_name(i)); i++)
+		seq_printf(s, " %s", flag);
+	/* Twice the counter's rate in MHz: what Linux calls bogomips where it does not measure a delay loop. */
+	seq_printf(s, "\nbogomips\t: %llu.%02llu\nclflush size\t: %u\n", (unsigned long long)(c.khz / 500),
+		   (unsigned long long)(c.khz / 5 % 100), c.clflush_bytes);
+	seq_printf(s, "cache_alignment\t: %u\naddress sizes\t: %u bits physical, %u bits virtual\npower management:\n\n",
+		   c.clflush_bytes, c.phys_bits, c.virt_bits);
+}
+
+static int show_cpuinfo(struct seq *s, void *arg)
+{
+	u32 cpu;
+
+	(void)arg;
+	for_each_online_cpu(cpu)
+		show_one_cpu(s, cpu);
+	return 0;
+}
+
+static int show_interrupts(struct seq *s, void *arg)
+{
+	struct hal_irq_stat irq;
+	u32 cpu;
+
+	(void)arg;
+	seq_puts(s, "    ");
+	for_each_online_cpu(cpu)
+		seq_printf(s, "       CPU%-2u", cpu);
+	seq_putc(s, '\n');
+	for (u32 i = 0; hal_irq_stat(i, &irq); i++)
+		seq_printf(s, "%3u: %10llu  %s\n", irq.irq, (unsigned long long)irq.count, irq.name);
+	return 0;
+}
+
+void machine_files_init(void)
+{
+	(void)proc_register("loadavg", 0444, show_loadavg, NULL);
+	(void)proc_register("stat", 0444, show_stat, NULL);
+	(void)proc_register("cpuinfo", 0444, show_cpuinfo, NULL);
+	(void)proc_register("interrupts", 0444, show_interrupts, NULL);
+}
