@@ -67,7 +67,7 @@ struct dentry {
 	struct qname name;		/* [d] */
 	struct inode *inode;		/* [d] NULL: negative */
 	u32 flags;
-	seqcount_t seq;			/* [d] */
+	struct seqcount seq;			/* [d] */
 	char inline_name[DENTRY_INLINE_NAME]; /* [d] NUL-terminated */
 
 	atomic_t refs;			/* [a]; 0 to -1 only under lock: dead */
@@ -172,7 +172,7 @@ u64 dentry_count(void);
 /* Serialises moves between directories, and answers to "is it an ancestor". Outermost but the mount lock. */
 extern struct mutex rename_mutex;
 /* Bumped by every dentry_move: for walks up the tree and misses in the hash. */
-extern seqcount_t rename_seq;
+extern struct seqcount rename_seq;
 
 void dentry_cache_init(void);
 

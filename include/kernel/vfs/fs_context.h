@@ -13,7 +13,7 @@
 #include <kernel/vfs/path.h>
 
 struct fs_context {
-	seqcount_t seq;
+	struct seqcount seq;
 	u32 umask;			/* [a] */
 	struct path root;		/* [l] */
 	struct path cwd;		/* [l] */

@@ -115,6 +115,7 @@ struct inode_ops {
 #define INODE_PRIVATE	0x0008U		/* pipes and such: no path leads here [I] */
 #define INODE_GETATTR	0x0010U		/* ops->getattr is set: a shortcut for stat [I] */
 #define INODE_PERMISSION 0x0020U	/* ops->permission is set [I] */
+#define INODE_LINKABLE	0x0040U		/* O_TMPFILE without O_EXCL: link() may give it a name [w] */
 
 /* One POSIX or flock lock list per inode, see locks.h. */
 struct lock_context;
@@ -145,6 +146,7 @@ struct inode {
 	struct lock_context *locks;	/* [a] set once when the first lock is taken */
 	struct list_head sb_node;	/* [sb.inodes_lock] */
 	u64 version;			/* [s] counts changes */
+	void (*free)(struct inode *inode); /* [I] the superblock may be gone when memory is freed */
 	struct rcu_head rcu;
 };
 
@@ -162,7 +164,7 @@ static inline void inode_set_size(struct inode *inode, u64 size)
 struct super_ops {
 	/* Memory for an inode embedded in the file system's own, zeroed or not; NULL: the vfs's cache. */
 	struct inode *(*alloc_inode)(struct super_block *sb);
-	/* Called a grace period after the last reference. With alloc_inode. */
+	/* Called a grace period after the last reference; the superblock may be gone. With alloc_inode. */
 	void (*free_inode)(struct inode *inode);
 	/* The last reference is gone: free contents (pages, link text). May sleep. NULL: nothing to do. */
 	void (*evict)(struct inode *inode);
@@ -202,7 +204,7 @@ struct super_block {
 	atomic64_t nr_inodes;		/* [a] in memory, for leak checks */
 	const struct dentry_ops *d_ops;	/* [I] or NULL */
 	struct list_head node;		/* [superblocks lock] */
-	struct rwsem umount;		/* write-held while it dies */
+	struct rcu_head rcu;
 	char id[32];			/* [I] name in messages */
 };
 
@@ -269,7 +271,7 @@ static inline void inode_drop_nlink(struct inode *inode)
 /* ctime (and mtime) become now. */
 void inode_touch(struct inode *inode, bool mtime, bool ctime);
 /* A read happened: atime by the mount's rules (relatime is the default). Cheap when nothing is due. */
-void path_touch_atime(const struct path *path);
+void inode_touch_atime(struct inode *inode, const struct mount *mnt);
 /* A write happens: mtime and ctime now. inode.lock held for writing or not needed by the caller. */
 void file_update_time(struct file *file);
 

@@ -48,7 +48,7 @@ struct mount {
 };
 
 extern struct mutex namespace_mutex;
-extern seqcount_t mount_seq;
+extern struct seqcount mount_seq;
 /* The root of the tree, [I] after mount_init_root(). */
 extern struct mount *mount_root;
 

@@ -26,7 +26,6 @@
 #define LOOKUP_IN_ROOT		0x1000U
 #define LOOKUP_SCOPED		(LOOKUP_BENEATH | LOOKUP_IN_ROOT)
 #define LOOKUP_CACHED		0x2000U
-#define LOOKUP_NO_MOUNT		0x4000U	/* do not enter what is mounted on the last component */
 
 #define MAX_SYMLINKS		40
 

@@ -28,6 +28,8 @@ void seq_write(struct seq *s, const void *data, size_t n);
 /* Every byte of `text` that is in `esc` as \ooo. */
 void seq_escape(struct seq *s, const char *text, const char *esc);
 /* A path seen from root (NULL: the caller's) with blanks, newlines and backslashes escaped (esc). */
+/* Within its file system only. */
+void seq_dentry_path(struct seq *s, struct dentry *dentry, const char *esc);
 void seq_path(struct seq *s, const struct path *path, const struct path *root, const char *esc);
 
 static inline bool seq_overflowed(const struct seq *s)
