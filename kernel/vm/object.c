@@ -26,6 +26,7 @@
 
 static atomic64_t total_pages;		/* [a] in all objects */
 static atomic64_t shmem_pages;		/* [a] of OBJECT_SHMEM */
+static atomic64_t anon_ids;		/* [a] the last one given; `owner` of an anonymous object */
 static struct kmem_cache *anon_cache;
 
 u64 vm_object_total_pages(void)
@@ -96,7 +97,13 @@ struct vm_object *vm_object_create_anon(u64 size)
 		return NULL;
 	}
 	vm_object_init(obj, OBJECT_ANON | OBJECT_SHMEM, &anon_ops, NULL, size);
+	obj->owner = (void *)(uintptr_t)atomic64_inc_return(&anon_ids);
 	return obj;
+}
+
+u64 vm_object_anon_id(const struct vm_object *obj)
+{
+	return (u64)(uintptr_t)obj->owner;
 }
 
 /* ---- pages ---- */

@@ -66,6 +66,8 @@ void vm_object_init(struct vm_object *obj, u32 flags, const struct vm_object_ops
 		    void *owner, u64 size);
 /* Anonymous shared memory of size bytes. NULL: no memory. */
 struct vm_object *vm_object_create_anon(u64 size);
+/* Its number: the inode number in /proc/PID/maps. */
+u64 vm_object_anon_id(const struct vm_object *obj);
 void vm_object_get(struct vm_object *obj);
 /* The last put frees the pages and calls ops->release. May sleep. */
 void vm_object_put(struct vm_object *obj);
