@@ -55,30 +55,15 @@ static const struct bootinfo_region *boot_region(u32 i)
 
 /* ---- memory ------------------------------------------------------------------------------------ */
 
-/* What the allocator starts with, and how much it will have in the end. */
+/* What the allocator starts with. */
 static void boot_memory(void)
 {
-	u64 total = 0;
-
 	for (u32 i = 0; i < boot_info.region_count; i++) {
 		const struct bootinfo_region *r = boot_region(i);
 
-		switch (r->type) {
-		case BOOT_MEM_USABLE:
-		case BOOT_MEM_BOOT_SERVICES:
+		if (r->type == BOOT_MEM_USABLE || r->type == BOOT_MEM_BOOT_SERVICES)
 			mm_boot_add_ram(r->base, r->length);
-			total += r->length;
-			break;
-		case BOOT_MEM_LOADER_RECLAIM:
-		case BOOT_MEM_INITRD:
-		case BOOT_MEM_KERNEL:
-			total += r->length;
-			break;
-		default:
-			break;
-		}
 	}
-	mm_boot_set_total(total);
 }
 
 /* Gives back a piece of loader memory but for the page tables, which the kernel goes on using. */

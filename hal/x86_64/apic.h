@@ -16,6 +16,8 @@
 #define APIC_ISR	0x100
 #define APIC_ESR	0x280
 #define APIC_LVT_CMCI	0x2f0
+#define APIC_ICR	0x300	/* command; x2APIC: one 64-bit register */
+#define APIC_ICR_HIGH	0x310	/* xAPIC: destination in bits 24-31 */
 #define APIC_LVT_TIMER	0x320
 #define APIC_LVT_THERMAL 0x330
 #define APIC_LVT_PERF	0x340
@@ -26,6 +28,7 @@
 #define APIC_TIMER_NOW	0x390
 #define APIC_TIMER_DIV	0x3e0
 
+#define APIC_ICR_PENDING	0x1000u
 #define APIC_SVR_ENABLE		0x100u
 #define APIC_LVT_MASKED		0x10000u
 #define APIC_LVT_NMI		0x400u

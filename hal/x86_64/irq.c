@@ -219,6 +219,10 @@ void x86_irq_dispatch(struct hal_regs *regs, u32 vector)
 	} else if (vector <= X86_VEC_DEVICE_LAST) {
 		device_interrupt(vector);
 		x86_apic_eoi();
+	} else if (vector == X86_VEC_KICK) {
+		x86_apic_eoi();
+		hal_preempt_set_need_resched();
+		hal_work_set((struct hal_thread *)hal_current(), HAL_WORK_RESCHED);
 	} else {
 		if (vector == X86_VEC_ERROR)
 			pc->apic_error_count++;

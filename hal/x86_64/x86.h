@@ -102,6 +102,7 @@
 #define X86_VEC_DEVICE_FIRST	48
 #define X86_VEC_DEVICE_LAST	239
 #define X86_VEC_TIMER		240
+#define X86_VEC_KICK		241	/* hal_cpu_kick() */
 #define X86_VEC_ERROR		254
 #define X86_VEC_SPURIOUS	255	/* low four bits all ones: old APICs force them */
 
