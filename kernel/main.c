@@ -30,6 +30,7 @@
 #include <kernel/mm/slab.h>
 #include <kernel/proc/exec.h>
 #include <kernel/proc/machine_files.h>
+#include <kernel/proc/vm_files.h>
 #include <kernel/sched/clock.h>
 #include <kernel/sched/sched.h>
 #include <kernel/sched/work.h>
@@ -217,6 +218,7 @@ static void boot_thread(void *arg)
 	pipe_init();
 	futex_init();
 	proc_init();
+	proc_vm_files_init(); /* /proc/meminfo, /proc/PID/maps and the like */
 	machine_files_init();
 	syscall_init();
 	mem_devices_init();
