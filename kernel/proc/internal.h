@@ -14,8 +14,6 @@ struct task;
 /* A descriptor for pid: reserves a number (returned), makes the file. -errno. */
 int pidfd_prepare(struct pid *pid, struct file **out);
 void pidfd_abandon(int fd, struct file *file);
-/* The pid behind a pidfd, without a reference; NULL for other files. */
-struct pid *pidfd_pid(const struct file *file);
 
 /*
  * The task stops using its address space: robust futexes, clear_child_tid,

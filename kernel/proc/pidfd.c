@@ -5,6 +5,7 @@
  */
 #include <abi/linux/fcntl.h>
 #include <abi/linux/poll.h>
+#include <kernel/proc/pidfd.h>
 #include <kernel/task/pid.h>
 #include <kernel/task/process.h>
 #include <kernel/task/task.h>
@@ -73,7 +74,19 @@ void pidfd_abandon(int fd, struct file *file)
 	file_put(file);
 }
 
-struct pid *pidfd_pid(const struct file *file)
+/* Without a reference; NULL for other files. */
+static struct pid *pidfd_pid(const struct file *file)
 {
 	return file->ops == &pidfd_ops ? file->private : NULL;
+}
+
+int pidfd_number(int fd)
+{
+	struct fdref r = fd_get(fd);
+	struct pid *pid = r.file ? pidfd_pid(r.file) : NULL;
+	int nr = pid ? pid->nr : -EBADF;
+
+	if (r.file)
+		fd_put(r);
+	return nr;
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /* The caller's own view: masks, what is ignored, waiting for signals. */
+#include <hal/signal.h>
+#include <hal/uaccess.h>
 #include <kernel/sched/wait.h>
 #include <kernel/signal/sighand.h>
 #include <kernel/task/pid.h>
 #include <lib/errno.h>
 
-#include <hal/uaccess.h>
 
 #include "internal.h"
 
@@ -29,17 +30,29 @@ static void signal_set_blocked_locked(struct task *t, sigset64_t set)
 	signal_recalc_locked(t);
 }
 
+/*
+ * A process with one thread needs no lock: nobody has to take over what is
+ * blocked now, and what is unblocked now is looked for after the mask is visible.
+ * A sender does it the other way round (signal_complete()): first the pending bit,
+ * then our mask. One of the two sees the other's write.
+ */
+static bool signal_set_blocked_alone(struct task *t, sigset64_t set)
+{
+	struct process *p = t->process;
+
+	if (READ_ONCE(p->nr_threads) > 1 || thread_interrupted(&t->thread))
+		return false;
+	(void)xchg(&t->blocked, set);	/* a full barrier */
+	return !((READ_ONCE(t->pending.set) | READ_ONCE(p->pending.set)) & ~set);
+}
+
 void signal_set_blocked(sigset64_t set)
 {
 	struct task *t = current_task();
 	irqflags_t f;
 
 	set &= ~SIG_KERNEL_ONLY_MASK;
-	/*
-	 * Only we write it, and without anything pending nobody but us can care: if
-	 * the set stays the same there is nothing to do.
-	 */
-	if (t->blocked == set)
+	if (t->blocked == set || signal_set_blocked_alone(t, set))
 		return;
 	f = spin_lock_irqsave(&t->process->siglock);
 	signal_set_blocked_locked(t, set);
@@ -90,6 +103,36 @@ bool signal_is_ignored(int sig)
 bool signal_is_ignored_or_blocked(int sig)
 {
 	return (current_task()->blocked & SIGMASK(sig)) || signal_is_ignored(sig);
+}
+
+int signal_altstack(const stack_t *new, stack_t *old, u64 sp)
+{
+	struct task *t = current_task();
+	stack_t *mine = &t->altstack;
+	bool on = !((u32)mine->ss_flags & SS_AUTODISARM) && mine->ss_size &&
+		  hal_signal_on_stack(sp, mine->ss_sp.addr, mine->ss_size);
+	u32 mode;
+
+	if (old) {
+		*old = *mine;
+		old->ss_flags = mine->ss_size ? (on ? SS_ONSTACK : 0) : SS_DISABLE;
+		old->ss_flags |= (s32)((u32)mine->ss_flags & SS_FLAG_BITS);
+	}
+	if (!new)
+		return 0;
+	if (on)
+		return -EPERM;
+	mode = (u32)new->ss_flags & ~SS_FLAG_BITS;
+	if (mode != SS_DISABLE && mode != SS_ONSTACK && mode != 0)
+		return -EINVAL;
+	if (mode == SS_DISABLE) {
+		*mine = (stack_t){ .ss_flags = new->ss_flags };
+		return 0;
+	}
+	if (new->ss_size < MINSIGSTKSZ)
+		return -ENOMEM;
+	*mine = *new;
+	return 0;
 }
 
 int signal_wait(sigset64_t set, siginfo_t *info, u64 deadline_ns)

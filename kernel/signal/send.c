@@ -215,6 +215,7 @@ int signal_send_locked(struct task *t, bool shared, int sig, enum signal_source 
 	if (signal_notify_hook)
 		signal_notify_hook(p, sig);
 	to->set |= SIGMASK(sig);
+	smp_mb();	/* before the look at masks: see signal_set_blocked_alone() */
 	signal_complete(t, sig, shared);
 	return 0;
 }
@@ -308,29 +309,6 @@ void signal_send_current(int sig)
 
 	if (t)
 		(void)signal_send_task(t, sig, false);
-}
-
-/* kill_ok_by_cred of kill(2): the sender's real or effective id equals the target's real or saved one. */
-int signal_may_send(struct process *p, int sig)
-{
-	struct task *self = task_current_or_null();
-	const struct cred *mine, *theirs;
-	bool ok;
-
-	if (!self || p == self->process)
-		return 0;
-	rcu_read_lock();
-	mine = self->cred;
-	theirs = rcu_dereference(p->leader->real_cred);
-	ok = mine->euid == theirs->suid || mine->euid == theirs->uid || mine->uid == theirs->suid ||
-	     mine->uid == theirs->uid;
-	rcu_read_unlock();
-	if (ok || capable(CAP_KILL))
-		return 0;
-	/* Anybody may continue a process of his session: the shell its set-user-ID children. */
-	if (sig == SIGCONT && READ_ONCE(p->session) == READ_ONCE(self->process->session))
-		return 0;
-	return -EPERM;
 }
 
 int signal_zap_other_threads_locked(struct process *p)

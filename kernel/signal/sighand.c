@@ -4,6 +4,7 @@
 #include <kernel/mm/slab.h>
 #include <kernel/signal/sighand.h>
 #include <kernel/signal/signal.h>
+#include <lib/errno.h>
 #include <lib/fls.h>
 #include <lib/string.h>
 
@@ -103,4 +104,39 @@ void sighand_flush_handlers(struct sighand *sh)
 	for (left = sh->set; left; left &= left - 1)
 		sh->actions[ffs64(left) - 1] = (struct sigaction){ .sa_handler = { SIG_IGN } };
 	spin_unlock_irqrestore(&sh->lock, f);
+}
+
+#define SA_KNOWN (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | \
+		  SA_RESETHAND | SA_EXPOSE_TAGBITS | SA_RESTORER)
+
+/* An action that makes a signal do nothing also takes away what is pending of it (POSIX 2.4.3). */
+static void signal_discard_ignored(struct process *p, int sig, const struct sigaction *act)
+{
+	irqflags_t f;
+
+	if (act->sa_handler.addr != SIG_IGN &&
+	    !(act->sa_handler.addr == SIG_DFL && (SIGMASK(sig) & SIG_IGNORE_MASK)))
+		return;
+	f = spin_lock_irqsave(&p->siglock);
+	signal_flush_mask_locked(p, SIGMASK(sig));
+	spin_unlock_irqrestore(&p->siglock, f);
+}
+
+int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	struct process *p = current_process();
+	struct sigaction new;
+
+	if (!signal_valid(sig) || (act && (SIGMASK(sig) & SIG_KERNEL_ONLY_MASK)))
+		return -EINVAL;
+	if (old)
+		sighand_action(p->sighand, sig, old);
+	if (!act)
+		return 0;
+	new = *act;
+	new.sa_flags &= SA_KNOWN;
+	new.sa_mask &= ~SIG_KERNEL_ONLY_MASK;
+	sighand_set_action(p->sighand, sig, &new);
+	signal_discard_ignored(p, sig, &new);
+	return 0;
 }

@@ -184,7 +184,8 @@ void pid_publish_locked(struct pid *pid)
 
 void pid_release_if_unused_locked(struct pid *pid)
 {
-	if (pid->task || pid->process || !list_empty(&pid->pgrp_members) ||
+	/* Number 0, the kernel's own group and session, is in no table. */
+	if (!pid->nr || pid->task || pid->process || !list_empty(&pid->pgrp_members) ||
 	    !list_empty(&pid->session_members))
 		return;
 	smp_store_release(pid_slot(pid->nr), NULL);

@@ -54,6 +54,20 @@ int signal_send_pgrp_locked(struct pid *pgrp, int sig, bool priv);
 /* Every member of a session (hangup). */
 int signal_send_session(struct pid *session, int sig, bool priv);
 
+/*
+ * kill(2): to a process (pid > 0, or a thread's number), the caller's group (0),
+ * everybody but PID 1 and the caller (-1), a group (below). Checks permission. Its errors.
+ */
+int signal_kill(int pid, int sig);
+/* tgkill(2) and tkill(2) (tgid 0: whatever it is). info NULL: as the caller's, SI_TKILL. */
+int signal_kill_thread(int tgid, int tid, int sig, const siginfo_t *info);
+/* rt_sigqueueinfo(2). */
+int signal_queue(int pid, int sig, const siginfo_t *info);
+/* sigaction(2), SA_* bits that are unknown taken out. -EINVAL. */
+int signal_action(int sig, const struct sigaction *act, struct sigaction *old);
+/* sigaltstack(2) of the caller, whose stack pointer is sp. -EPERM, -EINVAL, -ENOMEM. */
+int signal_altstack(const stack_t *new, stack_t *old, u64 sp);
+
 /* May the caller send sig to p? 0 or -EPERM; kill(2). */
 int __must_check signal_may_send(struct process *p, int sig);
 

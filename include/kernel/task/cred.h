@@ -99,6 +99,28 @@ bool cred_in_group(const struct cred *c, u32 gid);
 bool cred_in_egroup(const struct cred *c, u32 gid);
 bool in_group(u32 gid);
 
+/*
+ * The set*id(2) family, its rules and errors; -1 (as u32) leaves an id alone where
+ * the call of that name says so. 0 or -errno; setfs* return the old id.
+ */
+int cred_setuid(u32 uid);
+int cred_setgid(u32 gid);
+int cred_setreuid(u32 ruid, u32 euid);
+int cred_setregid(u32 rgid, u32 egid);
+int cred_setresuid(u32 ruid, u32 euid, u32 suid);
+int cred_setresgid(u32 rgid, u32 egid, u32 sgid);
+long cred_setfsuid(u32 uid);
+long cred_setfsgid(u32 gid);
+/* Consumes the (sorted) list. -EPERM without CAP_SETGID. */
+int cred_setgroups(struct cred_groups *g);
+/* capset(2). */
+int cred_capset(capset_t effective, capset_t permitted, capset_t inheritable);
+/* prctl(2): bounding set, securebits, keepcaps, ambient set. */
+int cred_drop_bounding(unsigned long cap);
+int cred_set_securebits(unsigned long bits);
+int cred_set_keepcaps(unsigned long on);
+int cred_ambient(unsigned long what, unsigned long cap, unsigned long a4, unsigned long a5);
+
 /* The caller's ids, the ones that file systems need all the time. */
 static inline u32 current_fsuid(void)
 {
