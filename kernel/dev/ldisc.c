@@ -36,9 +36,20 @@ static bool is_control(u8 c)
 	return c < 32 || c == 127;
 }
 
+/* Letters are those of Latin-1, as in Linux's ctype table: 0xd7 and 0xf7 are signs between them. */
+static bool is_upper(u8 c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 0xc0 && c <= 0xde && c != 0xd7);
+}
+
+static bool is_lower(u8 c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 0xdf && c != 0xf7);
+}
+
 static bool is_word(u8 c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c >= 0xc0;
+	return (c >= '0' && c <= '9') || is_upper(c) || is_lower(c) || c == '_';
 }
 
 static bool is_continuation(const struct ldisc *l, u8 c)
@@ -99,7 +110,7 @@ static void output(struct ldisc *l, u8 c)
 	default:
 		if (is_control(c))
 			break;
-		if ((o & OLCUC) && c >= 'a' && c <= 'z')
+		if ((o & OLCUC) && is_lower(c))
 			c = (u8)(c - 32);
 		if (!is_continuation(l, c))
 			l->column++;
@@ -118,10 +129,16 @@ u32 ldisc_write(struct ldisc *l, const u8 *from, u32 n)
 
 /* ---- echo -------------------------------------------------------------------------------------- */
 
-/* With ECHOCTL a control character shows as ^X. The column counts it although c_oflag does not see it. */
+/*
+ * With ECHOCTL a control character shows as ^X. The column counts it although c_oflag does not see it; nor
+ * does it see an echoed 0xff, which is the escape in Linux's echo buffer.
+ */
 static void echo(struct ldisc *l, u8 c)
 {
-	if ((l->t.c_lflag & ECHOCTL) && is_control(c) && c != '\t') {
+	if (c == 0xff) {
+		l->ops->put(l, c);
+		l->column++;
+	} else if ((l->t.c_lflag & ECHOCTL) && is_control(c) && c != '\t') {
 		l->ops->put(l, '^');
 		l->ops->put(l, c ^ 0100);
 		l->column += 2;
@@ -200,8 +217,11 @@ static void erase_echo(struct ldisc *l, enum erase_kind kind, u32 n)
 			l->erasing = true;
 		}
 		echo(l, c);
-		for (u32 i = 1; i < n; i++)
-			l->ops->put(l, l->buf[MASK(l->head + i)]);
+		for (u32 i = 1; i < n; i++) {
+			output(l, l->buf[MASK(l->head + i)]);
+			if (l->column > 0)
+				l->column--;
+		}
 	} else if (kind == ERASE_CHAR && !(l->t.c_lflag & ECHOE)) {
 		echo(l, l->t.c_cc[VERASE]);
 	} else {
@@ -317,11 +337,6 @@ static void echo_input(struct ldisc *l, u8 c)
 {
 	if (!(l->t.c_lflag & ECHO))
 		return;
-	finish_erasing(l);
-	if (c == '\n') {
-		echo_raw(l, "\n");
-		return;
-	}
 	if (l->canon_head == l->head)
 		l->canon_column = l->column;
 	echo(l, c);
@@ -329,10 +344,22 @@ static void echo_input(struct ldisc *l, u8 c)
 
 static void receive_plain(struct ldisc *l, u8 c)
 {
+	if (l->t.c_lflag & ECHO)
+		finish_erasing(l);
 	echo_input(l, c);
 	if ((l->t.c_iflag & PARMRK) && c == 0xff)
 		store(l, c);
 	store(l, c);
+}
+
+/* A newline that ICRNL made, outside canonical mode: echoed as itself, where one that was typed shows as ^J. */
+static void receive_made_newline(struct ldisc *l)
+{
+	if (l->t.c_lflag & ECHO) {
+		finish_erasing(l);
+		echo_raw(l, "\n");
+	}
+	store(l, '\n');
 }
 
 static void set_flow(struct ldisc *l, bool stop)
@@ -396,7 +423,7 @@ static bool receive_canonical(struct ldisc *l, u8 c)
 		return true;
 	}
 	if (is_cc(l, c, VEOL) || (is_cc(l, c, VEOL2) && extended)) {
-		echo_input(l, c);
+		echo_input(l, c); /* without ending ECHOPRT's erasing first, as Linux */
 		if ((l->t.c_iflag & PARMRK) && c == 0xff)
 			store(l, c);
 		store_line_end(l, c);
@@ -432,7 +459,7 @@ bool ldisc_receive(struct ldisc *l, u8 c)
 
 	if (iflag & ISTRIP)
 		c &= 0x7f;
-	if ((iflag & IUCLC) && (l->t.c_lflag & IEXTEN) && c >= 'A' && c <= 'Z')
+	if ((iflag & IUCLC) && (l->t.c_lflag & IEXTEN) && is_upper(c))
 		c = (u8)(c + 32);
 	if (!l->lnext) {
 		if ((iflag & IXON) && (is_cc(l, c, VSTART) || is_cc(l, c, VSTOP))) {
@@ -454,6 +481,10 @@ bool ldisc_receive(struct ldisc *l, u8 c)
 	if (c == '\r') {
 		if (iflag & IGNCR)
 			return true;
+		if ((iflag & ICRNL) && !(l->t.c_lflag & ICANON)) {
+			receive_made_newline(l);
+			return true;
+		}
 		if (iflag & ICRNL)
 			c = '\n';
 	} else if (c == '\n' && (iflag & INLCR)) {
