@@ -12,7 +12,7 @@
 #include "kernel/dev/ldisc.h"
 
 const char fuzz_corpus[] = "ldisc";
-const unsigned int fuzz_rounds = 30000;
+const unsigned int fuzz_rounds = 3000;
 
 static struct ldisc l;
 static u32 room;
@@ -78,7 +78,8 @@ static void read_some(u32 n)
 
 	n %= sizeof(buf) + 1;
 	got = ldisc_read(&l, buf, n, &done);
-	check(got <= n && got <= before);
+	/* FIONREAD leaves out a NUL that ends a line that was typed raw, as on Linux. */
+	check(got <= n && got <= before + 1);
 	check(got == 0 || readable);
 	check(!n || !readable || got || done);
 }

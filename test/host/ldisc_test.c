@@ -7,18 +7,19 @@
  * is not compared: it depends on timing there.)
  */
 #define _GNU_SOURCE
-#include <asm/ioctls.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <abi/linux/ioctl.h>
 #include <lib/string.h>
 
 #include "framework.h"
 #include "kernel/dev/ldisc.h"
+
+int ioctl(int fd, unsigned long request, ...);
 
 #define OUT_MAX 32768
 
