@@ -104,9 +104,11 @@ void thread_exit_self(void)
 void thread_cputime(const struct thread *t, u64 *utime_ns, u64 *stime_ns)
 {
 	u64 sum = READ_ONCE(t->sum_exec_ns), user = READ_ONCE(t->ticks_user), kernel = READ_ONCE(t->ticks_kernel);
+	u64 total;
 
 	/* The sum is exact; the ticks tell its proportion. No tick yet: call it user time, as Linux does. */
-	*utime_ns = user + kernel ? (u64)((unsigned __int128)sum * user / (user + kernel)) : sum;
+	total = user + kernel;
+	*utime_ns = total ? sum / total * user + sum % total * user / total : sum;
 	*stime_ns = sum - *utime_ns;
 }
 
