@@ -624,8 +624,10 @@ void sched_adopt_idle(struct thread *idle)
 	panic_thread_hook = describe_current;
 }
 
+/* Not preemptible: an interrupt must not switch away between rcu_idle_enter() and rcu_idle_exit(). */
 void sched_idle_loop(void)
 {
+	preempt_disable();
 	for (;;) {
 		irqflags_t flags = hal_irq_save();
 
@@ -634,7 +636,9 @@ void sched_idle_loop(void)
 			hal_cpu_idle();
 		rcu_idle_exit();
 		hal_irq_restore(flags);
+		preempt_enable_no_resched();
 		schedule();
+		preempt_disable();
 	}
 }
 

@@ -65,9 +65,9 @@ enum lock_rank {
 	LOCK_RANK_IRQ_DESC,		/* interrupt lines */
 	LOCK_RANK_COMPLETION,
 	LOCK_RANK_WAITQ,
-	LOCK_RANK_TIMER,
 	LOCK_RANK_WORK,
 	LOCK_RANK_RUNQUEUE,		/* two: lower CPU number first */
+	LOCK_RANK_TIMER,		/* one CPU's timers; armed under the run queue's lock */
 	LOCK_RANK_SLAB,			/* one cache */
 	LOCK_RANK_SLAB_LIST,		/* list of caches */
 	LOCK_RANK_RECLAIM,		/* list of shrinkers */
