@@ -16,7 +16,7 @@ int percpu_area_create(u32 cpu)
 	void *area;
 
 	VERIFY(cpu < MAX_CPUS && percpu_alloc_hook);
-	if (cpu == 0 || hal_percpu_of(cpu))
+	if (percpu_ready(cpu))
 		return 0;
 	area = percpu_alloc_hook(bytes);
 	if (!area)

@@ -345,7 +345,7 @@ void rcu_run_callbacks(void)
 	for_each_possible_cpu(cpu) {
 		struct rcu_head *head, *next;
 
-		if (!hal_percpu_of(cpu) || !per_cpu(rcu_cpus, cpu).ready)
+		if (!percpu_ready(cpu) || !per_cpu(rcu_cpus, cpu).ready)
 			continue;
 		for (head = take_done(per_cpu_ptr(&rcu_cpus, cpu)); head; head = next) {
 			next = head->next;
@@ -378,6 +378,6 @@ void rcu_stats(struct rcu_stats *out)
 	*out = (struct rcu_stats){ .grace_periods = READ_ONCE(rcu.completed), .invoked = READ_ONCE(rcu.invoked),
 				   .kicks = READ_ONCE(rcu.kicks) };
 	for_each_possible_cpu(cpu)
-		if (hal_percpu_of(cpu))
+		if (percpu_ready(cpu))
 			out->queued += READ_ONCE(per_cpu(rcu_cpus, cpu).queued);
 }

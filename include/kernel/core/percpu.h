@@ -34,6 +34,12 @@
 	for ((cpu) = 0; (cpu) < hal_cpu_count(); (cpu)++)			\
 		if (!hal_cpu_online(cpu)) {} else
 
+/* Does that CPU have its variables? */
+static inline bool percpu_ready(u32 cpu)
+{
+	return cpu == 0 || hal_percpu_offset_of(cpu) != 0;
+}
+
 /*
  * Makes the (zeroed) area of a further CPU and tells the HAL. Boot CPU, before that CPU is started; mm
  * is up. 0 or -ENOMEM. Calling it again for a CPU that has one is no error.

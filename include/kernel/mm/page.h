@@ -206,7 +206,7 @@ void page_split(struct page *head);
  * not given; what is reclaimed later comes with mm_free_range().
  */
 void mm_boot_add_ram(paddr_t base, u64 bytes);
-/* All RAM in the machine, for totals: also what was not given (image, initrd, handoff). */
+/* All RAM of the machine that the kernel has or will have, its own image included: /proc/meminfo's MemTotal. */
 void mm_boot_set_total(u64 bytes);
 /*
  * Builds the first section, the kernel's root page table (the kernel half of the current one plus
@@ -220,7 +220,8 @@ void mm_free_range(paddr_t base, u64 bytes);
 /* ---- counts ---- */
 
 struct mm_stats {
-	u64 total;		/* pages that the allocator manages, free or not, built or not */
+	u64 total;		/* pages of RAM: mm_boot_set_total() */
+	u64 managed;		/* of these: pages that the allocator was given, free or not, built or not */
 	u64 free;		/* free pages: zones, per-CPU lists, memory not yet built */
 	u64 cached;		/* of these: in per-CPU lists */
 	u64 unbuilt;		/* of these: without a frame table yet */

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page allocator: two zones of buddy lists, and a list of single pages per CPU in front of them.
+ *
+ * Zones: below and above 4 GiB, because some devices reach only the lower one. Ordinary requests take from the
+ * upper zone first. A block of order n is aligned to its size; its buddy is the block whose frame number differs in
+ * bit n. Blocks never cross a section of the frame table, so the entry of a buddy can always be read.
+ *
+ * Per-CPU lists: an array used as a stack, so that the page freed last, which is in the cache, is used first. Filled
+ * and emptied in batches under the zone's lock. Interrupts off while it is touched: any context may allocate.
+ *
+ * When the free lists are below the reserve: first more sections are built (frame.c); then callers that may sleep
+ * reclaim, and at last ask the OOM killer. MM_NOWAIT may use the reserve.
+ *
+ * Debug kernel: free single pages are filled with a pattern, which is looked at when they are allocated.
+ */
+#define LOG_TAG "mm"
+#include <kernel/core/assert.h>
+#include <kernel/core/log.h>
+#include <kernel/mm/kmap.h>
+#include <kernel/mm/reclaim.h>
+#include <lib/string.h>
+#include "internal.h"
+
+#define PCP_MAX		96u	/* pages a CPU keeps */
+#define PCP_BATCH	32u
+#define RECLAIM_TRIES	8u
+#define OOM_TRIES	16u
+
+/* Keys: [z] lock. */
+struct zone {
+	struct spinlock lock;
+	struct list_head free[PAGE_MAX_ORDER + 1];	/* [z] page.node of heads */
+	u64 blocks[PAGE_MAX_ORDER + 1];			/* [z] lengths of these lists */
+	u64 free_pages;					/* [z] read racily */
+};
+
+static struct zone zones[ZONE_COUNT];
+
+/* [own CPU, interrupts off] */
+struct page_cache {
+	u32 count;
+	struct page *pages[PCP_MAX];
+};
+static DEFINE_PER_CPU(struct page_cache, page_caches);
+DEFINE_PER_CPU(struct mm_counts, mm_counts);
+
+bool (*mm_fail_hook)(size_t bytes, u32 flags);
+
+static inline struct zone *page_zone(const struct page *page)
+{
+	return &zones[pfn_zone(page_to_pfn(page))];
+}
+
+/* ---- zone lists [z] ---------------------------------------------------------------------------- */
+
+static void zone_link(struct zone *z, struct page *page, u32 order)
+{
+	page->type = PAGE_FREE;
+	page->order = (u8)order;
+	list_add_head(&page->node, &z->free[order]);
+	z->blocks[order]++;
+}
+
+static void zone_unlink(struct zone *z, struct page *page, u32 order)
+{
+	list_del(&page->node);
+	page->type = PAGE_RESERVED;
+	z->blocks[order]--;
+}
+
+static struct page *zone_take(struct zone *z, u32 order)
+{
+	struct page *page;
+	u32 o = order;
+
+	while (o <= PAGE_MAX_ORDER && list_empty(&z->free[o]))
+		o++;
+	if (o > PAGE_MAX_ORDER)
+		return NULL;
+	page = list_first_entry(&z->free[o], struct page, node);
+	zone_unlink(z, page, o);
+	while (o > order) {
+		o--;
+		zone_link(z, page + (1ull << o), o);
+	}
+	WRITE_ONCE(z->free_pages, z->free_pages - (1ull << order));
+	return page;
+}
+
+static void zone_give(struct zone *z, struct page *page, u32 order)
+{
+	u64 pfn = page_to_pfn(page);
+
+	WRITE_ONCE(z->free_pages, z->free_pages + (1ull << order));
+	for (; order < PAGE_MAX_ORDER; order++) {
+		struct page *buddy = pfn_to_page(pfn ^ (1ull << order));
+
+		if (buddy->type != PAGE_FREE || buddy->order != order)
+			break;
+		zone_unlink(z, buddy, order);
+		pfn &= ~(1ull << order);
+	}
+	zone_link(z, pfn_to_page(pfn), order);
+}
+
+void buddy_free(struct page *page, u32 order)
+{
+	struct zone *z = page_zone(page);
+	irqflags_t f = spin_lock_irqsave(&z->lock);
+
+	zone_give(z, page, order);
+	spin_unlock_irqrestore(&z->lock, f);
+}
+
+/* The largest aligned blocks that fit. */
+void buddy_add_span(u64 pfn, u64 end)
+{
+	while (pfn < end) {
+		u32 order = pfn ? MIN(ctz64(pfn), PAGE_MAX_ORDER) : PAGE_MAX_ORDER;
+
+		while (pfn + (1ull << order) > end)
+			order--;
+		buddy_free(pfn_to_page(pfn), order);
+		pfn += 1ull << order;
+	}
+}
+
+struct page *buddy_take_one(void)
+{
+	struct page *page = NULL;
+
+	for (u32 i = 0; i < ZONE_COUNT && !page; i++) {
+		irqflags_t f = spin_lock_irqsave(&zones[i].lock);
+
+		page = zone_take(&zones[i], 0);
+		spin_unlock_irqrestore(&zones[i].lock, f);
+	}
+	return page;
+}
+
+u64 buddy_free_pages(void)
+{
+	return READ_ONCE(zones[ZONE_LOW].free_pages) + READ_ONCE(zones[ZONE_HIGH].free_pages);
+}
+
+/* ---- debug ------------------------------------------------------------------------------------- */
+
+#if HALCYON_DEBUG
+#define PAGE_POISON 0x6b
+
+static void debug_poison(struct page *page)
+{
+	memset(page_address(page), PAGE_POISON, PAGE_SIZE);
+}
+
+static void debug_check_poison(struct page *page)
+{
+	const u8 *bad = memchr_inv(page_address(page), PAGE_POISON, PAGE_SIZE);
+
+	if (unlikely(bad))
+		panic("free page %#llx was written to at offset %llu (value %#x)",
+		      (unsigned long long)page_to_phys(page),
+		      (unsigned long long)(bad - (const u8 *)page_address(page)), *bad);
+}
+
+static void debug_check_free(const struct page *page)
+{
+	if (unlikely(page->type == PAGE_FREE || page->type == PAGE_CACHED))
+		panic("page %#llx is freed twice", (unsigned long long)page_to_phys(page));
+	if (unlikely(page->type == PAGE_RESERVED || page->type == PAGE_TAIL))
+		panic("page %#llx of type %u cannot be freed", (unsigned long long)page_to_phys(page), page->type);
+	if (unlikely(page_ref_count(page) > 1 || page_pin_count(page)))
+		panic("page %#llx is freed with %d references and %d pins", (unsigned long long)page_to_phys(page),
+		      page_ref_count(page), page_pin_count(page));
+}
+#else
+static inline void debug_poison(struct page *page)
+{
+	(void)page;
+}
+
+static inline void debug_check_poison(struct page *page)
+{
+	(void)page;
+}
+
+static inline void debug_check_free(const struct page *page)
+{
+	(void)page;
+}
+#endif
+
+/* ---- slow paths -------------------------------------------------------------------------------- */
+
+u64 mm_reserve_pages(void)
+{
+	return CLAMP(frame_total_pages() / 256, 64ull, 4096ull);
+}
+
+/* May so many pages be taken without going below what is kept for those who cannot wait? */
+static bool reserve_allows(u32 order, u32 flags)
+{
+	return (flags & MM_NOWAIT) || buddy_free_pages() >= mm_reserve_pages() + (1ull << order);
+}
+
+static struct page *zones_take(u32 order, u32 flags)
+{
+	struct page *page = NULL;
+	irqflags_t f;
+
+	for (u32 i = flags & MM_DMA32 ? ZONE_LOW : ZONE_HIGH; !page; i--) {
+		if (READ_ONCE(zones[i].free_pages) >= 1ull << order) {
+			f = spin_lock_irqsave(&zones[i].lock);
+			page = zone_take(&zones[i], order);
+			spin_unlock_irqrestore(&zones[i].lock, f);
+		}
+		if (i == ZONE_LOW)
+			break;
+	}
+	return page;
+}
+
+/* Nothing is there at once: more sections, reclaim, the OOM killer. */
+static noinline struct page *take_slow(u32 order, u32 flags)
+{
+	u32 zone = flags & MM_DMA32 ? ZONE_LOW : ZONE_HIGH, reclaims = 0, kills = 0;
+	struct page *page;
+
+	for (;;) {
+		if (reserve_allows(order, flags)) {
+			page = zones_take(order, flags);
+			if (page)
+				return page;
+		}
+		if (frame_grow(zone))
+			continue;
+		if (flags & MM_NOWAIT)
+			return zones_take(order, flags);
+		might_sleep();
+		if (reclaims++ < RECLAIM_TRIES && mm_reclaim(MAX(1ull << order, (u64)PCP_BATCH)))
+			continue;
+		if ((flags & MM_NO_OOM) || kills++ >= OOM_TRIES || !mm_oom_hook || !mm_oom_hook(order, flags))
+			return NULL;
+		reclaims = 0;
+	}
+}
+
+/* Interrupts off. Takes a batch from the zones into this CPU's list; returns one of them, or NULL. */
+static struct page *cache_refill(struct page_cache *c)
+{
+	struct page *page = NULL;
+
+	if (!reserve_allows(0, MM_KERNEL))
+		return NULL;
+	for (u32 i = ZONE_COUNT; i-- > 0 && !page;) {
+		struct zone *z = &zones[i];
+
+		if (!READ_ONCE(z->free_pages))
+			continue;
+		spin_lock(&z->lock);
+		while (c->count < PCP_BATCH && (page = zone_take(z, 0))) {
+			page->type = PAGE_CACHED;
+			debug_poison(page);
+			c->pages[c->count++] = page;
+		}
+		spin_unlock_no_resched(&z->lock);
+		page = c->count ? c->pages[--c->count] : NULL;
+	}
+	return page;
+}
+
+/* Interrupts off. The n pages that were freed longest ago go back. */
+static noinline void cache_flush(struct page_cache *c, u32 n)
+{
+	for (u32 i = 0; i < n; i++) {
+		struct page *page = c->pages[i];
+		struct zone *z = page_zone(page);
+
+		debug_check_poison(page);
+		spin_lock(&z->lock);
+		zone_give(z, page, 0);
+		spin_unlock_no_resched(&z->lock);
+	}
+	c->count -= n;
+	memmove(c->pages, c->pages + n, c->count * sizeof(c->pages[0]));
+}
+
+/* ---- the interface ----------------------------------------------------------------------------- */
+
+static inline void page_prepare(struct page *page, u32 order, u32 flags)
+{
+	page->flags = 0;
+	page->type = flags & MM_USER ? PAGE_USER : PAGE_KERNEL;
+	page->order = (u8)order;
+	page->object = NULL;
+	atomic_store_release(&page->refcount, 1);
+}
+
+static noinline struct page *alloc_block(u32 order, u32 flags)
+{
+	struct page *page;
+
+	if (unlikely(order > PAGE_MAX_ORDER))
+		return NULL;
+	page = reserve_allows(order, flags) ? zones_take(order, flags) : NULL;
+	if (!page)
+		page = take_slow(order, flags);
+	if (!page)
+		return NULL;
+	page_prepare(page, order, flags);
+	for (u64 i = 1; i < 1ull << order; i++) {
+		page[i].type = PAGE_TAIL;
+		page[i].head = page;
+	}
+	if (flags & MM_USER)
+		mm_count(user, (s64)(1ull << order));
+	if (flags & MM_ZERO)
+		for (u64 i = 0; i < 1ull << order; i++)
+			hal_zero_page(page_address(page + i));
+	return page;
+}
+
+struct page *page_alloc(u32 order, u32 flags)
+{
+	struct page_cache *c;
+	struct page *page;
+	irqflags_t f;
+
+	if (!(flags & MM_NOWAIT))
+		might_sleep();
+	if (unlikely(mm_fail_hook && !(flags & MM_NOFAIL_INJECT) && mm_fail_hook(PAGE_SIZE << order, flags)))
+		return NULL;
+	if (unlikely(order || (flags & MM_DMA32)))
+		return alloc_block(order, flags);
+	f = hal_irq_save();
+	c = this_cpu_ptr(&page_caches);
+	if (likely(c->count))
+		page = c->pages[--c->count];
+	else
+		page = cache_refill(c);
+	if (likely(page) && (flags & MM_USER))
+		this_cpu_ptr(&mm_counts)->user++;
+	hal_irq_restore(f);
+	if (unlikely(!page))
+		return alloc_block(0, flags);
+	debug_check_poison(page);
+	page_prepare(page, 0, flags);
+	if (flags & MM_ZERO)
+		hal_zero_page(page_address(page));
+	return page;
+}
+
+u32 page_alloc_many(struct page **out, u32 n, u32 flags)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++) {
+		out[i] = page_alloc(0, flags);
+		if (!out[i])
+			break;
+	}
+	return i;
+}
+
+static noinline void free_block(struct page *page)
+{
+	u32 order = page->order;
+
+	if (page->type == PAGE_USER)
+		mm_count(user, -(s64)(1ull << order));
+	for (u64 i = 0; i < 1ull << order; i++)
+		page[i].type = PAGE_RESERVED;
+	buddy_free(page, order);
+}
+
+void page_free(struct page *page)
+{
+	struct page_cache *c;
+	irqflags_t f;
+
+	debug_check_free(page);
+	atomic_store_relaxed(&page->refcount, 0);
+	if (unlikely(page->order)) {
+		free_block(page);
+		return;
+	}
+	debug_poison(page);
+	f = hal_irq_save();
+	c = this_cpu_ptr(&page_caches);
+	if (page->type == PAGE_USER)
+		this_cpu_ptr(&mm_counts)->user--;
+	page->type = PAGE_CACHED;
+	if (unlikely(c->count == PCP_MAX))
+		cache_flush(c, PCP_BATCH);
+	c->pages[c->count++] = page;
+	hal_irq_restore(f);
+}
+
+void page_split(struct page *head)
+{
+	u32 order = head->order;
+	u8 type = head->type;
+
+	ASSERT(page_ref_count(head) == 1 && type != PAGE_TAIL);
+	head->order = 0;
+	for (u64 i = 1; i < 1ull << order; i++) {
+		head[i].type = type;
+		head[i].order = 0;
+		head[i].flags = 0;
+		head[i].object = NULL;
+		atomic_store_release(&head[i].refcount, 1);
+	}
+}
+
+/* ---- counts ------------------------------------------------------------------------------------ */
+
+void page_cache_drain(void)
+{
+	irqflags_t f = hal_irq_save();
+	struct page_cache *c = this_cpu_ptr(&page_caches);
+
+	cache_flush(c, c->count);
+	hal_irq_restore(f);
+}
+
+u64 page_cache_count(void)
+{
+	u64 sum = 0;
+	u32 cpu;
+
+	for_each_possible_cpu(cpu)
+		if (percpu_ready(cpu))
+			sum += READ_ONCE(per_cpu_ptr(&page_caches, cpu)->count);
+	return sum;
+}
+
+u64 mm_free_pages(void)
+{
+	return buddy_free_pages() + frame_unbuilt_pages();
+}
+
+void mm_buddy_counts(u32 zone, u64 counts[PAGE_MAX_ORDER + 1])
+{
+	for (u32 i = 0; i <= PAGE_MAX_ORDER; i++)
+		counts[i] = READ_ONCE(zones[zone].blocks[i]);
+}
+
+void mm_stats(struct mm_stats *out)
+{
+	struct mm_counts sum = { 0 };
+	u32 cpu;
+
+	for_each_possible_cpu(cpu) {
+		const struct mm_counts *c = per_cpu_ptr(&mm_counts, cpu);
+
+		if (!percpu_ready(cpu))
+			continue;
+		sum.user += READ_ONCE(c->user);
+		sum.slab += READ_ONCE(c->slab);
+		sum.slab_reclaimable += READ_ONCE(c->slab_reclaimable);
+		sum.tables += READ_ONCE(c->tables);
+		sum.stacks += READ_ONCE(c->stacks);
+		sum.vmalloc += READ_ONCE(c->vmalloc);
+	}
+	*out = (struct mm_stats){
+		.total = frame_machine_pages(), .managed = frame_total_pages(), .cached = page_cache_count(), .unbuilt = frame_unbuilt_pages(),
+		.frame_table = frame_table_pages(), .slab = (u64)sum.slab,
+		.slab_reclaimable = (u64)sum.slab_reclaimable, .tables = (u64)sum.tables,
+		.stacks = (u64)sum.stacks, .vmalloc = (u64)sum.vmalloc, .user = (u64)sum.user,
+	};
+	out->free = buddy_free_pages() + out->cached + out->unbuilt;
+}
+
+static void *percpu_pages(size_t bytes)
+{
+	u32 order = 0;
+	struct page *page;
+
+	while (PAGE_SIZE << order < bytes)
+		order++;
+	page = page_alloc(order, MM_ZERO);
+	return page ? page_address(page) : NULL;
+}
+
+void buddy_init(void)
+{
+	for (u32 i = 0; i < ZONE_COUNT; i++) {
+		spin_init(&zones[i].lock, "zone", LOCK_RANK_ZONE);
+		for (u32 o = 0; o <= PAGE_MAX_ORDER; o++)
+			list_init(&zones[i].free[o]);
+	}
+	percpu_alloc_hook = percpu_pages;
+}
+
+void mm_drain(void)
+{
+	slab_drain();
+	(void)kstack_trim(~0ull);
+	page_cache_drain();
+}

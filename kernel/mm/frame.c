@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The frame table, built lazily.
+ *
+ * The table is a virtual array of struct page at HAL_FRAME_TABLE_BASE, indexed by frame number. A machine with much
+ * RAM would spend boot time and memory on entries that nobody needs yet, so RAM starts as a list of unbuilt ranges,
+ * which count as free, and is taken into the allocator one section (16 MiB) at a time: when the free lists run
+ * low, frame_grow() picks a section, maps frames of its own RAM as its piece of the table, zeroes them (type
+ * PAGE_RESERVED) and gives the rest of its RAM to the buddy. So the cost of memory is paid when it is first
+ * used, and boot does not depend on how much there is.
+ *
+ * Invariants: a section is built wholly or not at all; all entries of a built section can be read; RAM that comes
+ * later (mm_free_range) goes straight to the buddy when its section is built and to the ranges when not. A frame
+ * that is in no range when its section is built stays PAGE_RESERVED.
+ *
+ * Which section: of the wanted zone (above 4 GiB first, to keep what old devices can reach), whole sections before
+ * pieces, in ascending order.
+ *
+ * Boot: before there is any section, mm_init() takes frames directly from the ranges (boot_take). Those never get
+ * back.
+ *
+ * Locks: grow_lock (LOCK_RANK_FRAME_GROW), then the zone's. Any context.
+ */
+#define LOG_TAG "mm"
+#include <hal/pt.h>
+#include <hal/upcall.h>
+#include <kernel/core/assert.h>
+#include <kernel/core/log.h>
+#include <lib/bitmap.h>
+#include <lib/errno.h>
+#include <lib/string.h>
+#include "internal.h"
+
+#define RANGES_MAX 256u
+
+/* [start, end) of frames. */
+struct ram_range {
+	u64 start;
+	u64 end;
+};
+
+static struct spinlock grow_lock = SPINLOCK_INIT("frame table", LOCK_RANK_FRAME_GROW);
+
+/* Key: [g] grow_lock. */
+static struct ram_range ranges[RANGES_MAX];	/* [g] unbuilt, sorted, apart */
+static u32 range_count;				/* [g] */
+static u64 unbuilt_pages;			/* [g] their sum, read racily */
+static u64 total_pages;				/* [g] ever given, read racily */
+static u64 table_pages;				/* [g] */
+static u64 machine_pages;			/* [I] after boot */
+static u64 *section_map;			/* bit: built; set with a release */
+static u64 section_count;			/* [I] after mm_init */
+static bool mm_ready;				/* [I] */
+
+bool pfn_valid(u64 pfn)
+{
+	u64 section = pfn >> SECTION_ORDER;
+
+	return section < section_count && atomic_test_bit((u32)section, section_map);
+}
+
+u64 frame_unbuilt_pages(void)
+{
+	return READ_ONCE(unbuilt_pages);
+}
+
+u64 frame_total_pages(void)
+{
+	return READ_ONCE(total_pages);
+}
+
+u64 frame_table_pages(void)
+{
+	return READ_ONCE(table_pages);
+}
+
+/* ---- ranges [g] -------------------------------------------------------------------------------- */
+
+static void range_delete(u32 i)
+{
+	range_count--;
+	for (; i < range_count; i++)
+		ranges[i] = ranges[i + 1];
+}
+
+/* Sorted insertion; neighbours that touch become one. False: the list is full. */
+static bool range_insert(u64 start, u64 end)
+{
+	u32 i = 0;
+
+	while (i < range_count && ranges[i].end < start)
+		i++;
+	if (i < range_count && ranges[i].start <= end) {
+		ranges[i].start = MIN(ranges[i].start, start);
+		ranges[i].end = MAX(ranges[i].end, end);
+		if (i + 1 < range_count && ranges[i].end == ranges[i + 1].start) {
+			ranges[i].end = ranges[i + 1].end;
+			range_delete(i + 1);
+		}
+		return true;
+	}
+	if (range_count == RANGES_MAX)
+		return false;
+	for (u32 j = range_count++; j > i; j--)
+		ranges[j] = ranges[j - 1];
+	ranges[i] = (struct ram_range){ start, end };
+	return true;
+}
+
+/* Cuts [start, end), which may lie anywhere, out of range i. False: no room to split, nothing was changed. */
+static bool range_cut(u32 i, u64 start, u64 end)
+{
+	struct ram_range *r = &ranges[i];
+
+	if (start <= r->start && end >= r->end) {
+		range_delete(i);
+	} else if (start <= r->start) {
+		r->start = end;
+	} else if (end >= r->end) {
+		r->end = start;
+	} else {
+		u64 rest = r->end;
+
+		if (range_count == RANGES_MAX)
+			return false;
+		r->end = start;
+		for (u32 j = range_count++; j > i + 1; j--)
+			ranges[j] = ranges[j - 1];
+		ranges[i + 1] = (struct ram_range){ end, rest };
+	}
+	return true;
+}
+
+void mm_boot_add_ram(paddr_t base, u64 bytes)
+{
+	u64 start = ALIGN_UP(base, PAGE_SIZE) >> PAGE_SHIFT, end = (base + bytes) >> PAGE_SHIFT;
+
+	if (start >= end)
+		return;
+	if (!range_insert(start, end)) {
+		log_warn("memory map too fragmented: %llu KiB at %#llx stay unused",
+			 (unsigned long long)(end - start) * 4, (unsigned long long)base);
+		return;
+	}
+	total_pages += end - start;
+	unbuilt_pages += end - start;
+}
+
+void mm_boot_set_total(u64 bytes)
+{
+	machine_pages = bytes >> PAGE_SHIFT;
+}
+
+u64 frame_machine_pages(void)
+{
+	return MAX(machine_pages, frame_total_pages());
+}
+
+/* ---- building a section [g] -------------------------------------------------------------------- */
+
+/* RAM of the section that is in the ranges. */
+static u64 section_ram(u64 section)
+{
+	u64 first = section << SECTION_ORDER, end = first + SECTION_PAGES, sum = 0;
+
+	for (u32 i = 0; i < range_count; i++) {
+		u64 a = MAX(ranges[i].start, first), b = MIN(ranges[i].end, end);
+
+		if (a < b)
+			sum += b - a;
+	}
+	return sum;
+}
+
+/* Does a piece of that many pages pay for its part of the table? */
+static bool section_worth(u64 pages)
+{
+	return pages >= 2 * SECTION_TABLE_PAGES;
+}
+
+/* The first whole section of a range in the zone, else the first piece that is worth it. */
+static bool pick_section(u32 zone, u64 *out)
+{
+	bool found = false;
+
+	for (u32 i = 0; i < range_count; i++) {
+		u64 section = ALIGN_UP(ranges[i].start, SECTION_PAGES) >> SECTION_ORDER;
+
+		if (pfn_zone(ranges[i].start) != zone)
+			continue;
+		if ((section + 1) << SECTION_ORDER <= ranges[i].end) {
+			*out = section;
+			return true;
+		}
+		section = ranges[i].start >> SECTION_ORDER;
+		if (!found && !section_worth(section_ram(section)))
+			section++;	/* the head is too small; what about the rest? */
+		if (!found && section << SECTION_ORDER < ranges[i].end && section_worth(section_ram(section))) {
+			*out = section;
+			found = true;
+		}
+	}
+	return found;
+}
+
+/* Frames for the table and for page tables: from the section that is being built, or, when that has none left,
+ * from the free lists. */
+static u64 donor_section;
+
+static bool take_frame(paddr_t *out)
+{
+	u64 first = donor_section << SECTION_ORDER, end = first + SECTION_PAGES;
+	struct page *page;
+
+	for (u32 i = 0; i < range_count; i++) {
+		u64 pfn = MAX(ranges[i].start, first);
+
+		if (pfn >= MIN(ranges[i].end, end) || !range_cut(i, pfn, pfn + 1))
+			continue;
+		unbuilt_pages--;
+		*out = pfn << PAGE_SHIFT;
+		return true;
+	}
+	page = buddy_take_one();
+	if (!page)
+		return false;
+	*out = page_to_phys(page);
+	return true;
+}
+
+static bool take_zeroed_frame(paddr_t *out)
+{
+	if (!take_frame(out))
+		return false;
+	hal_zero_page(hal_phys_to_virt(*out));
+	return true;
+}
+
+/* Maps the section's piece of the table. A failure leaves it partly mapped, to be continued by the next attempt. */
+static int section_map_table(u64 section)
+{
+	vaddr_t va = (vaddr_t)(uintptr_t)pfn_to_page(section << SECTION_ORDER);
+
+	for (u64 i = 0; i < SECTION_TABLE_PAGES; i++, va += PAGE_SIZE) {
+		paddr_t pa;
+
+		if (pt_kernel_phys(va, &pa, NULL))
+			continue;
+		if (!take_zeroed_frame(&pa) || pt_map_frame_table(va, pa, take_zeroed_frame))
+			return -ENOMEM;
+		table_pages++;
+	}
+	return 0;
+}
+
+static void section_release_ram(u64 section)
+{
+	u64 first = section << SECTION_ORDER, end = first + SECTION_PAGES;
+
+	for (u32 i = 0; i < range_count; i++) {
+		u64 a = MAX(ranges[i].start, first), b = MIN(ranges[i].end, end);
+
+		if (a >= b || !range_cut(i, a, b))
+			continue;
+		unbuilt_pages -= b - a;
+		buddy_add_span(a, b);
+		i = (u32)-1;
+	}
+}
+
+static bool section_build(u64 section)
+{
+	donor_section = section;
+	if (section_map_table(section))
+		return false;
+	atomic_set_bit((u32)section, section_map);
+	section_release_ram(section);
+	return true;
+}
+
+bool frame_grow(u32 zone)
+{
+	bool grown = false;
+	irqflags_t f;
+	u64 section;
+
+	if (!frame_unbuilt_pages())
+		return false;
+	f = spin_lock_irqsave(&grow_lock);
+	if (pick_section(zone, &section) || (zone == ZONE_HIGH && pick_section(ZONE_LOW, &section)))
+		grown = section_build(section);
+	spin_unlock_irqrestore(&grow_lock, f);
+	return grown;
+}
+
+/* ---- memory that comes later ------------------------------------------------------------------- */
+
+void mm_free_range(paddr_t base, u64 bytes)
+{
+	u64 pfn = ALIGN_UP(base, PAGE_SIZE) >> PAGE_SHIFT, end = (base + bytes) >> PAGE_SHIFT;
+	irqflags_t f;
+
+	ASSERT(mm_ready);
+	f = spin_lock_irqsave(&grow_lock);
+	end = MIN(end, section_count << SECTION_ORDER);
+	while (pfn < end) {
+		u64 stop = MIN(end, ALIGN_DOWN(pfn, SECTION_PAGES) + SECTION_PAGES);
+
+		if (pfn_valid(pfn)) {
+			total_pages += stop - pfn;
+			buddy_add_span(pfn, stop);
+		} else if (range_insert(pfn, stop)) {
+			total_pages += stop - pfn;
+			unbuilt_pages += stop - pfn;
+		}
+		pfn = stop;
+	}
+	spin_unlock_irqrestore(&grow_lock, f);
+}
+
+/* ---- boot -------------------------------------------------------------------------------------- */
+
+/* Frames in a row from the first range that has them, zeroed. Boot only. */
+static paddr_t boot_take(u64 pages)
+{
+	for (u32 i = 0; i < range_count; i++) {
+		u64 pfn = ranges[i].start;
+
+		if (ranges[i].end - pfn < pages)
+			continue;
+		(void)range_cut(i, pfn, pfn + pages);
+		unbuilt_pages -= pages;
+		for (u64 p = 0; p < pages; p++)
+			hal_zero_page(hal_phys_to_virt((pfn + p) << PAGE_SHIFT));
+		return pfn << PAGE_SHIFT;
+	}
+	panic("no memory to start with: %u ranges", range_count);
+}
+
+/* Tables below the root for [start, end): top-level entries must not change once processes copy them. */
+static void boot_fill_root(hal_pte_t *root, vaddr_t start, vaddr_t end)
+{
+	unsigned int level = HAL_PT_LEVELS - 1;
+
+	for (unsigned int i = hal_pt_index(start, level); i <= hal_pt_index(end - 1, level); i++)
+		if (hal_pte_is_none(root[i]))
+			root[i] = hal_pte_table(boot_take(1), false);
+}
+
+/*
+ * The kernel's own root. The lower tables of the direct map and of the image stay the loader's; the user half, with
+ * the identity page of the jump, is left behind.
+ */
+static void boot_make_root(void)
+{
+	const hal_pte_t *old = hal_phys_to_virt(hal_pt_root_current());
+	paddr_t pa = boot_take(1);
+	hal_pte_t *root = hal_phys_to_virt(pa);
+
+	for (unsigned int i = HAL_PT_KERNEL_FIRST; i < HAL_PT_ENTRIES; i++)
+		root[i] = old[i];
+	boot_fill_root(root, HAL_FRAME_TABLE_BASE, (vaddr_t)(uintptr_t)pfn_to_page(section_count << SECTION_ORDER));
+	boot_fill_root(root, HAL_KMAP_BASE, HAL_KMAP_BASE + 2 * (1ull << hal_pt_shift(HAL_PT_LEVELS - 1)));
+	boot_fill_root(root, HAL_ENTRY_BASE, HAL_ENTRY_END);
+	hal_pt_kernel_template_init(pa);
+	pt_set_kernel_root(pa);
+	hal_space_activate(pa, NULL);
+}
+
+void mm_init(void)
+{
+	u64 bits = ALIGN_UP(hal_direct_map_length >> PAGE_SHIFT, SECTION_PAGES) >> SECTION_ORDER;
+
+	VERIFY(range_count && ranges[range_count - 1].end <= bits << SECTION_ORDER);
+	section_count = bits;
+	section_map = hal_phys_to_virt(boot_take(DIV_ROUND_UP(BITMAP_WORDS(bits) * 8, PAGE_SIZE)));
+	boot_make_root();
+	buddy_init();
+	reclaim_init();
+	mm_ready = true;
+	if (!frame_grow(ZONE_HIGH))
+		panic("no section of memory can be built");
+	log_info("%llu KiB of memory in %u ranges", (unsigned long long)total_pages * 4, range_count);
+}
+
+/* ---- what the HAL asks for --------------------------------------------------------------------- */
+
+int upcall_page_frame_alloc(paddr_t *out)
+{
+	struct page *page = page_alloc(0, MM_KERNEL);
+
+	if (!page)
+		return -ENOMEM;
+	*out = page_to_phys(page);
+	return 0;
+}
+
+void upcall_page_frame_free(paddr_t frame)
+{
+	page_put(phys_to_page(frame));
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the debug kernel puts around each slab object, and looks at when it is allocated and freed.
+ *
+ *	red zone (at least 16 bytes) | object | red zone (8 bytes) | struct trail
+ *
+ * The trail says whether the object is allocated, by whom, and who freed it last, so that a second free names
+ * both. A free object without constructor is filled with a pattern that is looked at on its next allocation: who
+ * wrote to it meanwhile used freed memory. Objects in a CPU's magazine are free in this sense.
+ */
+#define LOG_TAG "slab"
+#include <kernel/core/assert.h>
+#include <kernel/core/log.h>
+#include <lib/string.h>
+#include "slab.h"
+
+#if HALCYON_DEBUG
+
+#define RED_ZONE	0xbb
+#define POISON_FREE	0x6b
+#define POISON_NEW	0x5a	/* allocated, not written yet */
+#define RED_BYTES	8u
+#define STATE_FREE	0x66726565u
+#define STATE_USED	0x75736564u
+
+struct trail {
+	void *link;		/* of the free list */
+	u32 state;
+	u32 reserved;
+	vaddr_t alloc_place;
+	vaddr_t free_place;
+};
+
+static u32 padded_size(const struct kmem_cache *c)
+{
+	return (u32)ALIGN_UP(c->object_size, 8u);
+}
+
+static u8 *right_zone(const struct kmem_cache *c, void *obj)
+{
+	return (u8 *)obj + padded_size(c);
+}
+
+static struct trail *trail_of(const struct kmem_cache *c, void *obj)
+{
+	return (struct trail *)(right_zone(c, obj) + RED_BYTES);
+}
+
+static bool poisoned(const struct kmem_cache *c)
+{
+	return !c->ctor && !(c->flags & SLAB_TYPESAFE_BY_RCU);
+}
+
+void slab_debug_layout(struct kmem_cache *c, u32 size, u32 align)
+{
+	c->offset = MAX(align, 16u);
+	c->link = size + RED_BYTES;
+	c->stride = (u32)ALIGN_UP(c->offset + c->link + (u32)sizeof(struct trail), MAX(align, 16u));
+}
+
+void slab_debug_new(struct kmem_cache *c, void *obj)
+{
+	memset((u8 *)obj - c->offset, RED_ZONE, c->offset);
+	memset(right_zone(c, obj), RED_ZONE, RED_BYTES);
+	*trail_of(c, obj) = (struct trail){ .state = STATE_FREE };
+	if (poisoned(c))
+		memset(obj, POISON_FREE, c->object_size);
+}
+
+static __noreturn void corrupt(struct kmem_cache *c, void *obj, const char *what, const u8 *bad, vaddr_t place)
+{
+	const struct trail *t = trail_of(c, obj);
+
+	panic("slab \"%s\": %s of object %p at offset %lld (value %#x), seen at %pS; allocated at %pS, freed at %pS",
+	      c->name, what, obj, (long long)(bad - (u8 *)obj), *bad, (void *)place, (void *)t->alloc_place,
+	      (void *)t->free_place);
+}
+
+static void check_zones(struct kmem_cache *c, void *obj, vaddr_t place)
+{
+	const u8 *bad = memchr_inv((u8 *)obj - c->offset, RED_ZONE, c->offset);
+
+	if (!bad)
+		bad = memchr_inv(right_zone(c, obj), RED_ZONE, RED_BYTES);
+	if (unlikely(bad))
+		corrupt(c, obj, "red zone was overwritten", bad, place);
+}
+
+void slab_debug_alloc(struct kmem_cache *c, void *obj, vaddr_t place)
+{
+	struct trail *t = trail_of(c, obj);
+	const u8 *bad;
+
+	if (unlikely(t->state != STATE_FREE))
+		panic("slab \"%s\": object %p, given out at %pS, is in use (state %#x, allocated at %pS)", c->name, obj,
+		      (void *)place, t->state, (void *)t->alloc_place);
+	check_zones(c, obj, place);
+	if (poisoned(c)) {
+		bad = memchr_inv(obj, POISON_FREE, c->object_size);
+		if (unlikely(bad))
+			corrupt(c, obj, "use after free", bad, place);
+		memset(obj, POISON_NEW, c->object_size);
+	}
+	t->state = STATE_USED;
+	t->alloc_place = place;
+}
+
+void slab_debug_free(struct kmem_cache *c, const struct page *slab, void *obj, vaddr_t place)
+{
+	struct trail *t = trail_of(c, obj);
+
+	if (unlikely(slab_object_of(slab, obj) != obj))
+		panic("slab \"%s\": %p, freed at %pS, is not the start of an object", c->name, obj, (void *)place);
+	if (unlikely(t->state == STATE_FREE))
+		panic("slab \"%s\": double free of %p at %pS; freed before at %pS, allocated at %pS", c->name, obj,
+		      (void *)place, (void *)t->free_place, (void *)t->alloc_place);
+	if (unlikely(t->state != STATE_USED))
+		corrupt(c, obj, "state was overwritten", (const u8 *)&t->state, place);
+	check_zones(c, obj, place);
+	if (poisoned(c))
+		memset(obj, POISON_FREE, c->object_size);
+	t->free_place = place;
+	t->state = STATE_FREE;
+}
+
+void slab_debug_leaks(struct kmem_cache *c, const struct page *slab)
+{
+	for (u32 i = 0; i < slab->slab.total; i++) {
+		void *obj = slab_slot(slab, i);
+
+		if (trail_of(c, obj)->state == STATE_USED)
+			log_warn("cache \"%s\": %p was allocated at %pS", c->name, obj,
+				 (void *)trail_of(c, obj)->alloc_place);
+	}
+}
+
+#endif
