@@ -28,7 +28,7 @@ void exec_compute_cred(struct exec_image *img, struct cred *c, u32 unsafe);
 int exec_become_only_thread(struct task *t);
 
 /* For PID 1: strings from the kernel. On success the caller's user frame is the new program's. */
-#define INIT_MAX_WORDS 32	/* Linux: MAX_INIT_ARGS */
+#define INIT_MAX_WORDS 40	/* Linux: MAX_INIT_ARGS is 32 */
 int exec_kernel(const char *path, const char *const *argv, const char *const *envp);
 
 #endif

@@ -19,6 +19,7 @@
 #include <abi/linux/wait.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
+#include <kernel/ipc/futex.h>
 #include <kernel/proc/exit.h>
 #include <kernel/signal/sighand.h>
 #include <kernel/signal/signal.h>
@@ -33,9 +34,6 @@
 #include <lib/errno.h>
 
 #include "internal.h"
-
-void (*proc_futex_exit_hook)(struct task *t);
-int (*proc_futex_wake_hook)(uptr_t uaddr, int n);
 
 static void exit_complete_vfork(struct task *t)
 {
@@ -52,14 +50,14 @@ void exit_release_user_memory(struct task *t)
 	struct process *p = t->process;
 	uptr_t tid = t->clear_child_tid;
 
-	if (!uptr_is_null(t->robust_list) && proc_futex_exit_hook)
-		proc_futex_exit_hook(t);
+	if (!uptr_is_null(t->robust_list))
+		futex_exit_robust(t);
 	t->robust_list = UPTR_NULL;
 	/* Nobody is there to see it when the memory has no other user. */
 	if (!uptr_is_null(tid) && p->space &&
 	    (atomic_load(&p->space_threads) > 1 || refcount_read(&p->space->users) > 1)) {
-		if (!hal_user_store_u32(tid, 0) && proc_futex_wake_hook)
-			proc_futex_wake_hook(tid, 1);
+		if (!hal_user_store_u32(tid, 0))
+			(void)futex_wake_user(tid, 1);
 	}
 	t->clear_child_tid = UPTR_NULL;
 	if (READ_ONCE(t->vfork_done))

@@ -63,7 +63,7 @@ static void init_main(void *arg)
 {
 	struct task *t = current_task();
 	const char *const *path;
-	const char *argv[INIT_MAX_WORDS + 2];
+	const char *argv[INIT_MAX_WORDS + 1] = { NULL };
 	size_t n;
 	int err;
 
@@ -71,11 +71,10 @@ static void init_main(void *arg)
 	if (hal_thread_make_user(&t->thread.hal))
 		panic("no memory for PID 1");
 	init_open_console();
-	for (n = 0; init_request.args && init_request.args[n] && n < INIT_MAX_WORDS; n++)
-		argv[n + 1] = init_request.args[n];
-	argv[n + 1] = NULL;
+	for (n = 0; init_request.args[n] && n < INIT_MAX_WORDS; n++)
+		argv[n] = init_request.args[n];
 	for (path = init_request.paths; *path; path++) {
-		argv[0] = *path;
+		argv[0] = *path;	/* as Linux: the name that is tried */
 		err = exec_kernel(*path, argv, init_request.envp);
 		if (!err) {
 			log_info("PID 1 is %s", *path);
@@ -162,7 +161,6 @@ static void proc_send_sigxfsz(void)
 
 void proc_init(void)
 {
-	signal_init();
 	signal_exit_hook = proc_exit_group;
 	process_space_get_hook = vm_space_get_not_zero;
 	file_fsize_signal_hook = proc_send_sigxfsz;

@@ -75,8 +75,8 @@ int proc_exec(int dfd, uptr_t path, uptr_t argv, uptr_t envp, int flags);
 
 /*
  * Starts PID 1: a task that opens /dev/console three times (if it is there)
- * and executes path, with words from kernel memory; NULL ends argv and envp. On failure
- * of the first it tries the others of the list. Panics when none works.
+ * and executes the first of paths that works. args and envp are kernel memory that
+ * stays, ended by NULL; args[0] becomes the path. Panics when none works.
  */
 void proc_start_init(const char *const *paths, const char *const *args, const char *const *envp);
 
