@@ -288,6 +288,8 @@ static void set_layout(struct elf_load *l)
 		s->start_data = MAX(s->start_data, start);
 		s->end_data = MAX(s->end_data, stop);
 	}
+	if (s->start_code > s->end_code)	/* nothing executable in it */
+		s->start_code = s->end_code = 0;
 	if (l->randomize && READ_ONCE(vm_randomize_va_space) > 1) {
 		/* A static PIE lies in the mmap area, where a heap behind it could not grow. */
 		if (e->eh.e_type == ET_DYN && !l->interp.file)

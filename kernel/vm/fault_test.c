@@ -56,6 +56,7 @@ static struct counts counts_now(void)
 {
 	struct mm_stats st;
 
+	table_cache_drain();
 	mm_stats(&st);
 	return (struct counts){ st.user, st.tables, vm_committed_pages() };
 }

@@ -68,6 +68,18 @@ static inline bool area_private_writable(u32 flags)
 	return (flags & (AREA_WRITE | AREA_SHARED)) == AREA_WRITE;
 }
 
+/* ---- table_cache.c: empty tables, kept ---- */
+
+/* Any level below the root; all entries none. NULL: no memory. */
+struct page *table_cache_get(unsigned int level);
+void table_cache_put(struct page *table);
+/* Roots, with the kernel half in place and the user half none. put: any context. */
+struct page *table_cache_get_root(void);
+void table_cache_put_root(struct page *root);
+/* Gives back what this CPU keeps; pages. Thread context. */
+u64 table_cache_drain(void);
+void table_cache_init(void);
+
 /* ---- table.c: page tables ---- */
 
 /*

@@ -31,6 +31,7 @@ void vm_init(void)
 	space_cache = kmem_cache_create("vm_space", sizeof(struct vm_space), 0, NULL, 0);
 	vm_zero_page = page_alloc(0, MM_ZERO);
 	VERIFY(space_cache && vm_zero_page);
+	table_cache_init();
 	area_cache_init();
 	object_cache_init();
 	commit_init();

@@ -43,10 +43,11 @@ static inline void batch_range(struct vm_batch *b, vaddr_t start, vaddr_t end)
 	b->end = MAX(b->end, end);
 }
 
+/* A lower table whose entries are all none again. */
 static void table_free(struct vm_space *s, struct page *table)
 {
 	atomic64_dec_relaxed(&s->table_pages);
-	pt_page_free(table);
+	table_cache_put(table);
 }
 
 void batch_finish(struct vm_batch *b)
@@ -125,12 +126,12 @@ static noinline paddr_t table_make_child(struct vm_space *s, paddr_t table, unsi
 					 unsigned int level)
 {
 	hal_pte_t *p = table_entries(table) + index;
-	struct page *child = pt_page_alloc(level - 1), *parent = phys_to_page(table);
+	struct page *child = table_cache_get(level - 1), *parent = phys_to_page(table);
 
 	if (!child)
 		return 0;
 	if (!hal_pte_cmpxchg(p, hal_pte_none(), hal_pte_table(page_to_phys(child), true))) {
-		pt_page_free(child);
+		table_cache_put(child);
 		return hal_pte_paddr(hal_pte_read(p), level);
 	}
 	atomic64_inc_relaxed(&s->table_pages);
@@ -389,7 +390,7 @@ void table_protect(struct vm_space *s, vaddr_t start, vaddr_t end, u32 area_flag
 
 int table_create_root(struct vm_space *s)
 {
-	struct page *root = pt_root_alloc();
+	struct page *root = table_cache_get_root();
 
 	if (!root)
 		return -ENOMEM;
@@ -400,5 +401,5 @@ int table_create_root(struct vm_space *s)
 
 void table_free_root(struct vm_space *s)
 {
-	pt_root_free(phys_to_page(s->root));
+	table_cache_put_root(phys_to_page(s->root));
 }
