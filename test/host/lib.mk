@@ -11,9 +11,20 @@ $(call host_test,fuzz_cpio,$(HOST_FRAMEWORK) $(HOST_LIB) test/host/fuzz.c test/h
 $(call host_test,fuzz_acpi,$(HOST_FRAMEWORK) $(HOST_LIB) $(HOST_ACPI) test/host/fuzz.c test/host/fuzz_acpi.c,$(HOST_FLAGS))
 $(call host_test,fuzz_text,$(HOST_FRAMEWORK) $(HOST_LIB) test/host/fuzz.c test/host/fuzz_text.c,$(HOST_FLAGS))
 
+$(call host_test,threads,$(HOST_FRAMEWORK) $(HOST_LIB) test/host/threads_test.c,$(HOST_FLAGS))
+
 # Parts of the kernel proper that are plain code over lib.
 HOST_KERNEL := $(HOST_FLAGS) -I .
 
 $(call host_test,cmdline,$(HOST_FRAMEWORK) $(HOST_LIB) kernel/core/cmdline.c test/host/cmdline_test.c,$(HOST_KERNEL))
 $(call host_test,ldisc,$(HOST_FRAMEWORK) $(HOST_LIB) kernel/dev/ldisc.c test/host/ldisc_test.c,$(HOST_KERNEL))
 $(call host_test,fuzz_ldisc,$(HOST_FRAMEWORK) $(HOST_LIB) kernel/dev/ldisc.c test/host/fuzz.c test/host/fuzz_ldisc.c,$(HOST_KERNEL))
+
+# The machine's memory functions in assembly, under other names than libc's.
+$(call host_test,hal_mem,$(HOST_FRAMEWORK) test/host/hal_mem_test.c,$(HOST_FLAGS))
+$(BUILD)/host/hal_mem: $(BUILD)/host/hal_mem.obj/mem.asm.o
+$(BUILD)/host/hal_mem.obj/mem.asm.o: hal/x86_64/mem.asm test/host/lib.mk
+	@mkdir -p $(@D)
+	$(Q)$(NASM) -f elf64 -o $@ $<
+	$(Q)$(OBJCOPY) --redefine-sym memcpy=asm_memcpy --redefine-sym memmove=asm_memmove \
+		--redefine-sym memset=asm_memset $@
