@@ -20,6 +20,7 @@
 #include <kernel/core/spinlock.h>
 #include <lib/blake2s.h>
 #include <lib/chacha.h>
+#include <lib/hash.h>
 #include <lib/string.h>
 
 #define KEY_BYTES	CHACHA_KEY_BYTES
@@ -92,6 +93,7 @@ void random_init(const void *seed, size_t n)
 {
 	random_mix(seed, n);
 	mix_hardware();
+	hash_set_key(random_u64(), random_u64());
 }
 
 /* Interrupts off. A fresh key when the old one is used up or out of date. */

@@ -8,7 +8,7 @@
  */
 #include <lib/compiler.h>
 
-/* Boot, before anything asks: seed is wiped from the caller's memory by the caller. */
+/* Boot, before anything asks; draws the key of lib's hash tables. seed is wiped from the caller's memory by the caller. */
 void random_init(const void *seed, size_t n);
 /* Any context. */
 void random_bytes(void *buf, size_t n);
