@@ -250,8 +250,8 @@ void kernel_main(const struct bootinfo *bi)
 	memset(boot_info.seed, 0, sizeof(boot_info.seed));
 	hal_late_init(); /* ACPI, interrupt controllers, the clock: they map and allocate */
 	sched_init(); /* this context is the idle thread now */
-	VERIFY(kthread_run(boot_thread, NULL, "boot"));
 	preempt_enable_no_resched(); /* the boot code's own: hal/percpu.h */
-	hal_irq_enable();
+	hal_irq_enable(); /* memory is plenty: nothing here really sleeps, which an idle thread could not */
+	VERIFY(kthread_run(boot_thread, NULL, "boot"));
 	sched_idle_loop();
 }
