@@ -3,6 +3,7 @@
 #include "internal.h"
 
 #include <abi/linux/capability.h>
+#include <kernel/vm/object.h>
 
 int inode_getattr_generic(const struct path *path, struct inode *inode, struct kstat *st)
 {
@@ -95,7 +96,7 @@ static int check_change(struct inode *inode, const struct attr_change *attr)
 		return -EPERM;
 	if ((valid & ATTR_MODE) && !inode_owner_or_capable(inode))
 		return -EPERM;
-	if ((valid & (ATTR_ATIME_SET | ATTR_MTIME_SET)) && !inode_owner_or_capable(inode))
+	if ((valid & (ATTR_ATIME_SET | ATTR_MTIME_SET | ATTR_TIMES_OWNER)) && !inode_owner_or_capable(inode))
 		return -EPERM;
 	if ((valid & ATTR_TOUCH) && !inode_owner_or_capable(inode))
 		return inode_permission(inode, MAY_WRITE);

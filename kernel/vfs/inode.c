@@ -33,7 +33,7 @@ static struct inode *alloc_memory(struct super_block *sb)
 	return kmem_cache_alloc(inode_cache, 0);
 }
 
-static void free_default(struct inode *inode)
+void inode_free_default(struct inode *inode)
 {
 	kmem_cache_free(inode_cache, inode);
 }
@@ -52,7 +52,7 @@ struct inode *inode_alloc(struct super_block *sb, u32 mode)
 		.ops = &special_inode_ops,
 		.fops = &no_open_fops,
 		.sb = sb,
-		.free = sb->ops && sb->ops->free_inode ? sb->ops->free_inode : free_default,
+		.free = sb->ops && sb->ops->free_inode ? sb->ops->free_inode : inode_free_default,
 		.nlink = 1,
 		.ino = (u64)atomic64_inc_return(&sb->next_ino),
 	};

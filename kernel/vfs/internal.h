@@ -99,6 +99,7 @@ devnum_t super_dev_alloc(void);
 void mount_hash_init(void);
 void chrdev_init(void);
 void pipefs_init(void);
+void proc_registry_init(void);
 
 extern struct kmem_cache *dentry_cache, *inode_cache;
 

@@ -154,7 +154,7 @@ static bool is_gone(const struct dentry *d)
 char *path_name(const struct path *path, const struct path *rootp, char *buf, size_t size)
 {
 	struct text t = { buf + size, buf };
-	struct path root;
+	struct path root = { NULL, NULL };
 	enum reach r;
 	char *slash;
 
@@ -163,19 +163,14 @@ char *path_name(const struct path *path, const struct path *rootp, char *buf, si
 
 		return n < (int)size ? buf : ERR_PTR(-ENAMETOOLONG);
 	}
-	if (rootp) {
-		root = *rootp;
-		path_get(&root);
-	} else {
-		fs_context_root(fs_context_current(), &root);
-	}
-	if (!prepend(&t, "", 1) || (is_gone(path->dentry) && !prepend(&t, " (deleted)", 10))) {
-		path_put(&root);
+	if (!prepend(&t, "", 1) || (is_gone(path->dentry) && !prepend(&t, " (deleted)", 10)))
 		return ERR_PTR(-ENAMETOOLONG);
-	}
 	slash = t.start;
-	r = build(&t, path, &root);
-	path_put(&root);
+	if (!rootp)
+		fs_context_root(fs_context_current(), &root);
+	r = build(&t, path, rootp ? rootp : &root);
+	if (!rootp)
+		path_put(&root);
 	if (r == NO_ROOM || (t.start == slash && !prepend(&t, "/", 1)))
 		return ERR_PTR(-ENAMETOOLONG);
 	return t.start;

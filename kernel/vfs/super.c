@@ -44,7 +44,8 @@ void fs_types_show(struct seq *s)
 
 	rcu_read_lock();
 	list_for_each_entry_rcu(type, &types, node)
-		seq_printf(s, "%s\t%s\n", type->flags & FS_NODEV ? "nodev" : "", type->name);
+		if (!(type->flags & FS_HIDDEN))
+			seq_printf(s, "%s\t%s\n", type->flags & FS_NODEV ? "nodev" : "", type->name);
 	rcu_read_unlock();
 }
 

@@ -218,11 +218,6 @@ static int may_search(struct walk *w)
 	return err;
 }
 
-static bool at_root(const struct walk *w)
-{
-	return path_equal(&w->path, &w->root);
-}
-
 static int check_xdev(const struct walk *w, const struct mount *m)
 {
 	return (w->flags & LOOKUP_NO_XDEV) && m != w->path.mnt ? -EXDEV : 0;

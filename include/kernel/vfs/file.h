@@ -51,17 +51,35 @@ struct vm_map_request;
 #define IOCB_HIPRI	0x0010U
 #define IOCB_DIRECT	0x0020U
 
+/* O_NONBLOCK is not a kiocb flag: who may sleep looks at file->flags too. */
 struct kiocb {
 	struct file *file;
 	s64 pos;			/* in and out */
 	u32 flags;
 };
 
-/* readdir: `emit` is called per entry; false stops. */
+/*
+ * readdir: `emit` is called per entry; false stops, and that entry does not count. next: the
+ * position behind the entry, which lseek(2) and the d_off of getdents(2) use. type: DT_*.
+ */
 struct dir_context {
-	bool (*emit)(struct dir_context *ctx, const char *name, size_t len, u64 pos, u64 ino, u32 dtype);
+	bool (*emit)(struct dir_context *ctx, const char *name, size_t len, s64 next, u64 ino, u32 type);
 	s64 pos;
 };
+
+/* Emits one entry and moves on; false when the caller has had enough. */
+bool dir_emit(struct dir_context *ctx, const char *name, size_t len, s64 next, u64 ino, u32 type);
+/* "." and "..", positions 0 and 1. */
+bool dir_emit_dots(struct file *file, struct dir_context *ctx);
+/* iterate operation of file systems whose directories are the dentry cache. */
+int dir_iterate_pinned(struct file *file, struct dir_context *ctx);
+s64 dir_llseek(struct file *file, s64 offset, int whence);
+/* readdir for getdents: locks and calls iterate. */
+int vfs_iterate(struct file *file, struct dir_context *ctx);
+static inline u32 dtype_of_mode(u32 mode)
+{
+	return (mode & S_IFMT) >> 12;
+}
 
 /*
  * Operations on open files. None holds a lock of the vfs at entry except where said; all may sleep
@@ -71,7 +89,10 @@ struct file_ops {
 	/* Bytes, 0 at the end of file, or -errno. Advance iocb->pos and the iterator by what was done. [EINVAL] */
 	ssize_t (*read_iter)(struct kiocb *iocb, struct iter *to);
 	ssize_t (*write_iter)(struct kiocb *iocb, struct iter *from);
-	/* New position or -errno. With pos_lock if that is needed. NULL: file_llseek_none. */
+	/*
+	 * New position or -errno. With pos_lock if that is needed. NULL: a stream, where lseek, pread
+	 * and pwrite give ESPIPE.
+	 */
 	s64 (*llseek)(struct file *file, s64 offset, int whence);
 	/* Directories: emit from ctx->pos on. inode.lock held shared. [ENOTDIR] */
 	int (*iterate)(struct file *file, struct dir_context *ctx);

@@ -44,6 +44,7 @@ struct seq;
 #define ATTR_KILL_SUID	0x0200U
 #define ATTR_KILL_SGID	0x0400U
 #define ATTR_TOUCH	0x0800U		/* both times to now: write permission is enough */
+#define ATTR_TIMES_OWNER 0x1000U	/* times chosen one by one: needs ownership */
 
 struct attr_change {
 	u32 valid;
@@ -164,7 +165,10 @@ static inline void inode_set_size(struct inode *inode, u64 size)
 struct super_ops {
 	/* Memory for an inode embedded in the file system's own, zeroed or not; NULL: the vfs's cache. */
 	struct inode *(*alloc_inode)(struct super_block *sb);
-	/* Called a grace period after the last reference; the superblock may be gone. With alloc_inode. */
+	/*
+	 * Called a grace period after the last reference; the superblock may be gone. Must end
+	 * in inode_free_default() if alloc_inode is NULL.
+	 */
 	void (*free_inode)(struct inode *inode);
 	/* The last reference is gone: free contents (pages, link text). May sleep. NULL: nothing to do. */
 	void (*evict)(struct inode *inode);
@@ -294,6 +298,7 @@ void inode_allow_write(struct inode *inode);
 int __must_check inode_get_write(struct inode *inode);
 void inode_put_write(struct inode *inode);
 
+void inode_free_default(struct inode *inode);
 void inode_cache_init(void);
 
 #endif

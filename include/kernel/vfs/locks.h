@@ -18,7 +18,6 @@ void locks_remove_posix(struct file *file, const struct files *owner);
 void locks_remove_file(struct file *file);
 /* The inode goes. */
 void locks_free_context(struct inode *inode);
-void locks_show(struct seq *s);		/* /proc/locks */
 void locks_init(void);
 
 #endif

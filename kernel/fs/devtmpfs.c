@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * devtmpfs: one tmpfs, shown by every mount of its type, in which drivers make the nodes of their
+ * devices (devnode_create) and take them away again. Programs may change it as any other.
+ */
+#include "internal.h"
+
+#include <kernel/vfs/chrdev.h>
+
+static struct super_block *dev_super;	/* [I] */
+
+static int devtmpfs_mount(const struct file_system_type *type, u32 flags, const char *source,
+			  const char *data, struct super_block **out)
+{
+	super_get(dev_super);
+	*out = dev_super;
+	return 0;
+}
+
+static struct file_system_type devtmpfs_type = {
+	.name = "devtmpfs", .flags = FS_NODEV | FS_SINGLE, .mount = devtmpfs_mount,
+};
+
+/* The entry `name` of dir, made by `make` if there is none. A reference or ERR_PTR. dir's reference is consumed. */
+static struct dentry *enter(struct dentry *dir, const char *name, size_t len, u32 mode, devnum_t dev)
+{
+	struct qname q = { name, (u32)len, 0 };
+	struct dentry *d;
+	int err = 0;
+
+	dentry_hash_name(dir, &q);
+	rwsem_write_lock(&dir->inode->lock);
+	d = dentry_lookup_locked(dir, &q);
+	if (!IS_ERR(d) && dentry_is_negative(d)) {
+		err = S_ISDIR(mode) ? tmpfs_mkdir(dir->inode, d, mode) :
+				      tmpfs_mknod(dir->inode, d, mode, dev);
+		if (err) {
+			dentry_put(d);
+			d = ERR_PTR(err);
+		}
+	}
+	rwsem_write_unlock(&dir->inode->lock);
+	dentry_put(dir);
+	return d;
+}
+
+static int devtmpfs_create(const char *name, u32 mode, devnum_t dev)
+{
+	struct dentry *d = dentry_get(dev_super->root);
+	const char *slash;
+
+	while (*(slash = strchrnul(name, '/'))) {
+		d = enter(d, name, (size_t)(slash - name), S_IFDIR | 0755, 0);
+		if (IS_ERR(d))
+			return (int)PTR_ERR(d);
+		name = slash + 1;
+	}
+	d = enter(d, name, strlen(name), mode, dev);
+	if (IS_ERR(d))
+		return (int)PTR_ERR(d);
+	dentry_put(d);
+	return 0;
+}
+
+static void devtmpfs_remove(const char *name)
+{
+	struct dentry *dir = dentry_get(dev_super->root), *d;
+	struct inode *inode;
+
+	for (;;) {
+		const char *slash = strchrnul(name, '/');
+		struct qname q = { name, (u32)(slash - name), 0 };
+
+		dentry_hash_name(dir, &q);
+		rwsem_write_lock(&dir->inode->lock);
+		d = dentry_lookup_locked(dir, &q);
+		if (IS_ERR(d) || dentry_is_negative(d) || !*slash)
+			break;
+		rwsem_write_unlock(&dir->inode->lock);
+		dentry_put(dir);
+		dir = d;
+		name = slash + 1;
+	}
+	if (!IS_ERR(d) && dentry_is_positive(d) && !dentry_is_dir(d)) {
+		inode = d->inode;
+		rwsem_write_lock(&inode->lock);
+		(void)tmpfs_unlink(dir->inode, d);
+		rwsem_write_unlock(&inode->lock);
+		dentry_delete(d);
+	}
+	rwsem_write_unlock(&dir->inode->lock);
+	if (!IS_ERR(d))
+		dentry_put(d);
+	dentry_put(dir);
+}
+
+void devtmpfs_init(void)
+{
+	if (tmpfs_make_super(&devtmpfs_type, "", true, TMPFS_MAGIC, 0755, &dev_super) ||
+	    fs_type_register(&devtmpfs_type))
+		panic("cannot make devtmpfs");
+	devnode_create_hook = devtmpfs_create;
+	devnode_remove_hook = devtmpfs_remove;
+}
