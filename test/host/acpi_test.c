@@ -14,6 +14,7 @@ static struct acpi_info info;
 enum {
 	RSDP = 0, RSDT = 0x100, XSDT = 0x200, MADT = 0x400, FADT = 0x800, DSDT = 0xa00, HPET = 0xc00,
 	SPCR = 0xd00, MCFG = 0xe00, END = 0x1000,
+	BIG = 0x2000,		/* for tables that need room */
 };
 
 static void put(u32 at, u64 v, u32 bytes)
@@ -71,14 +72,14 @@ static void make_roots(void)
 	seal(XSDT);
 }
 
-static u32 madt_end;
+static u32 madt_at, madt_end;
 
 static void madt_entry(const void *bytes, u32 n)
 {
 	memcpy(mem.data + madt_end, bytes, n);
 	madt_end += n;
-	put(MADT + 4, madt_end - MADT, 4);
-	seal(MADT);
+	put(madt_at + 4, madt_end - madt_at, 4);
+	seal(madt_at);
 }
 
 #define MADT_ENTRY(...) madt_entry((const u8[]){ __VA_ARGS__ }, sizeof((const u8[]){ __VA_ARGS__ }))
@@ -88,6 +89,7 @@ static void make_madt(void)
 	table(MADT, "APIC", 44, 3);
 	put(MADT + 36, 0xfee00000, 4);
 	put(MADT + 40, 1, 4);
+	madt_at = MADT;
 	madt_end = MADT + 44;
 	MADT_ENTRY(0, 8, 0, 0, 1, 0, 0, 0);
 	MADT_ENTRY(0, 8, 1, 1, 1, 0, 0, 0);
@@ -232,21 +234,63 @@ TEST(madt_bad_entries)
 	MADT_ENTRY(0, 200, 9, 9, 1, 0, 0, 0);		/* past the end */
 	EXPECT_EQ(parse(), 0);
 	EXPECT_EQ(info.nr_cpus, 4);
+}
+
+/* A MADT behind the other tables, with room to grow. */
+static void big_madt(void)
+{
 	good_machine();
+	mem.n = ACPI_MEMORY_BYTES;
+	table(BIG, "APIC", 44, 3);
+	madt_end = BIG + 44;
+	madt_at = BIG;
+	put(XSDT + 36, ACPI_BASE + BIG, 8);
+	seal(XSDT);
+}
+
+TEST(madt_full_lists)
+{
+	big_madt();
 	for (int i = 0; i < 60; i++) {
 		MADT_ENTRY(2, 10, 0, 5, 5, 0, 0, 0, 0, 0);
 		MADT_ENTRY(1, 12, 9, 0, (u8)i, 1, 0xc0, 0xfe, (u8)i, 1, 0, 0);
+		MADT_ENTRY(3, 8, 0, 0, (u8)i, 0, 0, 0);
+		MADT_ENTRY(10, 12, 0x0f, 0, (u8)i, 1, 0, 0, 0, 0, 0, 0);
 	}
-	mem.n = ACPI_MEMORY_BYTES;
-	make_fadt(276, 6);
 	EXPECT_EQ(parse(), 0);
-	EXPECT(info.nr_overrides <= ACPI_MAX_OVERRIDES && info.nr_ioapics <= ACPI_MAX_IOAPICS);
+	EXPECT_EQ(info.nr_overrides, ACPI_MAX_OVERRIDES);
+	EXPECT_EQ(info.nr_ioapics, ACPI_MAX_IOAPICS);
+	EXPECT_EQ(info.nr_nmi_sources, ACPI_MAX_NMIS);
+	EXPECT_EQ(info.nr_lapic_nmis, ACPI_MAX_NMIS);
+	EXPECT(info.lapic_nmis[3].uid == 0x103 && info.lapic_nmis[3].polarity == ACPI_ACTIVE_LOW &&
+	       info.lapic_nmis[3].trigger == ACPI_LEVEL);
+	EXPECT_EQ(mem.reports, 60 - ACPI_MAX_OVERRIDES + 60 - ACPI_MAX_IOAPICS);
+}
+
+TEST(madt_doubtful_entries)
+{
+	big_madt();
+	MADT_ENTRY(1, 12, 1, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0);
+	MADT_ENTRY(1, 12, 2, 0, 0, 0, 0xc0, 0xfe, 24, 0, 0, 0);	/* the same address */
+	MADT_ENTRY(1, 12, 3, 0, 0, 0, 0xc1, 0xfe, 0, 0, 0, 0);	/* the same interrupts */
+	MADT_ENTRY(1, 12, 4, 0, 0, 0, 0, 0, 48, 0, 0, 0);	/* no address */
+	MADT_ENTRY(2, 10, 1, 3, 3, 0, 0, 0, 0, 0);		/* not ISA */
+	MADT_ENTRY(2, 10, 0, 16, 3, 0, 0, 0, 0, 0);		/* no such line */
+	MADT_ENTRY(4, 6, 1, 0, 0, 2);				/* no such input */
+	MADT_ENTRY(6, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+	EXPECT_EQ(parse(), 0);
+	EXPECT_EQ(mem.reports, 5);
+	EXPECT_EQ(info.nr_ioapics, 1);
+	EXPECT(info.nr_overrides == 0 && info.nr_lapic_nmis == 0);
+	table(BIG, "APIC", 43, 3);
+	EXPECT_EQ(parse(), 0);
+	EXPECT(!info.has_madt && info.lapic_paddr == 0xfee00000);
 }
 
 /* More processors than there is room for; the table lies behind the others. */
 TEST(madt_many_cpus)
 {
-	u32 at = 0x2000;
+	u32 at = BIG;
 
 	good_machine();
 	mem.n = ACPI_MEMORY_BYTES;
@@ -303,6 +347,70 @@ TEST(fadt_short_and_old)
 	}
 }
 
+TEST(fadt_hardware_reduced)
+{
+	good_machine();
+	put(FADT + 112, BIT(20), 4);
+	put(FADT + 244, 0x0801, 2);
+	put(FADT + 248, 0x608, 8);
+	seal(FADT);
+	EXPECT_EQ(parse(), 0);
+	EXPECT(info.hw_reduced && info.pm1a_control.address == 0 && info.pm_timer.address == 0);
+	EXPECT_EQ(info.sleep_control.address, 0x608);
+}
+
+TEST(fadt_impossible_registers)
+{
+	good_machine();
+	put(FADT + 172, 0, 2);			/* memory, no width given */
+	put(FADT + 176, 0xfed80800, 8);
+	put(FADT + 212, 0x10000, 8);		/* a port above the last one: the old field serves */
+	put(FADT + 60, 0x12345678, 4);		/* likewise, and nothing else is there */
+	put(FADT + 120, 0x1cf9, 8);
+	put(FADT + 122, 1, 8);
+	seal(FADT);
+	EXPECT_EQ(parse(), 0);
+	EXPECT(info.pm1a_control.space == ACPI_SPACE_MEMORY && info.pm1a_control.bits == 16);
+	EXPECT_EQ(info.pm_timer.address, 0x608);
+	EXPECT_EQ(info.pm1b_event.address, 0);
+	EXPECT_EQ(info.reset.address, 0);
+}
+
+TEST(s5_in_an_ssdt)
+{
+	static const u8 s5[] = "\x08_S5_\x12\x06\x04\x0a\x02\x00\x00\x00";
+
+	good_machine();
+	mem.n = ACPI_MEMORY_BYTES;
+	make_dsdt("nothing", 7);
+	table(BIG, "SSDT", 36 + sizeof(s5), 2);
+	memcpy(mem.data + BIG + 36, s5, sizeof(s5));
+	seal(BIG);
+	put(XSDT + 36 + 8 * 4, ACPI_BASE + BIG, 8);
+	seal(XSDT);
+	EXPECT_EQ(parse(), 0);
+	EXPECT(info.has_s5 && info.s5_type_a == 2 && info.s5_type_b == 0);
+	/* The DSDT is not one: the SSDT still serves. */
+	mem.data[DSDT] = 'X';
+	seal(DSDT);
+	EXPECT_EQ(parse(), 0);
+	EXPECT(info.has_s5 && mem.reports == 1);
+}
+
+TEST(hpet_impossible)
+{
+	good_machine();
+	put(HPET + 44, 0xfed00001, 8);
+	seal(HPET);
+	EXPECT_EQ(parse(), 0);
+	EXPECT(info.hpet_paddr == 0 && mem.reports == 1);
+	put(HPET + 44, 0xfed00000, 8);
+	put(HPET + 40, ACPI_SPACE_IO, 1);
+	seal(HPET);
+	EXPECT_EQ(parse(), 0);
+	EXPECT(info.hpet_paddr == 0 && mem.reports == 1);
+}
+
 TEST(s5_forms)
 {
 	static const struct {
@@ -315,6 +423,9 @@ TEST(s5_forms)
 		AML("\x08_S5_\x12\x06\x02\x0a\x07\x0a\x07", 7, 7),
 		AML("\x08_S5_\x12\x46\x00\x02\x0a\x03\x0c\x02\x00\x00\x00", 3, 2),
 		AML("\x08_S5_\x12\x06\x01\x0a\x05", 5, 0),
+		AML("\x08_S5_\x12\x06\x02\xff\x00", 7, 0),
+		AML("\x08_S5_\x12\x06\x02\x11\x00", -1, 0),
+		AML("\x08_S5_\x12\x06\x02\x00", -1, 0),
 		AML("\x08_S5_\x12\x06\x00\x0a\x05", -1, 0),
 		AML("\x08_S5_\x12\x06\x02\x0a", -1, 0),
 		AML("\x08_S5_\x12\x06\x02\x0e\x01", -1, 0),
@@ -357,6 +468,13 @@ TEST(wrong_tables_are_skipped)
 		EXPECT_EQ(parse(), 0);
 		EXPECT_EQ(info.nr_tables, 4);
 		good_machine();
+		put(all[i] + 4, END - all[i] + 1, 4);	/* one byte past memory */
+		EXPECT_EQ(parse(), 0);
+		EXPECT_EQ(info.nr_tables, 4);
+		put(XSDT + 36 + 8 * i, ACPI_BASE + END - 35, 8);	/* not even a header there */
+		seal(XSDT);
+		EXPECT_EQ(parse(), 0);
+		EXPECT_EQ(info.nr_tables, 4);
 		put(XSDT + 36 + 8 * i, 0xfffffffffffffff0, 8);
 		seal(XSDT);
 		EXPECT_EQ(parse(), 0);

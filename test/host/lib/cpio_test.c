@@ -217,6 +217,12 @@ TEST(cpio_damaged)
 	memcpy(archive + whole / 2, "hello!", 6);
 	EXPECT_EQ(parse(), -EINVAL);
 	EXPECT_EQ(why.offset, whole / 2);
+	/* A name whose NUL is missing. */
+	len = 0;
+	ADD(.name = "name", .mode = 0100644, .data = "x");
+	memset(archive + 110, 'n', 5);
+	EXPECT_EQ(parse(), -EINVAL);
+	EXPECT(strstr(why.what, "name") != NULL);
 	/* An entry that is not on 4 bytes. */
 	len = 0;
 	ADD(.name = "f", .mode = 0100644);

@@ -171,7 +171,7 @@ TEST(rbtree_augmented)
 
 TEST(rbtree_orders_and_replace)
 {
-	struct item other = { .in = true };
+	struct item others[2];
 	unsigned int n = 0;
 	struct item *pos, *next;
 
@@ -184,12 +184,21 @@ TEST(rbtree_orders_and_replace)
 	check_tree(false);
 	rb_for_each_entry(pos, &root, rb)
 		EXPECT(pos == &items[n++]);
-	rb_replace(&root, &items[NODES / 2].rb, &other.rb);
-	items[NODES / 2].in = false;
-	other.start = items[NODES / 2].start;
+	/* The root, with two children, and a leaf. */
+	for (int round = 0; round < 2; round++) {
+		struct rb_node *old = round ? rb_first(&root) : root.node;
+		struct rb_node *prev = rb_prev(old), *after = rb_next(old);
+
+		others[round].start = item_of(old)->start;
+		rb_replace(&root, old, &others[round].rb);
+		EXPECT(rb_node_is_clear(old));
+		check_subtree(root.node, false);
+		EXPECT(rb_prev(&others[round].rb) == prev && rb_next(&others[round].rb) == after);
+	}
+	rb_erase(&root, &others[0].rb);
 	check_subtree(root.node, false);
-	EXPECT(rb_prev(&other.rb) == &items[NODES / 2 - 1].rb);
-	EXPECT(rb_next(&other.rb) == &items[NODES / 2 + 1].rb);
+	rb_insert(&root, &others[0].rb, less);
+	check_subtree(root.node, false);
 	n = 0;
 	rb_for_each_postorder_safe(pos, next, &root, rb) {
 		n++;

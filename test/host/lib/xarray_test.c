@@ -198,6 +198,35 @@ TEST(xarray_preload)
 	xa_destroy(&xa);
 }
 
+TEST(xarray_corners)
+{
+	struct xarray xa = XARRAY_INIT;
+	u64 index = 0;
+
+	/* One entry at 0, in no node. */
+	EXPECT(xa_next(&xa, &index) == NULL && xa_erase(&xa, 0) == NULL);
+	EXPECT_EQ(xa_store(&xa, 0, xa_mk_value(1)), 0);
+	EXPECT_EQ(live_nodes, 0);
+	EXPECT(xa_erase(&xa, 5) == NULL);
+	EXPECT_EQ(xa_store(&xa, 0, NULL), 0);
+	EXPECT(xa_empty(&xa));
+	EXPECT_EQ(xa_store(&xa, 0, xa_mk_value(1)), 0);
+	EXPECT_EQ(xa_alloc(&xa, xa_mk_value(2), 0, 9, &index), 0);
+	EXPECT_EQ(index, 1);
+	EXPECT(xa_erase(&xa, 60) == NULL && xa_erase(&xa, 64) == NULL);
+	/* Nothing behind the last entry of the last leaf. */
+	EXPECT_EQ(xa_store(&xa, UINT64_MAX - 9, xa_mk_value(3)), 0);
+	index = UINT64_MAX - 8;
+	EXPECT(xa_next(&xa, &index) == NULL);
+	index = UINT64_MAX - 200;
+	EXPECT(xa_next(&xa, &index) == xa_mk_value(3));
+	fail_after = 0;
+	EXPECT_EQ(xa_alloc(&xa, xa_mk_value(2), 1ULL << 30, UINT64_MAX, &index), -ENOMEM);
+	fail_after = UINT32_MAX;
+	xa_destroy(&xa);
+	EXPECT_EQ(live_nodes, 0);
+}
+
 TEST(xarray_alloc_and_range)
 {
 	struct xarray xa = XARRAY_INIT;
