@@ -113,7 +113,7 @@ void x86_apic_timer_calibrated(u64 hz)
 {
 	timer_hz = hz;
 	deadline_mode = x86_has(X86_F_TSC_DEADLINE);
-	count_mult = (u64)(((x86_u128)hz << 32) / NSEC_PER_SEC);
+	count_mult = x86_mul_div(hz, 1ull << 32, NSEC_PER_SEC);
 	apic_write(NULL, APIC_TIMER_INIT, 0);
 	if (!deadline_mode) {
 		apic_write(NULL, APIC_LVT_TIMER, X86_VEC_TIMER);
@@ -127,7 +127,7 @@ void x86_apic_timer_calibrated(u64 hz)
 /* ns -> cycles: the inverse of the clock's multiplication, rounded up so that it never fires early. */
 static u64 deadline_cycles(u64 ns)
 {
-	return x86_clock.base + (u64)((((x86_u128)ns << 32) + x86_clock.mult - 1) / x86_clock.mult);
+	return x86_clock.base + x86_mul_div(ns, 1ull << 32, x86_clock.mult) + 1;
 }
 
 void hal_timer_arm(u64 deadline_ns)

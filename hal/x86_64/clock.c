@@ -158,7 +158,7 @@ void x86_clock_init(void)
 void hal_delay_ns(u64 ns)
 {
 	u64 start = hal_cycles(), hz = tsc_hz ? tsc_hz : ASSUMED_HZ;
-	u64 cycles = (u64)((x86_u128)ns * hz / NSEC_PER_SEC);
+	u64 cycles = x86_mul_div(ns, hz, NSEC_PER_SEC);
 
 	while (hal_cycles() - start < cycles)
 		hal_cpu_relax();

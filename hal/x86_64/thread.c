@@ -136,13 +136,16 @@ static void common_init(struct hal_thread *t, vaddr_t stack_base, size_t stack_s
 void hal_thread_init_kernel(struct hal_thread *t, vaddr_t stack_base, size_t stack_size,
 			    void (*entry)(void *arg), void *arg)
 {
-	u64 *top = (u64 *)(stack_base + stack_size);
 	struct switch_frame *f;
+	u64 *top;
 
 	common_init(t, stack_base, stack_size);
-	/* 16 bytes of zeros end a backtrace; after RET the stack is aligned for a CALL. */
-	top -= 2;
-	top[0] = top[1] = 0;
+	/*
+	 * The frame at the top stays free, for a kernel thread that becomes PID 1. Zeros below it end a
+	 * backtrace; after RET the stack is aligned for a CALL.
+	 */
+	top = (u64 *)hal_thread_regs(t) - 3;
+	top[0] = top[1] = top[2] = 0;
 	f = (struct switch_frame *)top - 1;
 	*f = (struct switch_frame){
 		.rbx = (u64)entry, .r12 = (u64)arg, .ret = (u64)x86_thread_kernel_start,

@@ -308,6 +308,18 @@ static __always_inline u64 x86_rdtsc(void)
 	return (u64)hi << 32 | lo;
 }
 
+/* a * b / c with a 128-bit product; all ones when the quotient does not fit. c is not 0. */
+static inline u64 x86_mul_div(u64 a, u64 b, u64 c)
+{
+	u64 lo, hi;
+
+	__asm__("mulq %3" : "=a"(lo), "=d"(hi) : "0"(a), "rm"(b) : "cc");
+	if (hi >= c)
+		return ~0ull;
+	__asm__("divq %2" : "+a"(lo), "+d"(hi) : "rm"(c) : "cc");
+	return lo;
+}
+
 static __always_inline bool x86_canonical(u64 va)
 {
 	return (u64)((s64)(va << 16) >> 16) == va;
