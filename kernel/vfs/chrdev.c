@@ -132,5 +132,5 @@ void devnode_remove(const char *name)
 
 void chrdev_init(void)
 {
-	spin_init(&chrdevs_lock, "character devices", LOCK_RANK_LEAF);
+	spin_init(&chrdevs_lock, "character devices", LOCK_RANK_REGISTRY);
 }

@@ -52,7 +52,7 @@ static void file_ctor(void *obj)
 
 	memset(f, 0, sizeof(*f));
 	mutex_init(&f->pos_lock, "file position", LOCK_RANK_FILE_POS);
-	spin_init(&f->lock, "file", LOCK_RANK_LEAF);
+	spin_init(&f->lock, "file", LOCK_RANK_FILE);
 	f->backing.ops = &backing_ops;
 }
 

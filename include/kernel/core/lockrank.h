@@ -50,6 +50,8 @@ enum lock_rank {
 	LOCK_RANK_SUPER,
 	LOCK_RANK_OBJECT,		/* vm object */
 	LOCK_RANK_PT_PAGE,		/* page-table page; two of them: see vm/fork */
+	LOCK_RANK_FILE,			/* one open file's flags and owner */
+	LOCK_RANK_REGISTRY,		/* short lists that drivers and file systems register in */
 	LOCK_RANK_VM_LEAF,		/* vm counters and lists taken under the two above */
 
 	/* From here on with interrupts off. */
