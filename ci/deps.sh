@@ -105,17 +105,30 @@ oracle_vmlinuz() {
 	find .cache/oracle/root/boot -name 'vmlinuz-*' 2>/dev/null | sort | tail -n 1
 }
 
+no_oracle() {
+	echo "cannot fetch the Linux kernel of the ABI tests: $1" >&2
+	exit 1
+}
+
+download_oracle() {
+	command -v apt-get >/dev/null 2>&1 || no_oracle "there is no apt-get"
+	if ! package=$(oracle_image_package); then
+		prefix=$(root_prefix) || no_oracle "no package lists, and no right to fetch them (apt-get update)"
+		$prefix apt-get -q update >&2
+		package=$(oracle_image_package) || no_oracle "no kernel image in the package lists"
+	fi
+	echo "fetching $package for the ABI tests" >&2
+	(cd .cache/oracle && apt-get -q download "$package") >&2
+}
+
+# HALCYON_ORACLE_DEB names a package that is there already.
 fetch_oracle() {
 	if [ -z "$(oracle_vmlinuz)" ]; then
 		mkdir -p .cache/oracle
 		if [ -n "${HALCYON_ORACLE_DEB:-}" ]; then
 			cp "$HALCYON_ORACLE_DEB" .cache/oracle/
 		elif ! ls .cache/oracle/linux-image-*.deb >/dev/null 2>&1; then
-			command -v apt-get >/dev/null 2>&1 || { echo "no apt-get: cannot fetch the Linux kernel of the ABI tests" >&2; exit 1; }
-			package=$(oracle_image_package) || { prefix=$(root_prefix) && $prefix apt-get -q update >&2; package=$(oracle_image_package); } ||
-				{ echo "no Linux kernel image in the package lists: cannot run the ABI tests' oracle" >&2; exit 1; }
-			echo "fetching $package for the ABI tests" >&2
-			(cd .cache/oracle && apt-get -q download "$package") >&2
+			download_oracle
 		fi
 		rm -rf .cache/oracle/root
 		dpkg -x "$(ls .cache/oracle/linux-image-*.deb | tail -n 1)" .cache/oracle/root

@@ -112,14 +112,20 @@ static bool take_key(EFI_INPUT_KEY *key)
 	return firmware->ConIn->ReadKeyStroke(firmware->ConIn, key) == EFI_SUCCESS;
 }
 
+void console_forget_keys(void)
+{
+	EFI_INPUT_KEY key;
+
+	while (firmware->ConIn && take_key(&key))
+		;
+}
+
 bool console_wait_key(EFI_INPUT_KEY *key)
 {
 	UINTN index;
 
 	if (!firmware->ConIn)
 		return false;
-	while (take_key(key))
-		;	/* keys from before the question do not count */
 	do {
 		if (boot->WaitForEvent(1, &firmware->ConIn->WaitForKey, &index) != EFI_SUCCESS)
 			return false;

@@ -67,6 +67,8 @@ int fail(const char *format, ...);
 /* The same for a refusal of portable code about the file of this name. */
 int fail_about(const struct span *name, const struct load_error *error);
 int fail_status(const char *doing, const struct span *name, EFI_STATUS status);
+/* Keys from before a question do not answer it. */
+void console_forget_keys(void);
 /* Wait for a key; false when the machine has no keyboard to wait for. */
 bool console_wait_key(EFI_INPUT_KEY *key);
 /* Wait at most one second for a key. */

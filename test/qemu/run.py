@@ -7,6 +7,7 @@
     abi        ordinary Linux programs: what Linux 6.1 says, Halcyon must say
     applets    busybox applets and shell scripts, byte for byte as on Linux
     machine    the real image in several machines, driven over the serial line
+    loader     the loader: what is missing or damaged, the menu, random places
     bad        a thousand mutated ELF files
     figures    instruction counts (-icount)
     oracle     boot only Linux, for every program and applet: fills the cache
@@ -25,7 +26,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import machine  # noqa: E402
 
-RINGS = ("selftest", "abi", "applets", "machine", "bad", "figures")
+RINGS = ("selftest", "abi", "applets", "machine", "loader", "bad", "figures")
 
 
 def run_ring(name, args):
@@ -41,6 +42,9 @@ def run_ring(name, args):
     if name == "machine":
         import ring_machine
         return ring_machine.run(args.build, args.only, args.options)
+    if name == "loader":
+        import ring_loader
+        return ring_loader.run(args.build, args.only, args.options)
     if name == "figures":
         import ring_figures
         return ring_figures.run(args.build, args.options)
@@ -61,7 +65,7 @@ def fill_oracle(args):
         for point, (good, remark) in (answers[name].points.items() if name in answers else ()):
             if not good:
                 print("    %s # %s" % (point, remark))
-    cases = ring_applets.ask_linux(folder)
+    cases = ring_applets.ask_linux(folder, args.build)
     print("%d programs, %d points, %d cases; %d programs do not pass" %
           (len(answers), sum(len(a.points) for a in answers.values()), len(cases), len(bad)))
     return 1 if bad else 0
