@@ -5,7 +5,7 @@
 #
 #   ci/deps.sh            check; install through apt what is missing, as root or with sudo; where that
 #                         cannot be done, print exactly what to install and fail
-#   ci/deps.sh oracle     also have Debian's Linux 6.1 kernel image, unpacked, in .cache/oracle: the
+#   ci/deps.sh oracle     also have Debian's Linux 6.1 kernel image, unpacked, in .cache/linux: the
 #                         tests run every ABI program on it first. Prints the path of the vmlinuz.
 #
 # Nothing is downloaded once it is there. Works with the package names of Debian 12 and Ubuntu 22.04, 24.04.
@@ -102,7 +102,7 @@ oracle_image_package() {
 }
 
 oracle_vmlinuz() {
-	find .cache/oracle/root/boot -name 'vmlinuz-*' 2>/dev/null | sort | tail -n 1
+	find .cache/linux/boot -name 'vmlinuz-*' 2>/dev/null | sort | tail -n 1
 }
 
 no_oracle() {
@@ -118,20 +118,20 @@ download_oracle() {
 		package=$(oracle_image_package) || no_oracle "no kernel image in the package lists"
 	fi
 	echo "fetching $package for the ABI tests" >&2
-	(cd .cache/oracle && apt-get -q download "$package") >&2
+	(cd .cache && apt-get -q download "$package") >&2
 }
 
 # HALCYON_ORACLE_DEB names a package that is there already.
 fetch_oracle() {
 	if [ -z "$(oracle_vmlinuz)" ]; then
-		mkdir -p .cache/oracle
+		mkdir -p .cache
 		if [ -n "${HALCYON_ORACLE_DEB:-}" ]; then
-			cp "$HALCYON_ORACLE_DEB" .cache/oracle/
-		elif ! ls .cache/oracle/linux-image-*.deb >/dev/null 2>&1; then
+			cp "$HALCYON_ORACLE_DEB" .cache/
+		elif ! ls .cache/linux-image-*.deb >/dev/null 2>&1; then
 			download_oracle
 		fi
-		rm -rf .cache/oracle/root
-		dpkg -x "$(ls .cache/oracle/linux-image-*.deb | tail -n 1)" .cache/oracle/root
+		rm -rf .cache/linux
+		dpkg -x "$(ls .cache/linux-image-*.deb | tail -n 1)" .cache/linux
 	fi
 	oracle_vmlinuz
 }
