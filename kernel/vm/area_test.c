@@ -161,6 +161,7 @@ SELFTEST(vm, mmap_errors)
 	EXPECT_EQ(vm_map(s, &req, &at), 0);
 	EXPECT_EQ(at, ALIGN_DOWN(HAL_USER_END, PAGE_SIZE) - 4 * PAGE_SIZE);
 	req.flags |= MAP_FIXED_NOREPLACE;
+	req.len = PAGE_SIZE;
 	req.addr = at + PAGE_SIZE;
 	EXPECT_EQ(vm_map(s, &req, &other), -EEXIST);
 	req.addr = at + 1;
