@@ -441,7 +441,6 @@ static void switch_to(struct runqueue *rq, struct thread *prev, struct thread *n
 	rq->switches++;
 	WRITE_ONCE(rq->current, next);
 	next->run_start_ns = now;
-	rcu_quiescent();
 	if (sched_space_switch_hook)
 		sched_space_switch_hook(prev, next);
 	lock_handoff_out(&rq->lock);
@@ -483,6 +482,7 @@ static void schedule_common(enum switch_reason reason)
 	u64 now;
 
 	spin_lock(&rq->lock);
+	rcu_quiescent(); /* also when the thread goes on: a grace period may have asked for this very passage */
 	hal_preempt_clear_need_resched();
 	if (hal_work_get(&prev->hal) & HAL_WORK_RESCHED)
 		hal_work_clear(&prev->hal, HAL_WORK_RESCHED);
