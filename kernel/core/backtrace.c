@@ -35,7 +35,7 @@ static bool backtrace_frame(vaddr_t ip, const struct hal_regs *regs, void *arg)
 	}
 	/* A return address may be the first byte behind a call that never returns. */
 	n = scnprintf(line, sizeof(line), " #%-2u [%016llx] %s%pS\n", b->depth, (unsigned long long)ip,
-		      regs ? "interrupted: " : "", (void *)(uintptr_t)(regs || !b->depth ? ip : ip - 1));
+		      regs && b->depth ? "interrupted: " : "", (void *)(uintptr_t)(regs || !b->depth ? ip : ip - 1));
 	backtrace_line(b, line, (size_t)n);
 	b->depth++;
 	return true;

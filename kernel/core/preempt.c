@@ -18,11 +18,20 @@ void preempt_schedule(void)
 }
 
 #if HALCYON_DEBUG
+/*
+ * The boot code sleeps nowhere but calls what might: the check is armed by the first caller that may, which is the
+ * first thread.
+ */
 void might_sleep_at(const char *file, int line)
 {
-	if (!preempt_schedule_hook || panic_active())
+	static bool armed;
+	bool atomic = in_atomic() || !hal_irq_enabled();
+
+	if (unlikely(!armed)) {
+		armed = !atomic;
 		return;
-	if (unlikely(in_atomic() || !hal_irq_enabled()))
+	}
+	if (unlikely(atomic) && !panic_active())
 		panic("sleeping call in atomic context at %s:%d (count %x, interrupts %s)", file, line,
 		      hal_preempt_count(), hal_irq_enabled() ? "on" : "off");
 }

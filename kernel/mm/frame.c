@@ -228,10 +228,12 @@ static bool take_frame(paddr_t *out)
 	return true;
 }
 
+/* Counts as the frame table's, be it for its entries or for the page tables that map them. */
 static bool take_zeroed_frame(paddr_t *out)
 {
 	if (!take_frame(out))
 		return false;
+	table_pages++;
 	hal_zero_page(hal_phys_to_virt(*out));
 	return true;
 }
@@ -248,7 +250,6 @@ static int section_map_table(u64 section)
 			continue;
 		if (!take_zeroed_frame(&pa) || pt_map_frame_table(va, pa, take_zeroed_frame))
 			return -ENOMEM;
-		table_pages++;
 	}
 	return 0;
 }

@@ -129,8 +129,9 @@ void *kmap_mmio(paddr_t pa, size_t size, u32 attr)
 	u64 offset = pa & ~PAGE_MASK, bytes;
 	struct kmap_area *a;
 
-	if (!size || add_overflow(offset, (u64)size, &bytes) || ALIGN_UP(bytes, PAGE_SIZE) < bytes)
+	if (!size || size > WINDOW_BYTES || add_overflow(pa, (u64)size, &bytes) || bytes > 1ull << 52)
 		return NULL;
+	bytes = offset + size;
 	bytes = ALIGN_UP(bytes, PAGE_SIZE);
 	a = area_create(bytes, KMAP_MMIO, pa - offset);
 	if (!a)
