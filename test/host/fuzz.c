@@ -28,12 +28,14 @@ static unsigned int corpus_files;
 static u8 current[INPUT_BYTES_MAX];
 static size_t current_len;
 
+/* Into the build folder when the runner started us. */
 static void save_current(void)
 {
-	char name[128];
+	const char *folder = getenv("BUILD");
+	char name[512];
 	FILE *f;
 
-	sprintf(name, "crash-%s.bin", fuzz_corpus);
+	sprintf(name, "%.400s/crash-%s.bin", folder ? folder : ".", fuzz_corpus);
 	f = fopen(name, "wb");
 	if (f && fwrite(current, 1, current_len, f) == current_len)
 		printf("# the input is in %s\n", name);

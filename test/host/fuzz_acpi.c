@@ -11,7 +11,7 @@
 #include "acpi_tables.h"
 
 const char fuzz_corpus[] = "acpi";
-const unsigned int fuzz_rounds = 40000;
+const unsigned int fuzz_rounds = 20000;
 
 static struct acpi_memory mem;
 static struct acpi_info info;
