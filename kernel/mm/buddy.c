@@ -459,6 +459,7 @@ void mm_stats(struct mm_stats *out)
 		sum.user += READ_ONCE(c->user);
 		sum.slab += READ_ONCE(c->slab);
 		sum.slab_reclaimable += READ_ONCE(c->slab_reclaimable);
+		sum.magazines += READ_ONCE(c->magazines);
 		sum.tables += READ_ONCE(c->tables);
 		sum.stacks += READ_ONCE(c->stacks);
 		sum.vmalloc += READ_ONCE(c->vmalloc);
@@ -466,7 +467,7 @@ void mm_stats(struct mm_stats *out)
 	*out = (struct mm_stats){
 		.total = frame_machine_pages(), .managed = frame_total_pages(), .cached = page_cache_count(), .unbuilt = frame_unbuilt_pages(),
 		.frame_table = frame_table_pages(), .slab = (u64)sum.slab,
-		.slab_reclaimable = (u64)sum.slab_reclaimable, .tables = (u64)sum.tables,
+		.slab_reclaimable = (u64)sum.slab_reclaimable, .magazines = (u64)sum.magazines, .tables = (u64)sum.tables,
 		.stacks = (u64)sum.stacks, .vmalloc = (u64)sum.vmalloc, .user = (u64)sum.user,
 	};
 	out->free = buddy_free_pages() + out->cached + out->unbuilt;

@@ -26,6 +26,7 @@ struct mm_counts {
 	s64 user;
 	s64 slab;
 	s64 slab_reclaimable;
+	s64 magazines;
 	s64 tables;
 	s64 stacks;
 	s64 vmalloc;

@@ -81,6 +81,7 @@ static struct magazine *magazine_create(struct kmem_cache *c)
 	if (!magazine_page || (magazine_used + 1) * sizeof(*m) > PAGE_SIZE) {
 		magazine_page = page_alloc(0, MM_NOWAIT | MM_ZERO | MM_NOFAIL_INJECT);
 		magazine_used = 0;
+		this_cpu(mm_counts).magazines += magazine_page != NULL;
 	}
 	if (magazine_page) {
 		m = (struct magazine *)page_address(magazine_page) + magazine_used++;

@@ -228,6 +228,7 @@ struct mm_stats {
 	u64 frame_table;	/* pages that the frame table takes */
 	u64 slab;		/* pages of slabs */
 	u64 slab_reclaimable;	/* of these: of caches that shrinkers can empty */
+	u64 magazines;		/* pages of the slab's per-CPU magazines, never given back */
 	u64 tables;		/* page-table pages */
 	u64 stacks;		/* pages of kernel stacks, cached ones included */
 	u64 vmalloc;		/* pages of vmalloc areas */
