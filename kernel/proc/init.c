@@ -13,6 +13,7 @@
 #include <hal/thread.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
+#include <kernel/fs/fs.h>
 #include <kernel/proc/exec.h>
 #include <kernel/proc/exit.h>
 #include <kernel/proc/fork.h>
@@ -46,7 +47,7 @@ static struct {
 
 static void init_open_console(void)
 {
-	struct file *console = kernel_file_open("/dev/console", O_RDWR, 0);
+	struct file *console = initramfs_open_console();
 	int fd;
 
 	if (IS_ERR(console)) {
