@@ -8,6 +8,7 @@
 #include <kernel/vfs/chrdev.h>
 
 static struct super_block *dev_super;	/* [I] */
+static struct mount *dev_mount;		/* [I] internal, for devtmpfs_open */
 
 static int devtmpfs_mount(const struct file_system_type *type, u32 flags, const char *source,
 			  const char *data, struct super_block **out)
@@ -94,11 +95,31 @@ static void devtmpfs_remove(const char *name)
 	dentry_put(dir);
 }
 
+struct file *devtmpfs_open(const char *name, u32 flags)
+{
+	struct qname q = { name, (u32)strlen(name), 0 };
+	struct path path = { dev_mount, NULL };
+	struct file *file;
+
+	dentry_hash_name(dev_super->root, &q);
+	rwsem_write_lock(&dev_super->root->inode->lock);
+	path.dentry = dentry_lookup_locked(dev_super->root, &q);
+	rwsem_write_unlock(&dev_super->root->inode->lock);
+	if (IS_ERR(path.dentry))
+		return ERR_PTR(PTR_ERR(path.dentry));
+	file = dentry_is_positive(path.dentry) ? file_open_path(&path, flags) : ERR_PTR(-ENOENT);
+	dentry_put(path.dentry);
+	return file;
+}
+
 void devtmpfs_init(void)
 {
 	if (tmpfs_make_super(&devtmpfs_type, "", true, TMPFS_MAGIC, 0755, &dev_super) ||
 	    fs_type_register(&devtmpfs_type))
 		panic("cannot make devtmpfs");
+	dev_mount = mount_create_internal(&devtmpfs_type);
+	if (!dev_mount)
+		panic("cannot mount devtmpfs");
 	devnode_create_hook = devtmpfs_create;
 	devnode_remove_hook = devtmpfs_remove;
 }

@@ -33,9 +33,11 @@ struct inode *tmpfs_make_nameless(struct super_block *sb, u32 mode);
 
 void tmpfs_init(void);
 void devtmpfs_init(void);
+/* A node, whether devtmpfs is mounted or not. */
+struct file *devtmpfs_open(const char *name, u32 flags);
+void initramfs_init(void);
 void procfs_init(void);
 void proc_pid_init(void);
-void proc_global_init(void);
 void sysfs_init(void);
 
 /* proc_node.c: files, directories and links of registered nodes, for procfs and sysfs. */
@@ -44,10 +46,13 @@ struct proc_node *node_child(struct proc_node *dir, const char *name, u32 len);
 /* Emits the registered children from ctx->pos = base on. */
 bool node_emit_children(struct proc_node *dir, struct dir_context *ctx, s64 base);
 extern const struct file_ops node_file_fops;
+/* A write as one text to store(); the length or -errno. */
+ssize_t node_write_text(struct iter *from, int (*store)(void *arg, const char *text, size_t len), void *arg);
 
 /* procfs_pid.c */
 int proc_pid_lookup(struct inode *dir, struct dentry *dentry);
 int proc_pid_iterate(struct file *file, struct dir_context *ctx);
-struct inode *proc_self_inode(struct super_block *sb, bool thread);
+extern const struct super_ops proc_super_ops;
+extern const struct dentry_ops proc_dentry_ops;
 
 #endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* sysfs: shows the tree that drivers register with sys_register(). One superblock for all mounts. */
+#include "internal.h"
+
+static struct mutex single_lock;
+static struct super_block *single;	/* [single_lock] lives as long as the kernel */
+
+static struct super_block *make_super(const struct file_system_type *type)
+{
+	struct super_block *sb = super_alloc(type, NULL, SYSFS_MAGIC, SB_NODEV_TREE | SB_NOEXEC_TREE);
+	struct inode *root;
+
+	if (!sb)
+		return NULL;
+	root = node_inode(sb, &sys_root_node);
+	if (root)
+		sb->root = dentry_alloc_root(root);
+	if (!sb->root) {
+		super_put(sb);
+		return NULL;
+	}
+	return sb;
+}
+
+static int sysfs_mount(const struct file_system_type *type, u32 flags, const char *source, const char *data,
+		       struct super_block **out)
+{
+	int err = 0;
+
+	mutex_lock(&single_lock);
+	if (!single)
+		single = make_super(type);
+	if (single) {
+		super_get(single);
+		*out = single;
+	} else {
+		err = -ENOMEM;
+	}
+	mutex_unlock(&single_lock);
+	return err;
+}
+
+static struct file_system_type sysfs_type = {
+	.name = "sysfs", .flags = FS_NODEV | FS_SINGLE, .mount = sysfs_mount,
+};
+
+void sysfs_init(void)
+{
+	static const char *const dirs[] = { "block", "bus", "class", "dev", "devices", "firmware", "fs", "kernel",
+					    "module", "power" };
+
+	mutex_init(&single_lock, "sysfs", LOCK_RANK_MODULE);
+	for (u32 i = 0; i < ARRAY_SIZE(dirs); i++)
+		(void)sys_register_dir(dirs[i]);
+	if (fs_type_register(&sysfs_type))
+		panic("cannot register sysfs");
+}
