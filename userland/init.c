@@ -8,10 +8,12 @@
  *   whenever it ends; reaps every orphan; and on a power-off signal ends all
  *   processes, syncs and calls reboot(2).
  *
- * The console shell is a session leader with the console as its controlling
- * terminal, so that job control and ^C work.  Words after "--" on the kernel's
- * command line arrive as arguments: when there are any, they are run instead
- * of the shell ("halcyon ... -- uname -a").
+ * The shell is a session leader with a controlling terminal, so that job
+ * control and ^C work.  That terminal is not /dev/console itself, on which a
+ * background read is never stopped (Linux, n_tty.c: "don't stop on
+ * /dev/console"), but the terminal behind it, which TIOCGDEV tells.  The
+ * kernel passes words of its command line that it does not know as arguments,
+ * as Linux does; they mean nothing here.
  *
  * Signals are what busybox's poweroff, reboot and halt send to PID 1:
  * SIGUSR2, SIGTERM and SIGUSR1.  They are blocked and taken by sigwaitinfo
@@ -33,11 +35,19 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#ifndef TIOCGDEV
+#define TIOCGDEV 0x80045432u	/* <asm/termbits.h>; musl has no name for it */
+#endif
+
 #define CONSOLE		"/dev/console"
+#define SHELL		"/bin/sh"
+#define TTY_MAJOR	4
+#define FIRST_SERIAL	64	/* minor of ttyS0 below TTY_MAJOR */
 #define TERM_GRACE_MS	2000	/* from SIGTERM to SIGKILL at shutdown */
 #define RESPAWN_MS	1000	/* least time between two starts of the shell */
 
@@ -60,8 +70,6 @@ static const char *const dev_links[][2] = {
 	{ "/proc/self/fd/1", "/dev/stdout" },
 	{ "/proc/self/fd/2", "/dev/stderr" },
 };
-
-static char *const shell[] = { "-sh", NULL };
 
 static void say(const char *format, ...)
 {
@@ -159,33 +167,55 @@ static int open_console(void)
 	return 0;
 }
 
-static void run_child(char *const argv[])
+/* Moves the standard streams from the console to the terminal behind it. */
+static void open_terminal(void)
+{
+	unsigned int dev, number;
+	char path[32];
+	int fd;
+
+	if (ioctl(0, TIOCGDEV, &dev) < 0 || major(dev) != TTY_MAJOR)
+		return;
+	number = minor(dev);
+	if (number < FIRST_SERIAL)
+		snprintf(path, sizeof(path), "/dev/tty%u", number);
+	else
+		snprintf(path, sizeof(path), "/dev/ttyS%u", number - FIRST_SERIAL);
+	fd = open(path, O_RDWR | O_NOCTTY);
+	if (fd < 0)
+		return;
+	dup2(fd, 0);
+	dup2(fd, 1);
+	dup2(fd, 2);
+	if (fd > 2)
+		close(fd);
+}
+
+static void __attribute__((noreturn)) run_shell(void)
 {
 	sigset_t none;
 
 	setsid();
 	if (open_console() < 0)
 		_exit(126);
+	open_terminal();
 	if (ioctl(0, TIOCSCTTY, 1) < 0)
 		say("init: no controlling terminal: %s\n", strerror(errno));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (chdir(getenv("HOME")) < 0 && chdir("/") < 0)
 		say("init: no working directory\n");
-	if (argv == shell)
-		execv("/bin/sh", argv);
-	else
-		execvp(argv[0], argv);
-	say("init: cannot run %s: %s\n", argv == shell ? "/bin/sh" : argv[0], strerror(errno));
+	execl(SHELL, "-sh", NULL);	/* the dash makes it a login shell */
+	say("init: cannot run %s: %s\n", SHELL, strerror(errno));
 	_exit(127);
 }
 
-static pid_t start(char *const argv[])
+static pid_t start_shell(void)
 {
 	pid_t pid = fork();
 
 	if (pid == 0)
-		run_child(argv);
+		run_shell();
 	if (pid < 0)
 		say("init: cannot fork: %s\n", strerror(errno));
 	return pid;
@@ -226,12 +256,13 @@ static void __attribute__((noreturn)) shut_down(int sig)
 		pause();
 }
 
-static void describe_end(const char *what, int status)
+static void describe_end(int status)
 {
 	if (WIFSIGNALED(status))
-		say("\ninit: %s was killed by signal %d\n", what, WTERMSIG(status));
+		say("\ninit: the shell was killed by signal %d\n", WTERMSIG(status));
 	else
-		say("\ninit: %s ended with status %d\n", what, WEXITSTATUS(status));
+		say("\ninit: the shell ended with status %d\n", WEXITSTATUS(status));
+	say("init: starting a new shell; `poweroff` switches off\n");
 }
 
 /* Reaps whatever has ended; the status of `wanted` when it is among them. */
@@ -249,10 +280,10 @@ static int reap(pid_t wanted, int *status)
 	return found;
 }
 
-static void __attribute__((noreturn)) serve(char *const argv[], const sigset_t *watched)
+static void __attribute__((noreturn)) serve(const sigset_t *watched)
 {
 	long started = now_ms();
-	pid_t child = start(argv);
+	pid_t child = start_shell();
 	int status;
 
 	for (;;) {
@@ -262,22 +293,19 @@ static void __attribute__((noreturn)) serve(char *const argv[], const sigset_t *
 		if (sig == SIGTERM || sig == SIGUSR1 || sig == SIGUSR2 || sig == SIGINT)
 			shut_down(sig == SIGINT ? SIGTERM : sig);
 		if (reap(child, &status)) {
-			describe_end(argv == shell ? "the shell" : argv[0], status);
+			describe_end(status);
 			child = -1;
 		}
 		if (child < 0) {
-			if (argv == shell)
-				say("init: starting a new shell; `poweroff` switches off\n");
-			argv = shell;
 			if (now_ms() - started < RESPAWN_MS)
 				sleep_ms(RESPAWN_MS);
 			started = now_ms();
-			child = start(argv);
+			child = start_shell();
 		}
 	}
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
 	static const int taken[] = { SIGCHLD, SIGTERM, SIGUSR1, SIGUSR2, SIGINT };
 	sigset_t watched;
@@ -303,5 +331,5 @@ int main(int argc, char **argv)
 	setenv("USER", "root", 1);
 	setenv("SHELL", "/bin/sh", 1);
 	reboot(RB_DISABLE_CAD);
-	serve(argc > 1 ? argv + 1 : shell, &watched);
+	serve(&watched);
 }

@@ -166,6 +166,8 @@ int main(void)
 	mount_on("proc", "/proc");
 	mount_on("tmpfs", "/tmp");
 	chmod("/tmp", 01777);
+	if (symlink("/proc/self/fd", "/dev/fd") < 0 && errno != EEXIST)
+		say("### runner: no /dev/fd: %s\n", strerror(errno));
 	setenv("PATH", "/bin:/tests", 1);
 	setenv("HOME", "/", 1);
 	say("\n### runner begin\n");

@@ -1,0 +1,337 @@
+"""Ring 4: the real image in several machines, driven over the serial line.
+
+Every case is a function that gets a Context and raises when something is not
+as it should be; it is one point, or several when it calls `ctx.point`.  Two
+cases run at a time.  The image is the shipped one wherever a case does not say
+otherwise; QEMU never writes to it (snapshot=on).
+"""
+
+import concurrent.futures
+import gzip
+import os
+import re
+import traceback
+
+import image
+import initrd
+import machine
+import ring_abi
+import session
+from report import Report
+
+REBOOT_STATUS = 33              # "qemu-exit": reboot(2), kernel/syscall/misc.c
+PANIC_STATUS = 85
+TEST_WORDS = "console=ttyS0 qemu-exit quiet "
+
+
+class Context:
+    """What a case needs: the build, a scratch folder, machines, points."""
+
+    def __init__(self, build, folder, report, name):
+        self.build, self.folder, self.report, self.name = build, folder, report, name
+        self.machines = []
+
+    def image(self, **changes):
+        if not changes:
+            return os.path.join(self.build, "halcyon.img")
+        path = os.path.join(self.folder, re.sub(r"\W", "_", self.name) + ".img")
+        return image.make(os.path.join(self.build, "halcyon.img"), path, **changes)
+
+    def boot(self, disk=None, **shape):
+        shape.setdefault("tpm", True)
+        m = machine.Machine(image=disk or self.image(), name=self.name,
+                            symbols=os.path.join(self.build, "kernel.elf"), **shape)
+        self.machines.append(m)
+        return m.__enter__()
+
+    def prompt(self, disk=None, seconds=60, **shape):
+        s = session.Session(self.boot(disk, **shape))
+        s.wait_prompt(seconds)
+        return s
+
+    def initrd(self, fill):
+        """An initrd that `fill` puts together; its path."""
+        archive = initrd.Initrd()
+        fill(archive)
+        return archive.write(os.path.join(self.folder, re.sub(r"\W", "_", self.name) + ".cpio"))
+
+    def point(self, what):
+        self.report.check(True, "%s: %s" % (self.name, what))
+
+
+def need(good, what):
+    if not good:
+        raise AssertionError(what)
+
+
+# ---- machines -------------------------------------------------------------------------------
+
+SHAPES = {
+    "one CPU, 256 MiB": dict(cpus=1, ram_mib=256),
+    "four CPUs, 2 GiB, no TPM": dict(cpus=4, ram_mib=2048, tpm=False),
+    "a plain old CPU (qemu64)": dict(cpu="qemu64", cpus=2),
+    "Intel's name and leaves": dict(cpu="max,vendor=GenuineIntel,family=6,model=94,level=0x16"),
+    "no HPET, no i8042": dict(machine_opts=",hpet=off,i8042=off"),
+    "RAM above 4 GiB": dict(ram_mib=6144),
+    "five levels of paging refused": dict(cpu="max,la57=on"),
+    "no SMAP, no FSGSBASE, no XSAVE": dict(cpu="max,-smap,-smep,-fsgsbase,-xsave,-avx,-avx2"),
+    "with a screen": dict(extra=("-device", "VGA")),
+}
+
+
+def boots(shape):
+    def case(ctx):
+        s = ctx.prompt(**SHAPES[shape])
+        s.expect_output("echo $((6 * 7))", r"^42$")
+        s.expect_output("uname -srm", r"^Linux 6\.1\.0-halcyon x86_64$")
+        s.type("poweroff -f\n")
+        need(s.machine.wait(20) == 0, "poweroff did not switch the machine off")
+    return case
+
+
+def default_system(ctx):
+    s = ctx.prompt()
+    s.expect_output("cat /proc/version", r"(?i)halcyon")
+    s.expect_output("uname -a", r"(?i)halcyon")
+    s.expect_output("cat /proc/1/comm", r"^init$")
+    s.expect_output("mount", r"proc on /proc.*tmpfs on /tmp")
+    s.expect_output("ls /bin | wc -l", r"^\d\d+$")
+    s.expect_output("id", r"uid=0\(root\)")
+    s.expect_output("ls -l /dev/console /dev/null /dev/tty /dev/kmsg /dev/urandom | wc -l", r"^5$")
+    s.expect_output("dmesg | wc -l", r"^\d+$")
+    s.expect_output("ps", r"1 root .*init")
+    s.expect_output("free | grep -c Mem", r"^1$")
+    s.expect_output("top -b -n 1 | grep -c CPU", r"[1-9]")
+    ctx.point("the default system")
+    s.type("exit\n")
+    s.see(rb"init: the shell ended with status 0")
+    s.wait_prompt()
+    ctx.point("a shell that ended is started anew")
+    s.expect_output("sleep 100 & sh -c 'kill -9 $$'; echo $?", r"137")
+    s.type("poweroff\n")
+    s.see(rb"init: powering off")
+    need(s.machine.wait(20) == 0, "poweroff did not switch the machine off")
+    ctx.point("poweroff through init")
+
+
+def reboots(ctx):
+    s = ctx.prompt()
+    s.type("reboot\n")
+    s.see(rb"init: restarting")
+    need(s.machine.wait(20) == 0, "reboot did not reset the machine")
+    ctx.point("reboot resets")
+    s = ctx.prompt()
+    s.type("halt\n")
+    s.see(rb"init: halting")
+    try:
+        s.machine.wait(3)
+    except machine.Hang:
+        ctx.point("halt halts")
+        return
+    raise AssertionError("halt ended the machine")
+
+
+def interactive(shell):
+    def fill(archive):
+        archive.copy("init", os.path.join(fill.build, "userland", "init"))
+        archive.shells()
+
+    def case(ctx):
+        fill.build = ctx.build
+        disk = ctx.image(initrd=ctx.initrd(fill))
+        s = ctx.prompt(disk)
+        if shell == "bash":
+            s.prompt = session.BASH_PROMPT
+            s.type("bash\n")
+            s.wait_prompt()
+        for name, step in session.STEPS:
+            step(s)
+            ctx.point(name)
+        s.type("poweroff -f\n")
+        need(s.machine.wait(20) == 0, "poweroff")
+    return case
+
+
+# ---- the user's own initrd ------------------------------------------------------------------
+
+def scripted(text):
+    def fill(archive):
+        archive.copy("bin/busybox", initrd.BUSYBOX)
+        archive.symlink("bin/sh", "busybox")
+        archive.file("init", "#!/bin/sh\n" + text, 0o755)
+        archive.file("other", "#!/bin/sh\necho other init \"$@\"\nexec /bin/busybox reboot -f\n", 0o755)
+    return fill
+
+
+def own_initrd(ctx):
+    text = ("/bin/busybox test $$ = 1 && echo pid one\n"
+            "/bin/busybox ls -A /dev 2>/dev/null; echo listed; echo \"args $*\"\n"
+            "/bin/busybox ls /proc 2>/dev/null | /bin/busybox wc -l\n"
+            "/bin/busybox mkdir -p /proc /dev /mnt\n"
+            "/bin/busybox mount -t proc proc /proc && echo proc mounted\n"
+            "/bin/busybox mount -t devtmpfs dev /dev && /bin/busybox test -c /dev/null && echo dev mounted\n"
+            "/bin/busybox mount -t tmpfs tmp /mnt && echo tmp mounted\n"
+            "exec /bin/busybox reboot -f\n")
+    disk = ctx.image(initrd=ctx.initrd(scripted(text)), options=TEST_WORDS + "word -- one two")
+    m = ctx.boot(disk)
+    need(m.wait(60) == REBOOT_STATUS, "exit status")
+    said = m.serial.text()
+    for what in ("pid one", "args word one two", "proc mounted", "dev mounted", "tmp mounted"):
+        need(what in said, what)
+        ctx.point(what)
+    need(re.search(r"console\s*\n?listed|console\nlisted", said), "only /dev/console is in /dev")
+
+
+def rdinit(ctx):
+    disk = ctx.image(initrd=ctx.initrd(scripted("echo wrong\n")),
+                     options=TEST_WORDS + "rdinit=/other -- a b")
+    m = ctx.boot(disk)
+    need(m.wait(60) == REBOOT_STATUS, "exit status")
+    need("other init a b" in m.serial.text(), "rdinit= and its arguments")
+
+
+def init_ends(ctx):
+    for text, said in (("exit 7\n", "exitcode=0x00000700"), ("kill -SEGV 1\nexit 3\n", "0x00000300")):
+        disk = ctx.image(initrd=ctx.initrd(scripted(text)), options=TEST_WORDS)
+        m = ctx.boot(disk)
+        need(m.wait(60) == PANIC_STATUS, "a panic")
+        need(re.search(r"(?i)init.*(%s|status %d)" % (said, int(said[-4:], 16) >> 8),
+                       m.serial.text()), "the panic names PID 1's status")
+        ctx.point("PID 1 ends: %r" % text)
+
+
+def archives(ctx):
+    """Concatenated archives, hard links, devices, owners, modes, times, and damage."""
+    def fill(archive):
+        scripted("cat /a /link; cd /; /bin/busybox stat -c '%n %a %u %g %Y %h' f link dev\n"
+                 "/bin/busybox stat -c '%F %t %T' dev; /bin/busybox readlink soft\n"
+                 "/bin/busybox cat second over\nexec /bin/busybox reboot -f\n".replace("cat /a", "/bin/busybox cat /a"))(archive)
+        archive.file("a", "archive a\n")
+        archive.add("f", 0o100640, 5, 6, b"owned\n", mtime=1234567)
+        archive.link("link", "f")
+        archive.add("dev", 0o020600, rdev=(1, 3))
+        archive.symlink("soft", "target")
+        archive.file("over", "first\n")
+        archive.finish()
+        archive.file("second", "in the second archive\n")
+        archive.file("over", "replaced\n")
+    disk = ctx.image(initrd=ctx.initrd(fill), options=TEST_WORDS)
+    m = ctx.boot(disk)
+    need(m.wait(60) == REBOOT_STATUS, "exit status")
+    said = m.serial.text()
+    for what in ("archive a", "owned", "f 640 5 6 1234567 2", "link 640 5 6 1234567 2",
+                 "character special file 1 3", "target", "in the second archive", "replaced"):
+        need(what in said, what)
+        ctx.point(what)
+
+
+def bad_initrd(damage, pattern):
+    def case(ctx):
+        path = ctx.initrd(scripted("exec /bin/busybox reboot -f\n"))
+        with open(path, "rb") as source:
+            data = source.read()
+        with open(path, "wb") as sink:
+            sink.write(damage(data))
+        m = ctx.boot(ctx.image(initrd=path, options=TEST_WORDS))
+        need(m.wait(60) == PANIC_STATUS, "no init: a panic")
+        need(re.search(pattern, m.serial.text(), re.I), "a message that says which: " + pattern)
+    return case
+
+
+# ---- what the loader says -------------------------------------------------------------------
+
+def loader_complains(change, pattern):
+    """The message names the file, and a key leads back to the firmware."""
+    def case(ctx):
+        disk = ctx.image(options=TEST_WORDS)
+        change(ctx, disk)
+        m = ctx.boot(disk)
+        m.serial.expect(pattern, 40, "the loader's message")
+        m.serial.expect(rb"(?i)key", 10, "the request for a key")
+        mark = len(m.serial.log)
+        m.serial.send(b"\r")
+        m.serial.mark = mark
+        m.serial.expect(rb"(?i)Bds|shell|boot", 20, "the firmware after the key")
+    return case
+
+
+def without(name):
+    return lambda ctx, disk: image.remove(disk, name)
+
+
+def damaged_kernel(ctx, disk):
+    path = os.path.join(ctx.folder, re.sub(r"\W", "_", ctx.name) + ".elf")
+    with open(os.path.join(ctx.build, "esp", "kernel.elf"), "rb") as source:
+        data = bytearray(source.read())
+    data[32:40] = b"\xff" * 8           # e_phoff
+    with open(path, "wb") as sink:
+        sink.write(data)
+    image.put(disk, "/halcyon/kernel.elf", path)
+
+
+def short_kernel(ctx, disk):
+    path = os.path.join(ctx.folder, re.sub(r"\W", "_", ctx.name) + ".elf")
+    with open(os.path.join(ctx.build, "esp", "kernel.elf"), "rb") as source:
+        data = source.read()
+    with open(path, "wb") as sink:
+        sink.write(data[:len(data) // 2])
+    image.put(disk, "/halcyon/kernel.elf", path)
+
+
+def bad_conf(ctx, disk):
+    path = os.path.join(ctx.folder, re.sub(r"\W", "_", ctx.name) + ".conf")
+    with open(path, "wb") as sink:
+        sink.write(b"\x00\xff garbage\nnothing = here\n")
+    image.put(disk, "/halcyon/boot.conf", path)
+
+
+# ---- all of them ----------------------------------------------------------------------------
+
+CASES = [
+    ("the default system", default_system),
+    ("interactive ash", interactive("ash")),
+    ("interactive bash", interactive("bash")),
+    ("reboot and halt", reboots),
+    ("an own initrd", own_initrd),
+    ("rdinit=", rdinit),
+    ("PID 1 ends", init_ends),
+    ("archives", archives),
+    ("a compressed initrd", bad_initrd(gzip.compress, r"initrd.*(gzip|compress)")),
+    ("a garbage initrd", bad_initrd(lambda d: b"garbage!" * 1000, r"initrd.*\S")),
+    ("a cut initrd", bad_initrd(lambda d: d[:200000], r"initrd.*(damaged|truncated|cut|short|end)")),
+    ("loader: no kernel", loader_complains(without("/halcyon/kernel.elf"), rb"kernel\.elf")),
+    ("loader: no initrd", loader_complains(without("/halcyon/initrd.img"), rb"initrd\.img")),
+    ("loader: no boot.conf", loader_complains(without("/halcyon/boot.conf"), rb"boot\.conf")),
+    ("loader: a damaged kernel", loader_complains(damaged_kernel, rb"kernel\.elf")),
+    ("loader: half a kernel", loader_complains(short_kernel, rb"kernel\.elf")),
+    ("loader: a senseless boot.conf", loader_complains(bad_conf, rb"boot\.conf")),
+] + [("boots: " + shape, boots(shape)) for shape in SHAPES]
+
+
+def run_case(build, folder, report, name, case):
+    ctx = Context(build, folder, report, name)
+    try:
+        case(ctx)
+        report.check(True, name)
+    except Exception as trouble:        # a case may fail in any way; it is told, and the next runs
+        report.fail("%s: %s" % (name, trouble))
+        if not isinstance(trouble, (machine.Hang, AssertionError)):
+            report.note(traceback.format_exc())
+        for m in ctx.machines:
+            report.note(m.dump(30) if m.process and m.process.poll() is None
+                        else m.serial.tail(30) if m.serial else "did not start")
+    finally:
+        for m in ctx.machines:
+            m.close()
+
+
+def run(build, only=None, options=""):
+    del options
+    report = Report(build, "machine")
+    ring_abi.build_programs(build)
+    folder = image.scratch(build)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for name, case in CASES:
+            if not only or any(word in name for word in only):
+                pool.submit(run_case, build, folder, report, name, case)
+    return report.finish(folder)

@@ -1,0 +1,15 @@
+# Traps and signals.
+trap 'echo bye' EXIT
+trap 'echo got usr1' USR1
+kill -USR1 $$
+trap 'echo term' TERM; kill -TERM $$; echo still here
+trap '' INT; kill -INT $$; echo int ignored
+trap - TERM; (kill -TERM $(exec sh -c 'echo $PPID')); echo "subshell $?"
+sh -c 'trap "echo child exit" EXIT; exit 3'; echo $?
+sh -c 'kill -9 $$'; echo "status $?"
+sh -c 'kill -SEGV $$' 2>/dev/null; echo "status $?"
+sleep 100 & kill $!; wait $!; echo "wait $?"
+(trap 'echo hup; exit 9' HUP; kill -HUP $(exec sh -c 'echo $PPID'); sleep 1); echo "subshell $?"
+f() { trap 'echo in function' USR1; kill -USR1 $$; }; f
+sh -c 'trap "" TERM; sh -c "kill -TERM \$\$; echo inherited"'
+trap | grep -c USR1
