@@ -52,12 +52,22 @@ static int mmap_shared_file(const struct file *f, struct vm_map_request *req)
 	return 0;
 }
 
+/* The offset of the last byte must be one that a file can have; devices have no such limit. */
+static bool mmap_offset_ok(const struct file *f, const struct vm_map_request *req)
+{
+	u64 max = S_ISREG(f->inode->mode) ? (u64)INT64_MAX : UINT64_MAX;
+
+	return req->len <= max && req->pgoff <= (max - req->len) / VM_PAGE_SIZE;
+}
+
 /* do_mmap() of Linux for a file: rights, and what the file itself says. */
 static int mmap_file_checks(struct file *f, struct vm_map_request *req)
 {
 	u32 type = req->flags & MAP_TYPE;
 	int err = 0;
 
+	if (!mmap_offset_ok(f, req))
+		return -EOVERFLOW;
 	if (type == MAP_SHARED) {
 		req->flags &= MAP_LEGACY | MAP_FIXED_NOREPLACE;
 	} else if (type == MAP_SHARED_VALIDATE) {
