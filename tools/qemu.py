@@ -19,6 +19,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -190,6 +191,7 @@ def main():
     args.qemu = qemu
     if args.mode == "debug":
         args.append = f"nokaslr {args.append}".strip()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     machine = Machine(args)
     try:
         status = {"run": run, "debug": debug}[args.mode](machine)
