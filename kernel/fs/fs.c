@@ -12,6 +12,7 @@ void fs_init(void)
 	err = mount_init_root("rootfs");
 	if (err)
 		panic("cannot mount the root file system: error %d", -err);
+	memfd_init();
 	devtmpfs_init();
 	procfs_init();
 	proc_pid_init();

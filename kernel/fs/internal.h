@@ -28,10 +28,11 @@ int tmpfs_make_super(const struct file_system_type *type, const char *data, bool
 int tmpfs_mknod(struct inode *dir, struct dentry *dentry, u32 mode, devnum_t rdev);
 int tmpfs_mkdir(struct inode *dir, struct dentry *dentry, u32 mode);
 int tmpfs_unlink(struct inode *dir, struct dentry *dentry);
-/* A regular file without a name (memfd): nlink 0. NULL without memory or room. */
+/* A regular file without a name (memfd): nlink 0, no seals. NULL without memory or room. */
 struct inode *tmpfs_make_nameless(struct super_block *sb, u32 mode);
 
 void tmpfs_init(void);
+void memfd_init(void);
 void devtmpfs_init(void);
 /* A node, whether devtmpfs is mounted or not. */
 struct file *devtmpfs_open(const char *name, u32 flags);

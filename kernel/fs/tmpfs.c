@@ -19,9 +19,11 @@
 #include <abi/linux/dirent.h>
 #include <abi/linux/fcntl.h>
 #include <abi/linux/limits.h>
+#include <abi/linux/mman.h>
 #include <abi/linux/resource.h>
 #include <kernel/task/rlimit.h>
 #include <kernel/vm/object.h>
+#include <kernel/vm/space.h>
 
 #define ENTRY_BYTES 20		/* BOGO_DIRENT_SIZE */
 #define SYMLINK_SHORT 128	/* longer ones are shown as one page */
@@ -158,6 +160,7 @@ static int make_inode(struct super_block *sb, const struct inode *dir, u32 mode,
 	case S_IFREG:
 		inode->ops = &file_inode_ops;
 		inode->fops = &file_fops;
+		inode->flags |= F_SEAL_SEAL << INODE_SEAL_SHIFT;
 		inode->object = object_create(fs, inode);
 		if (!inode->object)
 			goto put;
@@ -194,6 +197,7 @@ struct inode *tmpfs_make_nameless(struct super_block *sb, u32 mode)
 	if (make_inode(sb, NULL, mode, 0, &inode) != 0)
 		return NULL;
 	inode->nlink = 0;
+	inode->flags &= ~INODE_SEALS;
 	return inode;
 }
 
@@ -380,6 +384,11 @@ static int tmpfs_setattr(struct dentry *dentry, struct attr_change *attr)
 	struct inode *inode = dentry->inode;
 
 	if ((attr->valid & ATTR_SIZE) && S_ISREG(inode->mode)) {
+		u32 seals = (inode->flags & INODE_SEALS) >> INODE_SEAL_SHIFT;
+
+		if ((attr->size < inode->size && (seals & F_SEAL_SHRINK)) ||
+		    (attr->size > inode->size && (seals & F_SEAL_GROW)))
+			return -EPERM;
 		if (attr->size != inode->size)
 			attr->valid |= ATTR_MTIME | ATTR_CTIME;
 		inode_set_size(inode, attr->size);
@@ -397,11 +406,18 @@ static int tmpfs_fallocate(struct file *file, u32 mode, u64 offset, u64 len)
 {
 	struct inode *inode = file->inode;
 	u64 end = offset + len;
+	u32 seals;
 	int err = 0;
 
 	if (mode & ~(u32)(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE))
 		return -EOPNOTSUPP;
 	rwsem_write_lock(&inode->lock);
+	seals = (inode->flags & INODE_SEALS) >> INODE_SEAL_SHIFT;
+	if (((mode & FALLOC_FL_PUNCH_HOLE) && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))) ||
+	    ((seals & F_SEAL_GROW) && end > inode->size)) {
+		err = -EPERM;
+		goto unlock;
+	}
 	if (mode & FALLOC_FL_PUNCH_HOLE) {
 		vm_object_punch(inode->object, offset, end);
 		goto unlock;
@@ -425,13 +441,54 @@ unlock:
 	return err;
 }
 
+static long add_seals(struct file *file, u32 add)
+{
+	struct inode *inode = file->inode;
+	long err = 0;
+
+	if (!(file->mode & FMODE_WRITE))
+		return -EPERM;
+	if (add & ~(u32)(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+		return -EINVAL;
+	rwsem_write_lock(&inode->lock);
+	if (inode->flags & F_SEAL_SEAL << INODE_SEAL_SHIFT)
+		err = -EPERM;
+	else if ((add & F_SEAL_WRITE) && vm_object_is_mapped(inode->object, true))
+		err = -EBUSY;
+	else
+		inode->flags |= add << INODE_SEAL_SHIFT;
+	rwsem_write_unlock(&inode->lock);
+	return err;
+}
+
+/* Seals: memfd_create(2). Every file here has F_SEAL_SEAL unless it was made to be sealed. */
+static long tmpfs_fcntl(struct file *file, u32 cmd, u64 arg)
+{
+	if (cmd == F_GET_SEALS)
+		return (file->inode->flags & INODE_SEALS) >> INODE_SEAL_SHIFT;
+	return cmd == F_ADD_SEALS ? add_seals(file, (u32)arg) : -EINVAL;
+}
+
+static int tmpfs_mmap(struct file *file, struct vm_map_request *req)
+{
+	u32 seals = (file->inode->flags & INODE_SEALS) >> INODE_SEAL_SHIFT;
+
+	if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) && (req->flags & MAP_SHARED)) {
+		if (req->prot & PROT_WRITE)
+			return -EPERM;
+		req->deny_may |= AREA_MAY_WRITE;
+	}
+	return file_mmap_object(file, req);
+}
+
 static const struct file_ops file_fops = {
 	.read_iter = file_read_object,
 	.write_iter = file_write_object,
 	.llseek = file_llseek_generic,
-	.mmap = file_mmap_object,
+	.mmap = tmpfs_mmap,
 	.fsync = file_fsync_none,
 	.fallocate = tmpfs_fallocate,
+	.fcntl = tmpfs_fcntl,
 };
 
 static const struct file_ops dir_fops = {

@@ -5,6 +5,8 @@
 #include <abi/linux/capability.h>
 #include <abi/linux/fcntl.h>
 #include <abi/linux/ioctl.h>
+#include <abi/linux/mman.h>
+#include <kernel/fs/memfd.h>
 #include <kernel/signal/signal.h>
 #include <kernel/task/cred.h>
 #include <kernel/task/process.h>
@@ -357,4 +359,30 @@ long sys_flock(int fd, unsigned op)
 	ret = locks_flock(f.file, (int)op);
 	fd_put(f);
 	return ret;
+}
+
+/* ---- memfd_create ---- */
+
+#define MEMFD_NAME_MAX 249	/* NAME_MAX less "memfd:" */
+
+long sys_memfd_create(uptr_t user, unsigned flags)
+{
+	char name[MEMFD_NAME_MAX + 1];
+	struct file *file;
+	ssize_t n;
+
+	/* Huge pages for files are not there. */
+	if (flags & MFD_HUGETLB)
+		return -ENOSYS;
+	if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING))
+		return -EINVAL;
+	n = strncpy_from_user(name, user, sizeof(name));
+	if (n < 0)
+		return n;
+	if (n >= (ssize_t)sizeof(name))
+		return -EINVAL;
+	file = memfd_create(name, flags & MFD_ALLOW_SEALING);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	return fd_install_new(file, flags & MFD_CLOEXEC ? O_CLOEXEC : 0);
 }

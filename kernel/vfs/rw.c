@@ -285,6 +285,13 @@ ssize_t file_write_checks(struct kiocb *iocb, struct iter *from)
 	}
 	if (unlikely(pos >= max))
 		return -EFBIG;
+	if (unlikely(inode->flags & INODE_SEALS)) {
+		u32 seals = inode->flags >> INODE_SEAL_SHIFT;
+
+		if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) ||
+		    ((seals & F_SEAL_GROW) && pos + count > inode->size))
+			return -EPERM;
+	}
 	if (unlikely(count > max - pos)) {
 		count = max - pos;
 		iter_truncate(from, count);

@@ -118,6 +118,10 @@ struct inode_ops {
 #define INODE_PERMISSION 0x0020U	/* ops->permission is set [I] */
 #define INODE_LINKABLE	0x0040U		/* O_TMPFILE without O_EXCL: link() may give it a name [w] */
 
+/* F_SEAL_* of fcntl(2), shifted. [w] */
+#define INODE_SEAL_SHIFT 8
+#define INODE_SEALS	0x1f00U
+
 /* One POSIX or flock lock list per inode, see locks.h. */
 struct lock_context;
 
