@@ -323,6 +323,7 @@ $(BUILD)/boot.conf: initrd/boot.conf
 else
 # The debug variant has the same loader, initrd and boot.conf; `all` made them before.
 $(OUT)/BOOTX64.EFI $(OUT)/BOOTX64.so $(OUT)/initrd.img $(OUT)/boot.conf: $(OUT)/%: $(BUILD)/%
+	@mkdir -p $(@D)
 	$(Q)cp $< $@
 $(BUILD)/BOOTX64.EFI $(BUILD)/BOOTX64.so $(BUILD)/initrd.img $(BUILD)/boot.conf:
 	+$(Q)$(MAKE) --no-print-directory DEBUG=0 $@
