@@ -192,7 +192,7 @@ static u64 nr_open(void)
 
 void procfs_init(void)
 {
-	mutex_init(&single_lock, "procfs", LOCK_RANK_MODULE);
+	mutex_init(&single_lock, "procfs", LOCK_RANK_FS_SINGLE);
 	if (fs_type_register(&proc_type))
 		panic("cannot register procfs");
 	(void)proc_register("filesystems", 0444, show_filesystems, NULL);

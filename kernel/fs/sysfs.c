@@ -49,7 +49,7 @@ void sysfs_init(void)
 	static const char *const dirs[] = { "block", "bus", "class", "dev", "devices", "firmware", "fs", "kernel",
 					    "module", "power" };
 
-	mutex_init(&single_lock, "sysfs", LOCK_RANK_MODULE);
+	mutex_init(&single_lock, "sysfs", LOCK_RANK_FS_SINGLE);
 	for (u32 i = 0; i < ARRAY_SIZE(dirs); i++)
 		(void)sys_register_dir(dirs[i]);
 	if (fs_type_register(&sysfs_type))

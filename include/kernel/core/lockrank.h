@@ -21,6 +21,7 @@ enum lock_rank {
 	LOCK_RANK_FILE_POS,		/* file position */
 	LOCK_RANK_SEQ_FILE,		/* the text of an open /proc file */
 	LOCK_RANK_MOUNT_NS,		/* mount namespace mutex */
+	LOCK_RANK_FS_SINGLE,		/* finding or making the one superblock of a file system such as proc */
 	LOCK_RANK_SUPER_LIST,		/* list of superblocks, for reading while they are worked on */
 	LOCK_RANK_RENAME,		/* one rename between directories at a time */
 	LOCK_RANK_INODE_DIR,		/* entries of directories; parent before child, else lower address first */
