@@ -155,13 +155,14 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
 # ---- the stage and the flags file ----------------------------------------------------------------
-# stage_unit UNIT FOLDERS-OF-INCLUDE KERNEL-LAYERS
+# stage_unit UNIT FOLDERS-OF-INCLUDE KERNEL-LAYERS. Links are replaced where they are, as dependency files name headers
+# through them; what a changed Makefile no longer allows goes.
 stage_unit = mkdir -p $(OUT)/stage/$(1)/kernel; \
 	$(foreach f,$(2),ln -sfn $(CURDIR)/$(call source_of,$(f)) $(OUT)/stage/$(1)/$(f);) \
-	$(foreach l,$(3),ln -sfn $(CURDIR)/include/kernel/$(l) $(OUT)/stage/$(1)/kernel/$(l);)
+	$(foreach l,$(3),ln -sfn $(CURDIR)/include/kernel/$(l) $(OUT)/stage/$(1)/kernel/$(l);) \
+	for l in $(OUT)/stage/$(1)/kernel/*; do case " $(3) " in *" $${l\#\#*/} "*) ;; *) rm -f "$$l" ;; esac; done;
 
 $(STAGE): Makefile
-	$(Q)rm -rf $(OUT)/stage
 	$(Q)$(call stage_unit,lib,$(SEES_lib),)
 	$(Q)$(call stage_unit,hal_common,$(SEES_hal_common),)
 	$(Q)$(call stage_unit,hal_x86_64,$(SEES_hal_x86_64),)
