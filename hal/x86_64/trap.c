@@ -94,6 +94,16 @@ static void page_fault(struct hal_regs *regs, u64 error)
 		return;
 	}
 	hal_irq_enable();
+	if (unlikely(!(error & HAL_FAULT_USER))) {
+		/*
+		 * A supervisor access by an instruction of user mode: the CPU's own reading of a descriptor table
+		 * (SDM vol. 3A 4.6.1), or an emulator that reads a far return's stack so and trips over SMAP. Resolving
+		 * it would not help: the access would fault again.
+		 */
+		note_trap(X86_VEC_PF, error, addr);
+		upcall_user_trap(regs, HAL_TRAP_PROTECTION, 0, 0);
+		return;
+	}
 	upcall_fault(regs, addr, (u32)error & PF_ACCESS_MASK);
 	/* Linux shows faults on kernel addresses as if a page were there, which tells nothing about it. */
 	if (hal_work_get((struct hal_thread *)hal_current()) & HAL_WORK_SIGNAL)
