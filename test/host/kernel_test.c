@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core and mm as a Linux program (hal/host). First the kernel's own self tests of these layers run on one CPU; then
+ * four CPUs share the page allocator, the slab, RCU and a lock, interleaved at random but repeatably.
+ */
+#include <kernel/core/assert.h>
+#include <kernel/core/cmdline.h>
+#include <kernel/core/log.h>
+#include <kernel/core/percpu.h>
+#include <kernel/core/random.h>
+#include <kernel/core/rcu.h>
+#include <kernel/core/selftest.h>
+#include <kernel/core/spinlock.h>
+#include <kernel/core/symbols.h>
+#include <kernel/mm/kmap.h>
+#include <kernel/mm/page.h>
+#include <kernel/mm/slab.h>
+#include <lib/fls.h>
+#undef EXPECT
+#undef EXPECT_EQ
+#include "framework.h"
+#include "host.h"
+
+#define ARENA_FIRST	(16 * MIB)
+#define ARENA_BYTES	(128 * MIB)
+#define CPUS		4u
+
+/* What the linker and tools/ksyms.py give the real kernel. */
+extern const u32 __ksyms_count;
+extern const u32 __ksyms_offsets[1], __ksyms_names[1];
+extern const char __ksyms_strings[1];
+extern const char __kernel_start[1], __text_start[1], __text_end[1];
+const u32 __ksyms_count = 0;
+const u32 __ksyms_offsets[1], __ksyms_names[1];
+const char __ksyms_strings[1], __kernel_start[1], __text_start[1], __text_end[1];
+
+/* A quiescent state wherever the scheduler would pass: the CPU's loop, and "preemption". */
+static void pass_scheduler(void)
+{
+	irqflags_t f = hal_irq_save();
+
+	hal_preempt_clear_need_resched();
+	rcu_quiescent();
+	rcu_poll();
+	hal_irq_restore(f);
+	if (!in_atomic())
+		rcu_run_callbacks();
+}
+
+static void boot(void)
+{
+	static const char cmdline[] = "selftest=all panic=halt";
+	static bool done;
+
+	if (done)
+		return;
+	done = true;
+	host_machine_init(ARENA_FIRST, ARENA_BYTES);
+	log_init();
+	cmdline_init(cmdline, sizeof(cmdline) - 1);
+	log_setup();
+	panic_setup();
+	symbols_init();
+	mm_boot_add_ram(ARENA_FIRST + PAGE_SIZE, ARENA_BYTES / 2 - PAGE_SIZE);
+	mm_boot_add_ram(ARENA_FIRST + ARENA_BYTES / 2 + 5 * PAGE_SIZE, ARENA_BYTES / 4);
+	mm_init();
+	slab_init();
+	kmap_init();
+	rcu_init();
+	random_init("seed", 4);
+	preempt_schedule_hook = pass_scheduler;
+	preempt_enable_no_resched();
+	hal_irq_enable();
+	for (u32 i = 1; i < CPUS; i++) {
+		u32 cpu = host_cpu_add();
+
+		VERIFY(percpu_area_create(cpu) == 0);
+		rcu_init_cpu(cpu);
+	}
+}
+
+TEST(the_kernels_own_tests)
+{
+	boot();
+	EXPECT_EQ(selftest_run("log,cmdline,random,locks,rcu,slab,kmap,reclaim,pt.walks_and_prunes,"
+			       "pt.kernel_half_is_shared,buddy"), 0);
+	if (test_failed())
+		host_console_show();
+}
+
+TEST(later_memory_is_taken)
+{
+	struct mm_stats before, after;
+	struct page *page;
+	u64 bytes = ARENA_BYTES / 4 - 16 * PAGE_SIZE;
+
+	boot();
+	mm_stats(&before);
+	mm_free_range(ARENA_FIRST + ARENA_BYTES - bytes + 100, bytes - 100);
+	mm_stats(&after);
+	EXPECT_EQ(after.free, before.free + bytes / PAGE_SIZE - 1);
+	EXPECT_EQ(after.managed, before.managed + bytes / PAGE_SIZE - 1);
+	page = page_alloc(PAGE_MAX_ORDER, MM_NOWAIT);
+	EXPECT(page);
+	if (page)
+		page_put(page);
+}
+
+/* ---- four CPUs --------------------------------------------------------------------------------- */
+
+static struct spinlock shared_lock;
+static u64 shared_counter;
+static struct kmem_cache *shared_cache;
+static u32 finished;
+
+struct item {
+	struct rcu_head rcu;
+	u64 value, twin;	/* equal while the item lives */
+};
+static struct item *published;
+
+static void item_free(struct rcu_head *head)
+{
+	struct item *i = container_of(head, struct item, rcu);
+
+	i->value = 1;
+	i->twin = 2;
+	kmem_cache_free(shared_cache, i);
+}
+
+static void cpu_publish(u64 n)
+{
+	struct item *fresh = kmem_cache_alloc(shared_cache, MM_NOWAIT), *old;
+	irqflags_t f;
+
+	if (!fresh)
+		return;
+	fresh->value = fresh->twin = n;
+	f = spin_lock_irqsave(&shared_lock);
+	old = rcu_dereference_protected(published);
+	rcu_assign_pointer(published, fresh);
+	shared_counter++;
+	spin_unlock_irqrestore(&shared_lock, f);
+	if (old)
+		call_rcu(&old->rcu, item_free);
+}
+
+static void cpu_read(void)
+{
+	const struct item *i;
+	u64 value;
+
+	rcu_read_lock();
+	i = rcu_dereference(published);
+	if (i) {
+		value = i->value;
+		hal_cpu_relax();
+		EXPECT_EQ(i->value, value);
+		EXPECT_EQ(i->twin, value);
+	}
+	rcu_read_unlock();
+}
+
+static void cpu_pages(u64 n)
+{
+	struct page *pages[5];
+	u32 got = 0;
+
+	for (; got < ARRAY_SIZE(pages); got++) {
+		pages[got] = page_alloc(n % 7 == got ? 2 : 0, MM_NOWAIT);
+		if (!pages[got])
+			break;
+		*(u64 *)page_address(pages[got]) = n << 8 | got;
+	}
+	host_maybe_switch();
+	while (got > 0) {
+		got--;
+		EXPECT_EQ(*(u64 *)page_address(pages[got]), n << 8 | got);
+		page_put(pages[got]);
+	}
+}
+
+static void cpu_objects(u64 n)
+{
+	u64 *objects[8];
+
+	for (u32 i = 0; i < ARRAY_SIZE(objects); i++) {
+		objects[i] = kmalloc(24 + (n * 13 + i * 200) % 1500, MM_NOWAIT);
+		if (objects[i])
+			objects[i][0] = n + i;
+	}
+	hal_cpu_relax();
+	for (u32 i = 0; i < ARRAY_SIZE(objects); i++) {
+		EXPECT(!objects[i] || objects[i][0] == n + i);
+		kfree(objects[i]);
+	}
+}
+
+static void cpu_work(void *arg)
+{
+	u64 me = (u64)(uintptr_t)arg;
+
+	for (u64 round = 0; round < 400; round++) {
+		u64 n = me << 32 | round;
+
+		cpu_publish(n);
+		cpu_read();
+		cpu_pages(n);
+		cpu_objects(n);
+		pass_scheduler();
+	}
+	finished++;
+}
+
+static u64 settled(void)
+{
+	struct mm_stats s;
+
+	for (u32 i = 0; i < 10; i++) {
+		rcu_expedite();
+		host_time_advance(3000000);
+		pass_scheduler();
+		host_run_all();
+	}
+	mm_drain();
+	mm_stats(&s);
+	return s.free + s.frame_table + s.magazines + s.tables;
+}
+
+/* A CPU gives back what it keeps, and stays in idle for grace periods to pass. */
+static void cpu_drain(void *arg)
+{
+	(void)arg;
+	for (u32 i = 0; i < 20; i++) {
+		pass_scheduler();
+		hal_cpu_relax();
+	}
+	mm_drain();
+	hal_irq_disable();
+	rcu_idle_enter();
+}
+
+static void cpu_wake(void *arg)
+{
+	(void)arg;
+	rcu_idle_exit();
+}
+
+static void on_others(void (*fn)(void *), bool with_number)
+{
+	for (u32 i = 1; i < CPUS; i++)
+		host_cpu_start(i, fn, (void *)(uintptr_t)(with_number ? i : 0));
+}
+
+TEST(four_cpus_share_everything)
+{
+	struct kmem_cache_stats stats;
+	u64 before;
+
+	boot();
+	spin_init(&shared_lock, "shared", LOCK_RANK_FUTEX);
+	shared_cache = kmem_cache_create("item", sizeof(struct item), 0, NULL, 0);
+	EXPECT(shared_cache);
+	on_others(cpu_drain, false);
+	host_run_all();
+	before = settled();
+	on_others(cpu_wake, false);
+	host_run_all();
+	host_set_interleave(7, 1234567);
+	on_others(cpu_work, true);
+	cpu_work(NULL);
+	host_run_all();
+	host_set_interleave(0, 0);
+	EXPECT_EQ(finished, CPUS);
+	EXPECT_EQ(shared_counter, CPUS * 400);
+	if (published)
+		call_rcu(&published->rcu, item_free);
+	published = NULL;
+	on_others(cpu_drain, false);
+	host_run_all();
+	EXPECT_EQ(settled(), before);
+	kmem_cache_stats(shared_cache, &stats);
+	EXPECT_EQ(stats.objects, 0);
+	kmem_cache_destroy(shared_cache);
+}
+
+/* ---- panics: last, because there is no way back ------------------------------------------------- */
+
+static void inverted(void *arg)
+{
+	static struct spinlock a = SPINLOCK_INIT("first", LOCK_RANK_OBJECT), b = SPINLOCK_INIT("second", LOCK_RANK_FILES);
+
+	(void)arg;
+	spin_lock(&a);
+	spin_lock(&b);
+}
+
+TEST(zz_an_inversion_is_reported)
+{
+	char reason[300];
+
+	boot();
+	EXPECT(host_catch_panic(inverted, NULL, reason, sizeof(reason)));
+	EXPECT(host_strstr(reason, "lock inversion: \"second\""));
+}
