@@ -81,13 +81,19 @@ static void walk(vaddr_t fp, const struct hal_thread *t, unsigned int left, hal_
 void hal_backtrace(const struct hal_regs *regs, hal_backtrace_fn fn, void *arg)
 {
 	const struct hal_thread *t = (const struct hal_thread *)hal_current();
+	u64 caller;
 
 	if (!regs) {
 		walk((vaddr_t)__builtin_frame_address(0), t, HAL_BACKTRACE_MAX, fn, arg);
 		return;
 	}
-	if (fn(regs->rip, regs, arg) && !hal_regs_user_mode(regs))
-		walk(regs->rbp, t, HAL_BACKTRACE_MAX - 1, fn, arg);
+	if (!fn(regs->rip, regs, arg) || hal_regs_user_mode(regs))
+		return;
+	/* A jump to nowhere built no frame: who called is on top of the stack. */
+	if (!is_kernel_text(regs->rip) && stack_of(regs->rsp, t).low && hal_kernel_load_u64(regs->rsp, &caller) &&
+	    is_kernel_text(caller) && !fn(caller, NULL, arg))
+		return;
+	walk(regs->rbp, t, HAL_BACKTRACE_MAX - 2, fn, arg);
 }
 
 /* Where x86_switch() left off: RBP is the sixth word of what it pushed, RIP the seventh. */
