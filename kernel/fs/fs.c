@@ -14,8 +14,8 @@ void fs_init(void)
 		panic("cannot mount the root file system: error %d", -err);
 	memfd_init();
 	devtmpfs_init();
-	procfs_init();
 	proc_pid_init();
+	procfs_init();
 	sysfs_init();
 	initramfs_init();
 }

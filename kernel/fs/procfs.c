@@ -14,8 +14,7 @@
 #define POS_SELF 2
 #define POS_NODES 4
 
-static struct mutex single_lock;
-static struct super_block *single;	/* [single_lock] lives as long as the kernel */
+static struct super_block *single;	/* [I] made at boot */
 
 /* ---- self ---- */
 
@@ -137,22 +136,12 @@ static struct super_block *make_super(const struct file_system_type *type)
 static int proc_mount(const struct file_system_type *type, u32 flags, const char *source, const char *data,
 		      struct super_block **out)
 {
-	int err = 0;
-
 	/* hidepid=0 is what there is. */
 	if (*data && strcmp(data, "hidepid=0") != 0)
 		return -EINVAL;
-	mutex_lock(&single_lock);
-	if (!single)
-		single = make_super(type);
-	if (single) {
-		super_get(single);
-		*out = single;
-	} else {
-		err = -ENOMEM;
-	}
-	mutex_unlock(&single_lock);
-	return err;
+	super_get(single);
+	*out = single;
+	return 0;
 }
 
 static struct file_system_type proc_type = { .name = "proc", .flags = FS_NODEV | FS_SINGLE, .mount = proc_mount };
@@ -192,8 +181,8 @@ static u64 nr_open(void)
 
 void procfs_init(void)
 {
-	mutex_init(&single_lock, "procfs", LOCK_RANK_FS_SINGLE);
-	if (fs_type_register(&proc_type))
+	single = make_super(&proc_type);
+	if (!single || fs_type_register(&proc_type))
 		panic("cannot register procfs");
 	(void)proc_register("filesystems", 0444, show_filesystems, NULL);
 	(void)proc_register("devices", 0444, show_devices, NULL);

@@ -2,8 +2,7 @@
 /* sysfs: shows the tree that drivers register with sys_register(). One superblock for all mounts. */
 #include "internal.h"
 
-static struct mutex single_lock;
-static struct super_block *single;	/* [single_lock] lives as long as the kernel */
+static struct super_block *single;	/* [I] made at boot */
 
 static struct super_block *make_super(const struct file_system_type *type)
 {
@@ -25,19 +24,9 @@ static struct super_block *make_super(const struct file_system_type *type)
 static int sysfs_mount(const struct file_system_type *type, u32 flags, const char *source, const char *data,
 		       struct super_block **out)
 {
-	int err = 0;
-
-	mutex_lock(&single_lock);
-	if (!single)
-		single = make_super(type);
-	if (single) {
-		super_get(single);
-		*out = single;
-	} else {
-		err = -ENOMEM;
-	}
-	mutex_unlock(&single_lock);
-	return err;
+	super_get(single);
+	*out = single;
+	return 0;
 }
 
 static struct file_system_type sysfs_type = {
@@ -49,9 +38,9 @@ void sysfs_init(void)
 	static const char *const dirs[] = { "block", "bus", "class", "dev", "devices", "firmware", "fs", "kernel",
 					    "module", "power" };
 
-	mutex_init(&single_lock, "sysfs", LOCK_RANK_FS_SINGLE);
 	for (u32 i = 0; i < ARRAY_SIZE(dirs); i++)
 		(void)sys_register_dir(dirs[i]);
-	if (fs_type_register(&sysfs_type))
+	single = make_super(&sysfs_type);
+	if (!single || fs_type_register(&sysfs_type))
 		panic("cannot register sysfs");
 }
