@@ -248,7 +248,7 @@ static void signal_enter_handler(struct task *t, struct hal_regs *regs, int sig,
 		.mask = t->flags & TASK_RESTORE_MASK ? t->saved_mask : t->blocked,
 		.alt_sp = t->altstack.ss_sp.addr,
 		.alt_size = t->altstack.ss_size,
-		.alt_flags = (u32)t->altstack.ss_flags & SS_FLAG_BITS,
+		.alt_flags = (u32)t->altstack.ss_flags,
 	};
 	sigset64_t mask;
 
