@@ -13,6 +13,7 @@
 #include <hal/upcall.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
+#include <kernel/proc/oom.h>
 #include <kernel/sched/sched.h>
 #include <kernel/signal/signal.h>
 #include <kernel/task/pid.h>
@@ -24,17 +25,14 @@
 #define DEBUG_BREAKPOINTS	0x000fULL
 #define DEBUG_SINGLE_STEP	0x4000ULL
 
+/* How often a fault without memory waits for room (10 ms each) before it is given up. */
+#define OOM_TRIES		500U
+
 static u32 trap_access(u32 fault)
 {
 	if (fault & HAL_FAULT_WRITE)
 		return VM_ACCESS_WRITE;
 	return fault & HAL_FAULT_EXEC ? VM_ACCESS_EXEC : VM_ACCESS_READ;
-}
-
-static void trap_out_of_memory(struct task *t)
-{
-	log_err("out of memory: ending %s[%d]", t->thread.name, t->process->pid->nr);
-	(void)signal_send_process(t->process, SIGKILL, true);
 }
 
 static void trap_send_fault(struct task *t, enum vm_verdict verdict, vaddr_t addr)
@@ -49,11 +47,8 @@ static void trap_send_fault(struct task *t, enum vm_verdict verdict, vaddr_t add
 	case VM_FAULT_BUS_ADRERR:
 		signal_force_fault(SIGBUS, BUS_ADRERR, addr);
 		break;
-	case VM_FAULT_OOM:
-		trap_out_of_memory(t);
-		break;
 	default:
-		break;		/* VM_FAULT_KILLED: the exit path finds the signal */
+		break;		/* VM_FAULT_KILLED, VM_FAULT_OOM: a signal is pending, or the program tries again */
 	}
 }
 
@@ -62,6 +57,7 @@ bool upcall_fault(struct hal_regs *regs, vaddr_t addr, u32 access)
 	struct task *t = task_current_or_null();
 	struct vm_space *space = t ? t->process->space : NULL;
 	enum vm_verdict verdict;
+	unsigned int tries = 0;
 
 	if (!space)
 		return false;
@@ -69,6 +65,12 @@ bool upcall_fault(struct hal_regs *regs, vaddr_t addr, u32 access)
 		panic_regs(regs, "page table of %s[%d] is broken at %llx", t->thread.name, t->pid->nr,
 			   (unsigned long long)addr);
 	verdict = vm_fault(space, addr, trap_access(access));
+	/* Bounded: the kernel may touch this page with a lock that the one who is to die needs. */
+	while (unlikely(verdict == VM_FAULT_OOM) && !thread_interrupted(&t->thread) &&
+	       tries++ < OOM_TRIES) {
+		oom_make_room();
+		verdict = vm_fault(space, addr, trap_access(access));
+	}
 	if (likely(verdict == VM_FAULT_OK)) {
 		t->min_flt++;
 		return true;
