@@ -14,6 +14,7 @@
 #include <kernel/signal/signal.h>
 #include <kernel/task/cred.h>
 #include <kernel/vfs/chrdev.h>
+#include <kernel/vfs/proc.h>
 #include <kernel/vm/uaccess.h>
 #include <lib/printf.h>
 #include <lib/string.h>
@@ -175,6 +176,47 @@ static long random_ioctl(struct file *file, u32 cmd, u64 arg)
 	default:
 		return -EINVAL;
 	}
+}
+
+/* /proc/sys/kernel/random, random(4). A version 4 UUID of RFC 9562. */
+static void uuid_draw(u8 id[16])
+{
+	random_bytes(id, 16);
+	id[6] = (u8)((id[6] & 0x0f) | 0x40);
+	id[8] = (u8)((id[8] & 0x3f) | 0x80);
+}
+
+static u8 boot_id[16]; /* [I] */
+
+static int show_uuid(struct seq *s, void *arg)
+{
+	u8 fresh[16];
+	const u8 *id = arg;
+
+	if (!id) {
+		uuid_draw(fresh);
+		id = fresh;
+	}
+	for (u32 i = 0; i < 16; i++)
+		seq_printf(s, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", id[i]);
+	seq_putc(s, '\n');
+	return 0;
+}
+
+static int show_entropy(struct seq *s, void *arg)
+{
+	(void)arg;
+	seq_printf(s, "%d\n", ENTROPY_BITS);
+	return 0;
+}
+
+static void random_files_init(void)
+{
+	uuid_draw(boot_id);
+	(void)proc_register("sys/kernel/random/boot_id", 0444, show_uuid, boot_id);
+	(void)proc_register("sys/kernel/random/uuid", 0444, show_uuid, NULL);
+	(void)proc_register("sys/kernel/random/entropy_avail", 0444, show_entropy, NULL);
+	(void)proc_register("sys/kernel/random/poolsize", 0444, show_entropy, NULL);
 }
 
 /* ---- kmsg -------------------------------------------------------------------------------------- */
@@ -380,6 +422,7 @@ void mem_devices_init(void)
 {
 	work_init(&kmsg_work, kmsg_wake);
 	log_wake_hook = kmsg_log_hook;
+	random_files_init();
 	for (u32 i = 0; i < ARRAY_SIZE(mem_devices); i++) {
 		const struct mem_device *d = &mem_devices[i];
 

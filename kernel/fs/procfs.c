@@ -77,7 +77,7 @@ static int root_lookup(struct inode *dir, struct dentry *dentry)
 	} else {
 		n = node_child(&proc_root_node, q->str, q->len);
 		if (!n)
-			return 0;
+			return -ENOENT; /* no negative dentries here: creating fails the same way, as on Linux */
 		inode = node_inode(dir->sb, n);
 	}
 	if (!inode)

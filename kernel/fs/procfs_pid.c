@@ -280,7 +280,7 @@ static int lookup_node(struct proc_node *dir_node, struct inode *dir, struct den
 	struct proc_node *node = node_child(dir_node, dentry->name.str, dentry->name.len);
 
 	if (!node || (is_thread && (node->flags & PROC_PID_TGID_ONLY)))
-		return 0;
+		return -ENOENT;
 	return attach(dentry, make_node(dir->sb, t, node, is_thread));
 }
 

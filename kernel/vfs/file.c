@@ -113,7 +113,7 @@ static u32 mode_of_ops(const struct file *f, u32 mode)
 		mode |= FMODE_CAN_READ;
 	if ((mode & FMODE_WRITE) && ops->write_iter)
 		mode |= FMODE_CAN_WRITE;
-	if (ops->llseek)
+	if (ops->llseek && ops->llseek != file_llseek_none)
 		mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
 	return mode | ops->fmode;
 }

@@ -45,7 +45,7 @@ ssize_t vfs_read_iter(struct file *file, struct iter *to, s64 *pos, u32 rwf)
 	if (unlikely(!(file->mode & FMODE_READ)))
 		return -EBADF;
 	if (unlikely(!(file->mode & FMODE_CAN_READ)))
-		return -EINVAL;
+		return S_ISDIR(file->inode->mode) ? -EISDIR : -EINVAL;
 	if (unlikely(iocb.pos < 0 && !(file->mode & FMODE_STREAM)))
 		return -EINVAL;
 	n = iocb_flags(file, rwf, &iocb.flags);
