@@ -121,7 +121,7 @@ static int store_frame(u64 sp, u64 fp, const struct hal_regs *regs, const struct
 	frame.pretcode = uptr(s->restorer);
 	frame.uc.uc_flags = (x86_xcr0 ? UC_FP_XSTATE : 0) | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
 	frame.uc.uc_stack.ss_sp = uptr(s->alt_sp);
-	frame.uc.uc_stack.ss_flags = (s32)s->alt_flags;
+	frame.uc.uc_stack.ss_flags = (s32)(s->alt_size ? s->alt_flags : SS_DISABLE);
 	frame.uc.uc_stack.ss_size = s->alt_size;
 	fill_sigcontext(&frame.uc.uc_mcontext, regs, s, fp);
 	frame.uc.uc_sigmask = s->mask;
