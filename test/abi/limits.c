@@ -69,11 +69,10 @@ static int bomb(int most)
 	for (n = 0; n < most; n++) {
 		pid_t pid = fork();
 
-		if (pid == 0) {
-			__sync_fetch_and_add(made, 1);
+		/* They count nothing: one that first runs late would count in the next check. */
+		if (pid == 0)
 			for (;;)
 				pause();
-		}
 		if (pid < 0)
 			return errno;
 	}
@@ -90,7 +89,6 @@ static void check_user_limit(void)
 		setresuid(4242, 4242, 4242);
 		int e = bomb(100);
 
-		*made = 0;
 		signal(SIGTERM, SIG_IGN);
 		kill(0, SIGTERM);
 		_exit(e);
