@@ -335,12 +335,17 @@ static int futex_keys_get(uptr_t u1, uptr_t u2, bool shared, struct futex_key *k
 	return err;
 }
 
-/* Moves a waiter to k2. Both locks held. Its own key reference stays with its own call. */
+/*
+ * Moves a waiter to k2. Both locks held. Its own key reference stays with its own call. In the same bucket it
+ * keeps its place: the caller's walk would meet it again at the tail, without end.
+ */
 static void futex_requeue_waiter(struct futex_waiter *w, struct futex_bucket *b2,
 				 const struct futex_key *k2)
 {
-	list_move_tail(&w->node, &b2->waiters);
 	w->key = *k2;
+	if (w->bucket == b2)
+		return;
+	list_move_tail(&w->node, &b2->waiters);
 	smp_store_release(&w->bucket, b2);
 }
 

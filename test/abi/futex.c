@@ -136,6 +136,12 @@ static void check_requeue(void)
 	is(futex(&word, FUTEX_REQUEUE_PRIVATE, 0, (void *)100ul, (void *)&word2, 0), 3, "REQUEUE moves all");
 	is(futex(&word2, FUTEX_WAKE_PRIVATE, 10, NULL, NULL, 0), 3, "and all are found there");
 	join(w, 3);
+	/* The waiters stay where they are: a walk that met them again would never end. */
+	start_waiters(w, 3, &word, FUTEX_WAIT_PRIVATE);
+	is(futex(&word, FUTEX_REQUEUE_PRIVATE, 0, (void *)INT32_MAX, (void *)&word, 0), 3,
+	   "REQUEUE onto itself");
+	is(futex(&word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0), 3, "they still wait there");
+	join(w, 3);
 }
 
 static void check_wake_op(void)
