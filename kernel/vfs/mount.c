@@ -24,6 +24,7 @@
 #include "mount_internal.h"
 
 #define MOUNT_BUCKETS_LOG2 6
+#define MOUNTS_MAX 100000		/* Linux's default of fs.mount-max */
 
 struct mutex namespace_mutex;
 struct seqcount mount_seq;
@@ -34,6 +35,7 @@ static struct spinlock mount_lock;
 static struct hlist_head mount_table[1 << MOUNT_BUCKETS_LOG2];
 struct list_head mount_list = LIST_HEAD_INIT(mount_list);
 static atomic_t event_count;
+static atomic_t mount_count;		/* [a] all that have memory */
 static u64 ids_used[64];		/* [mount_lock] bitmap of ids below 4096 */
 static int ids_beyond = 4096;		/* [mount_lock] */
 
@@ -118,6 +120,12 @@ static void id_free(int id)
 	spin_unlock(&mount_lock);
 }
 
+/* A bound tree doubles with every rbind of itself: the limit keeps the machine alive. */
+bool mount_too_many(void)
+{
+	return atomic_load(&mount_count) >= MOUNTS_MAX;
+}
+
 /* Consumes an active reference on sb; root gets one of its own. */
 struct mount *mount_alloc(struct super_block *sb, struct dentry *root, const char *source, u32 flags)
 {
@@ -137,6 +145,7 @@ struct mount *mount_alloc(struct super_block *sb, struct dentry *root, const cha
 	m->flags = flags;
 	atomic_store(&m->refs, 1);
 	m->id = id_alloc();
+	atomic_inc(&mount_count);
 	list_init(&m->children);
 	list_init(&m->child_node);
 	list_init(&m->list);
@@ -160,6 +169,7 @@ void mount_put(struct mount *m)
 	dentry_put(m->root);
 	super_put(m->sb);
 	id_free(m->id);
+	atomic_dec(&mount_count);
 	call_rcu(&m->rcu, mount_free_rcu);
 }
 

@@ -7,6 +7,8 @@
 
 extern struct list_head mount_list;
 
+/* The next one would be more than there may be: ENOSPC. */
+bool mount_too_many(void);
 struct mount *mount_alloc(struct super_block *sb, struct dentry *root, const char *source, u32 flags);
 void mount_attach(struct mount *m, struct mount *parent, struct dentry *at);
 void mount_detach(struct mount *m, struct path *held);

@@ -95,6 +95,8 @@ static int mount_new(const char *source, const struct path *target, const char *
 	type = fs_type_find(name);
 	if (!type || (type->flags & FS_HIDDEN))
 		return -ENODEV;
+	if (mount_too_many())
+		return -ENOSPC;
 	err = type->mount(type, sb_flags, source, data, &sb);
 	if (err)
 		return err;
@@ -115,47 +117,72 @@ static int mount_new(const char *source, const struct path *target, const char *
 	return err;
 }
 
+/* A copy, in no place yet; ERR_PTR. */
 static struct mount *clone_mount(struct mount *m, struct dentry *root)
 {
 	struct mount *copy;
 
+	if (mount_too_many())
+		return ERR_PTR(-ENOSPC);
 	super_get(m->sb);
 	copy = mount_alloc(m->sb, root, m->source, m->flags & MOUNT_USER_FLAGS);
-	if (!copy)
-		super_put(m->sb);
-	return copy;
+	if (copy)
+		return copy;
+	super_put(m->sb);
+	return ERR_PTR(-ENOMEM);
 }
 
-/* Copies what is mounted below `from` onto the copy of its mount: mount --rbind. */
+/*
+ * Copies what is mounted below `below` in `from` onto the copy of that mount: mount --rbind. `to` is in no place
+ * yet, so that a tree which is bound into itself is not copied again and again. The tree may be as deep
+ * as there are mounts: no recursion.
+ */
 static int clone_children(struct mount *from, struct dentry *below, struct mount *to)
 {
-	struct mount *child, *copy;
-	int err;
+	struct list_head *pos = &from->children;
+	struct mount *m = from, *copy;
 
-	list_for_each_entry(child, &from->children, child_node) {
-		if (!dentry_is_ancestor(below, child->mountpoint))
+	for (;;) {
+		struct mount *child;
+
+		pos = pos->next;
+		if (pos == &m->children) {
+			if (m == from)
+				return 0;
+			pos = &m->child_node;
+			m = m->parent;
+			to = to->parent;
+			continue;
+		}
+		child = list_entry(pos, struct mount, child_node);
+		if (m == from && !dentry_is_ancestor(below, child->mountpoint))
 			continue;
 		copy = clone_mount(child, child->root);
-		if (!copy)
-			return -ENOMEM;
+		if (IS_ERR(copy))
+			return (int)PTR_ERR(copy);
 		mount_attach(copy, to, child->mountpoint);
-		err = clone_children(child, child->root, copy);
-		if (err)
-			return err;
+		m = child;
+		to = copy;
+		pos = &child->children;
 	}
-	return 0;
 }
 
-static void discard_tree(struct mount *m)
+/* A copied tree that found no place. */
+static void discard_copy(struct mount *m)
 {
-	mount_detach_tree(m);
+	while (!list_empty(&m->children)) {
+		struct mount *child = list_first_entry(&m->children, struct mount, child_node);
+
+		mount_detach_tree(child);
+		mount_put(child);
+	}
 	mount_put(m);
 }
 
 static int mount_bind(const char *source, const struct path *target, bool recurse)
 {
 	struct path old;
-	struct mount *m = NULL;
+	struct mount *m;
 	int err;
 
 	if (!source || !*source)
@@ -167,20 +194,16 @@ static int mount_bind(const char *source, const struct path *target, bool recurs
 	err = -EINVAL;
 	if (!in_tree(old.mnt))
 		goto unlock;
-	err = -ENOMEM;
 	m = clone_mount(old.mnt, old.dentry);
-	if (!m)
-		goto unlock;
-	err = graft(m, target);
-	if (err) {
-		mount_put(m);
+	if (IS_ERR(m)) {
+		err = (int)PTR_ERR(m);
 		goto unlock;
 	}
-	if (recurse) {
-		err = clone_children(old.mnt, old.dentry, m);
-		if (err)
-			discard_tree(m);
-	}
+	err = recurse ? clone_children(old.mnt, old.dentry, m) : 0;
+	if (!err)
+		err = graft(m, target);
+	if (err)
+		discard_copy(m);
 unlock:
 	mutex_unlock(&namespace_mutex);
 	path_put(&old);

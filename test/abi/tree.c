@@ -294,6 +294,30 @@ static void check_readdir(void)
 	close(fd);
 }
 
+/* rbind of a tree into itself: what is copied is the tree as it was. */
+static void check_bind_into_itself(void)
+{
+	int i;
+
+	mkdir("self", 0755);
+	works(mount("none", "self", "tmpfs", 0, NULL), "mount");
+	mkdir("self/a", 0755);
+	mkdir("self/b", 0755);
+	works(mount("none", "self/b", "tmpfs", 0, NULL), "mount in it");
+	touch("self/b/x");
+	works(mount("self", "self/a", NULL, MS_BIND | MS_REC, NULL), "rbind of a tree into itself");
+	works(access("self/a/b/x", F_OK), "what was mounted in it is there");
+	fails(access("self/a/a/b", F_OK), ENOENT, "the copy has no copy");
+	for (i = 0; i < 6; i++)
+		if (mount("self", "self", NULL, MS_BIND | MS_REC, NULL) < 0)
+			break;
+	is(i, 6, "rbind on top of itself");
+	works(access("self/b/x", F_OK), "and it looks the same");
+	while (umount2("self", MNT_DETACH) == 0)
+		;
+	works(rmdir("self"), "all of it goes");
+}
+
 static void check_mount(void)
 {
 	struct stat outer, inner;
@@ -444,6 +468,7 @@ int main(void)
 	check_rename();
 	check_readdir();
 	check_mount();
+	check_bind_into_itself();
 	check_chroot();
 	check_nodes();
 	return tap_done();
