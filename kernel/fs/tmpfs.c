@@ -402,6 +402,25 @@ static int tmpfs_setattr(struct dentry *dentry, struct attr_change *attr)
 
 /* ---- files ---- */
 
+/*
+ * Room for [start, end), or what was got behind the file's end is given back: nobody could see that it is there,
+ * and all of the machine's memory would sit in a file that looks empty. Inode locked, so no page behind the end
+ * has been written; pages before it may have been, by a mapping.
+ */
+static int allocate_or_undo(struct inode *inode, u64 start, u64 end)
+{
+	const struct tmpfs *fs = fs_of(inode->sb);
+	int err;
+
+	if (fs->max_blocks && DIV_ROUND_UP(end, PAGE_SIZE) - start / PAGE_SIZE > fs->max_blocks)
+		return -ENOSPC;
+	err = vm_object_allocate(inode->object, start, end);
+	if (err)
+		vm_object_punch(inode->object, ALIGN_UP(MAX(start, inode->size), PAGE_SIZE),
+				ALIGN_UP(end, PAGE_SIZE));
+	return err;
+}
+
 static int tmpfs_fallocate(struct file *file, u32 mode, u64 offset, u64 len)
 {
 	struct inode *inode = file->inode;
@@ -428,7 +447,7 @@ static int tmpfs_fallocate(struct file *file, u32 mode, u64 offset, u64 len)
 		err = -EFBIG;
 		goto unlock;
 	}
-	err = vm_object_allocate(inode->object, offset, end);
+	err = allocate_or_undo(inode, offset, end);
 	if (err)
 		goto unlock;
 	if (!(mode & FALLOC_FL_KEEP_SIZE) && end > inode->size) {
@@ -683,7 +702,8 @@ int tmpfs_make_super(const struct file_system_type *type, const char *data, bool
 	sb->private = fs;
 	refcount_init(&fs->ref, 1);
 	fs->limited = limited;
-	fs->mode = fs->default_mode = mode;
+	fs->mode = mode;
+	fs->default_mode = limited ? 01777 : mode;
 	if (limited)
 		fs->max_blocks = fs->max_inodes = default_pages();
 	/* mount(2): who mounts owns the root, unless told otherwise. */

@@ -275,11 +275,14 @@ static long fcntl_file(int fd, struct file *file, u32 cmd, unsigned long arg)
 			return -EINVAL;
 		file->owner.signum = (int)arg;
 		return 0;
+	case F_GETPIPE_SZ:
+	case F_SETPIPE_SZ:
+		if (!S_ISFIFO(file->inode->mode))
+			return -EBADF;
+		fallthrough;
 	default:
 		/* The pipe's size, a memfd's seals. */
-		if (file->ops->fcntl)
-			return file->ops->fcntl(file, cmd, arg);
-		return cmd == F_GETPIPE_SZ || cmd == F_SETPIPE_SZ ? -EBADF : -EINVAL;
+		return file->ops->fcntl ? file->ops->fcntl(file, cmd, arg) : -EINVAL;
 	}
 }
 

@@ -16,7 +16,14 @@
 struct kmem_cache *inode_cache;
 
 static const struct inode_ops special_inode_ops;
-static const struct file_ops no_open_fops;
+
+/* Sockets, and what has no operations: open(2) gives ENXIO. */
+static int no_open(struct inode *inode, struct file *file)
+{
+	return -ENXIO;
+}
+
+static const struct file_ops no_open_fops = { .open = no_open };
 
 struct fstime fstime_now(void)
 {
