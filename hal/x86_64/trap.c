@@ -25,6 +25,9 @@ _Static_assert(HAL_FAULT_PRESENT == 1 && HAL_FAULT_WRITE == 2 && HAL_FAULT_USER 
 	       HAL_FAULT_RESERVED == 8 && HAL_FAULT_EXEC == 16, "error code");
 #define PF_ACCESS_MASK 0x1f
 
+#define NMI_REASON_PORT		0x61
+#define NMI_REASON_ERROR	0xc0	/* SERR, I/O channel check */
+
 static const char *const trap_names[] = {
 	"divide error", "debug", "non-maskable interrupt", "breakpoint", "overflow", "bound range exceeded",
 	"invalid opcode", "device not available", "double fault", "coprocessor overrun", "invalid TSS",
@@ -185,6 +188,19 @@ static const struct {
 	[21] = { HAL_TRAP_OTHER, false },
 };
 
+/*
+ * System control port B says whether memory (SERR) or the I/O channel raised the NMI: then nothing can be
+ * trusted any more. Other NMIs (a button, a debugger, another CPU's watchdog) are counted.
+ */
+static void non_maskable(struct hal_regs *regs)
+{
+	u8 reason = x86_inb(NMI_REASON_PORT);
+
+	hal_percpu()->nmi_count++;
+	if (unlikely(reason & NMI_REASON_ERROR) && reason != 0xff)	/* FFh: no such port */
+		upcall_kernel_trap(regs, X86_VEC_NMI, reason, 0);
+}
+
 static void user_trap(struct hal_regs *regs, u64 error, u32 vector)
 {
 	if (vector != X86_VEC_NMI)
@@ -198,7 +214,7 @@ static void user_trap(struct hal_regs *regs, u64 error, u32 vector)
 		return;
 	}
 	case X86_VEC_NMI:
-		hal_percpu()->nmi_count++;
+		non_maskable(regs);
 		return;
 	case X86_VEC_MF:
 		fpu_trap(regs, HAL_TRAP_FPU, x87_code());
@@ -256,7 +272,7 @@ void x86_trap(struct hal_regs *regs, u64 error, u32 vector)
 void x86_trap_ist(struct hal_regs *regs, u64 error, u32 vector)
 {
 	if (vector == X86_VEC_NMI) {
-		hal_percpu()->nmi_count++;
+		non_maskable(regs);
 		return;
 	}
 	if (vector == X86_VEC_DB) {
