@@ -293,6 +293,9 @@ static void check_copy(void)
 	off = 0;
 	is(sendfile(p[1], in, &off, 1000), 1000, "sendfile to a pipe");
 	is(read(p[0], buf, 2000), 1000, "arrives");
+	write(p[1], "x", 1);
+	fails(sendfile(out, p[0], NULL, 5), EINVAL, "sendfile from a pipe");
+	fails(sendfile(out, open("/dev/zero", O_RDONLY), NULL, 5), EINVAL, "sendfile from a device");
 	fails(sendfile(p[1], 99, NULL, 5), EBADF, "sendfile: a bad source");
 	fails(sendfile(99, in, NULL, 5), EBADF, "sendfile: a bad target");
 	close(p[0]);

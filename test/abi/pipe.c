@@ -57,6 +57,28 @@ static void check_basics(void)
 	close(p[1]);
 }
 
+static void check_reopen(void)
+{
+	char path[40];
+	int p[2], fd;
+
+	pipe(p);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", p[0]);
+	fd = open(path, O_RDONLY);
+	ok(fd >= 0, "a pipe is opened anew through /proc/self/fd");
+	write(p[1], "again", 5);
+	is(read(fd, buf, 10), 5, "and is the same pipe");
+	close(fd);
+	close(p[1]);
+	is(read(p[0], buf, 10), 0, "whose last writer is gone");
+	snprintf(path, sizeof(path), "/dev/fd/%d", p[0]);
+	fd = open(path, O_WRONLY);
+	ok(fd >= 0, "its read end gives a write end");
+	is(write(fd, "w", 1), 1, "that writes");
+	close(fd);
+	close(p[0]);
+}
+
 static void check_sizes(void)
 {
 	int p[2], n, total;
@@ -286,6 +308,7 @@ static void check_select(void)
 int main(void)
 {
 	check_basics();
+	check_reopen();
 	check_sizes();
 	check_atomic();
 	check_blocking();

@@ -78,7 +78,7 @@ def pack(cases, build, path):
 
 
 # bash names the pid of a job that a signal ended; pids may differ.
-JOB_PID = re.compile(rb"(line \d+: +|of process )\d+")
+JOB_PID = re.compile(rb"(line \d+:|of process) +\d+")
 
 
 def parse(text):

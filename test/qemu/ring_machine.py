@@ -190,12 +190,12 @@ def rdinit(ctx):
 
 
 def init_ends(ctx):
-    for text, said in (("exit 7\n", "exitcode=0x00000700"), ("kill -SEGV 1\nexit 3\n", "0x00000300")):
+    for text, said in (("exit 7\n", "0x00000700"), ("kill -SEGV 1\nexit 3\n", "0x00000300")):
         disk = ctx.image(initrd=ctx.initrd(scripted(text)), options=TEST_WORDS)
         m = ctx.boot(disk)
         need(m.wait(60) == PANIC_STATUS, "a panic")
-        need(re.search(r"(?i)init.*(%s|status %d)" % (said, int(said[-4:], 16) >> 8),
-                       m.serial.text()), "the panic names PID 1's status")
+        need(re.search(r"(?i)panic.*init.*" + said, m.serial.text()),
+             "the panic names PID 1's status")
         ctx.point("PID 1 ends: %r" % text)
 
 
@@ -224,17 +224,15 @@ def archives(ctx):
         ctx.point(what)
 
 
-def bad_initrd(damage, pattern):
-    def case(ctx):
-        path = ctx.initrd(scripted("exec /bin/busybox reboot -f\n"))
-        with open(path, "rb") as source:
-            data = source.read()
-        with open(path, "wb") as sink:
-            sink.write(damage(data))
-        m = ctx.boot(ctx.image(initrd=path, options=TEST_WORDS))
-        need(m.wait(60) == PANIC_STATUS, "no init: a panic")
-        need(re.search(pattern, m.serial.text(), re.I), "a message that says which: " + pattern)
-    return case
+def compressed_initrd(ctx):
+    """What the loader lets pass, the kernel names."""
+    path = ctx.initrd(scripted("exec /bin/busybox reboot -f\n"))
+    with open(path, "rb") as source:
+        data = gzip.compress(source.read())
+    with open(path, "wb") as sink:
+        sink.write(data)
+    m = ctx.boot(ctx.image(initrd=path, options=TEST_WORDS))
+    m.serial.expect(rb"(?i)initrd[^\n]*(gzip|compress)", 60, "a message that says which")
 
 
 # ---- what the loader says -------------------------------------------------------------------
@@ -277,6 +275,17 @@ def short_kernel(ctx, disk):
     image.put(disk, "/halcyon/kernel.elf", path)
 
 
+def damaged_initrd(damage):
+    def change(ctx, disk):
+        path = ctx.initrd(scripted("exec /bin/busybox reboot -f\n"))
+        with open(path, "rb") as source:
+            data = source.read()
+        with open(path, "wb") as sink:
+            sink.write(damage(data))
+        image.put(disk, "/halcyon/initrd.img", path)
+    return change
+
+
 def bad_conf(ctx, disk):
     path = os.path.join(ctx.folder, re.sub(r"\W", "_", ctx.name) + ".conf")
     with open(path, "wb") as sink:
@@ -295,9 +304,11 @@ CASES = [
     ("rdinit=", rdinit),
     ("PID 1 ends", init_ends),
     ("archives", archives),
-    ("a compressed initrd", bad_initrd(gzip.compress, r"initrd.*(gzip|compress)")),
-    ("a garbage initrd", bad_initrd(lambda d: b"garbage!" * 1000, r"initrd.*\S")),
-    ("a cut initrd", bad_initrd(lambda d: d[:200000], r"initrd.*(damaged|truncated|cut|short|end)")),
+    ("a compressed initrd", compressed_initrd),
+    ("loader: a garbage initrd",
+     loader_complains(damaged_initrd(lambda data: b"garbage!" * 1000), rb"error[^\n]*initrd\.img")),
+    ("loader: a cut initrd",
+     loader_complains(damaged_initrd(lambda data: data[:200000]), rb"error[^\n]*initrd\.img")),
     ("loader: no kernel", loader_complains(without("/halcyon/kernel.elf"), rb"kernel\.elf")),
     ("loader: no initrd", loader_complains(without("/halcyon/initrd.img"), rb"initrd\.img")),
     ("loader: no boot.conf", loader_complains(without("/halcyon/boot.conf"), rb"boot\.conf")),
