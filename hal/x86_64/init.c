@@ -3,8 +3,9 @@
  * The HAL's two steps of the boot list. What comes before them is in entry.asm and tables.c.
  *
  * Early: before anything is believed, the handoff is checked, and a kernel that does not understand it
- * says so on the serial line and, where the fixed part can be trusted, in a pattern on the screen's
- * first lines. Late: tables, controllers, clock, in the order in which each needs the one before.
+ * says so on the serial line. (On the screen it cannot: where that is stands in the handoff. The loader says
+ * it there, because it refuses a kernel whose note asks for another version.) Late: tables, controllers,
+ * clock, in the order in which each needs the one before.
  */
 #include <hal/clock.h>
 #include <hal/console.h>

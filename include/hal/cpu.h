@@ -36,7 +36,7 @@ void hal_early_init(const struct bootinfo *bi);
  */
 void hal_late_init(void);
 
-/* CPUs that firmware named and that may run (known after hal_late_init, 1 before). Any context. */
+/* CPUs that have a per-CPU area and may run: 1 until others are started. Any context. */
 u32 hal_cpu_count(void);
 /* CPUs that run now, and whether this one does. Any context. */
 u32 hal_cpu_online_count(void);
