@@ -29,10 +29,10 @@ def cache_folder():
 def kernel():
     """Path of vmlinuz, unpacking the package the first time; None without one."""
     cache = cache_folder()
-    ready = sorted(glob.glob(cache + "/linux/boot/vmlinuz-6.1.*"))
+    ready = sorted(glob.glob(cache + "/linux/boot/vmlinuz-*"))
     if ready:
         return ready[-1]
-    debs = sorted(glob.glob(cache + "/linux-image-6.1*.deb"))
+    debs = sorted(glob.glob(cache + "/linux-image-*.deb"))
     if not debs:
         return None
     os.makedirs(cache + "/linux", exist_ok=True)
@@ -40,7 +40,7 @@ def kernel():
     subprocess.run(["tar", "-x", "-C", cache + "/linux", "./boot"], stdin=unpack.stdout,
                    check=True)
     unpack.wait()
-    ready = sorted(glob.glob(cache + "/linux/boot/vmlinuz-6.1.*"))
+    ready = sorted(glob.glob(cache + "/linux/boot/vmlinuz-*"))
     return ready[-1] if ready else None
 
 

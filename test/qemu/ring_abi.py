@@ -6,6 +6,7 @@ before its list does (a panic, a hang), the program that ran then is charged
 with it and the rest goes on in another boot.
 """
 
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -198,9 +199,11 @@ def run(build, which="abi", only=None, options=""):
     if only:
         programs = [p for p in programs if p.name in only]
     folder = image.scratch(build)
-    linux = ask_linux(build, [p for p in programs if not p.ours], folder)
     words = "console=ttyS0 qemu-exit quiet " + options
-    halcyon = ask_halcyon(build, programs, folder, report, words)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:     # both kernels at a time
+        asked = pool.submit(ask_linux, build, [p for p in programs if not p.ours], folder)
+        halcyon = ask_halcyon(build, programs, folder, report, words)
+        linux = asked.result()
     for program in programs:
         compare(report, program, linux.get(program.name), halcyon.get(program.name))
     if which == "abi" and not only:

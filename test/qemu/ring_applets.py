@@ -16,6 +16,7 @@ the hash of all that went in.
 """
 
 import base64
+import concurrent.futures
 import glob
 import os
 import re
@@ -102,9 +103,8 @@ def from_json(data):
     return {int(k): (s, base64.b64decode(o), base64.b64decode(e)) for k, (s, o, e) in data.items()}
 
 
-def ask_linux(folder, build):
-    cases, release = read_cases(), oracle.release()
-    path = pack(cases, build, os.path.join(folder, "applets-initrd.img"))
+def ask_linux(path, cases):
+    release = oracle.release()
     key = oracle.key("applets", release, ring_abi.content(path))
     data = oracle.cached(key)
     if data:
@@ -117,8 +117,7 @@ def ask_linux(folder, build):
     return answers
 
 
-def ask_halcyon(folder, build, report, options):
-    path = os.path.join(folder, "applets-initrd.img")
+def ask_halcyon(path, folder, build, report, options):
     disk = image.make(os.path.join(build, "halcyon.img"), os.path.join(folder, "applets.img"),
                       options="console=ttyS0 qemu-exit quiet " + options, initrd=path)
     with machine.Machine(image=disk, name="halcyon", tpm=True,
@@ -145,8 +144,11 @@ def run(build, only=None, options=""):
     ring_abi.build_programs(build)
     folder = image.scratch(build)
     cases = read_cases()
-    linux = ask_linux(folder, build)
-    halcyon = ask_halcyon(folder, build, report, options)
+    path = pack(cases, build, os.path.join(folder, "applets-initrd.img"))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:     # both kernels at a time
+        asked = pool.submit(ask_linux, path, cases)
+        halcyon = ask_halcyon(path, folder, build, report, options)
+        linux = asked.result()
     for number, (title, _, _) in enumerate(cases):
         if only and not any(word in title for word in only):
             continue

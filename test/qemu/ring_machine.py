@@ -1,5 +1,6 @@
 """Ring 4: the real image in several machines, driven over the serial line.
 
+What the loader says is ring_loader.py's subject.
 Every case is a function that gets a Context and raises when something is not
 as it should be; it is one point, or several when it calls `ctx.point`.  Two
 cases run at a time.  The image is the shipped one wherever a case does not say
@@ -235,64 +236,6 @@ def compressed_initrd(ctx):
     m.serial.expect(rb"(?i)initrd[^\n]*(gzip|compress)", 60, "a message that says which")
 
 
-# ---- what the loader says -------------------------------------------------------------------
-
-def loader_complains(change, pattern):
-    """The message names the file, and a key leads back to the firmware."""
-    def case(ctx):
-        disk = ctx.image(options=TEST_WORDS)
-        change(ctx, disk)
-        m = ctx.boot(disk)
-        m.serial.expect(pattern, 40, "the loader's message")
-        m.serial.expect(rb"(?i)key", 10, "the request for a key")
-        mark = len(m.serial.log)
-        m.serial.send(b"\r")
-        m.serial.mark = mark
-        m.serial.expect(rb"(?i)Bds|shell|boot", 20, "the firmware after the key")
-    return case
-
-
-def without(name):
-    return lambda ctx, disk: image.remove(disk, name)
-
-
-def damaged_kernel(ctx, disk):
-    path = os.path.join(ctx.folder, re.sub(r"\W", "_", ctx.name) + ".elf")
-    with open(os.path.join(ctx.build, "esp", "kernel.elf"), "rb") as source:
-        data = bytearray(source.read())
-    data[32:40] = b"\xff" * 8           # e_phoff
-    with open(path, "wb") as sink:
-        sink.write(data)
-    image.put(disk, "/halcyon/kernel.elf", path)
-
-
-def short_kernel(ctx, disk):
-    path = os.path.join(ctx.folder, re.sub(r"\W", "_", ctx.name) + ".elf")
-    with open(os.path.join(ctx.build, "esp", "kernel.elf"), "rb") as source:
-        data = source.read()
-    with open(path, "wb") as sink:
-        sink.write(data[:len(data) // 2])
-    image.put(disk, "/halcyon/kernel.elf", path)
-
-
-def damaged_initrd(damage):
-    def change(ctx, disk):
-        path = ctx.initrd(scripted("exec /bin/busybox reboot -f\n"))
-        with open(path, "rb") as source:
-            data = source.read()
-        with open(path, "wb") as sink:
-            sink.write(damage(data))
-        image.put(disk, "/halcyon/initrd.img", path)
-    return change
-
-
-def bad_conf(ctx, disk):
-    path = os.path.join(ctx.folder, re.sub(r"\W", "_", ctx.name) + ".conf")
-    with open(path, "wb") as sink:
-        sink.write(b"\x00\xff garbage\nnothing = here\n")
-    image.put(disk, "/halcyon/boot.conf", path)
-
-
 # ---- all of them ----------------------------------------------------------------------------
 
 CASES = [
@@ -305,16 +248,6 @@ CASES = [
     ("PID 1 ends", init_ends),
     ("archives", archives),
     ("a compressed initrd", compressed_initrd),
-    ("loader: a garbage initrd",
-     loader_complains(damaged_initrd(lambda data: b"garbage!" * 1000), rb"error[^\n]*initrd\.img")),
-    ("loader: a cut initrd",
-     loader_complains(damaged_initrd(lambda data: data[:200000]), rb"error[^\n]*initrd\.img")),
-    ("loader: no kernel", loader_complains(without("/halcyon/kernel.elf"), rb"kernel\.elf")),
-    ("loader: no initrd", loader_complains(without("/halcyon/initrd.img"), rb"initrd\.img")),
-    ("loader: no boot.conf", loader_complains(without("/halcyon/boot.conf"), rb"boot\.conf")),
-    ("loader: a damaged kernel", loader_complains(damaged_kernel, rb"kernel\.elf")),
-    ("loader: half a kernel", loader_complains(short_kernel, rb"kernel\.elf")),
-    ("loader: a senseless boot.conf", loader_complains(bad_conf, rb"boot\.conf")),
 ] + [("boots: " + shape, boots(shape)) for shape in SHAPES]
 
 

@@ -65,7 +65,8 @@ def fill_oracle(args):
         for point, (good, remark) in (answers[name].points.items() if name in answers else ()):
             if not good:
                 print("    %s # %s" % (point, remark))
-    cases = ring_applets.ask_linux(folder, args.build)
+    path = ring_applets.pack(ring_applets.read_cases(), args.build, os.path.join(folder, "applets"))
+    cases = ring_applets.ask_linux(path, ring_applets.read_cases())
     print("%d programs, %d points, %d cases; %d programs do not pass" %
           (len(answers), sum(len(a.points) for a in answers.values()), len(cases), len(bad)))
     return 1 if bad else 0
