@@ -483,6 +483,7 @@ int pipe_create(u32 flags, struct file *out[2])
 	}
 	p->readers = p->reader_opens = 1;
 	p->users = 1;
+	path.dentry->inode->pipe = p; /* opened anew through /proc/PID/fd it is this one */
 	out[1] = pipefs_open(&path, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)), &pipe_fops, p);
 	if (IS_ERR(out[1])) {
 		err = (int)PTR_ERR(out[1]);
@@ -492,6 +493,7 @@ int pipe_create(u32 flags, struct file *out[2])
 	}
 	p->writers = p->writer_opens = 1;
 	p->users = 2;
+	path.dentry->inode->pipe = p; /* for opens through /proc/PID/fd */
 	path_put(&path);
 	return 0;
 put_path:
@@ -550,14 +552,17 @@ static void count_open(struct pipe *p, u32 mode)
 	wake_everybody(p);
 }
 
-static int fifo_open_locked(struct pipe *p, struct file *file)
+/* named: a fifo, whose first opens wait for each other; a pipe opened anew through /proc never waits. */
+static int fifo_open_locked(struct pipe *p, struct file *file, bool named)
 {
 	u32 mode = file->mode & (FMODE_READ | FMODE_WRITE);
 
 	file->version = 0;
-	if (mode == FMODE_WRITE && (file->flags & O_NONBLOCK) && !p->readers)
+	if (named && mode == FMODE_WRITE && (file->flags & O_NONBLOCK) && !p->readers)
 		return -ENXIO;
 	count_open(p, mode);
+	if (!named)
+		return 0;
 	if (mode == FMODE_READ && !p->writers) {
 		if (file->flags & O_NONBLOCK)
 			file->version = p->writer_opens; /* no POLLHUP before somebody wrote */
@@ -578,7 +583,7 @@ static int fifo_open(struct inode *inode, struct file *file)
 	if (!p)
 		return -ENOMEM;
 	mutex_lock(&p->mutex);
-	err = fifo_open_locked(p, file);
+	err = fifo_open_locked(p, file, !(inode->flags & INODE_PRIVATE));
 	if (err == -ERESTARTSYS) { /* it had been counted */
 		if (mode & FMODE_READ)
 			p->readers--;
