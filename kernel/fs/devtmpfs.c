@@ -5,6 +5,7 @@
  */
 #include "internal.h"
 
+#include <abi/linux/limits.h>
 #include <kernel/vfs/chrdev.h>
 
 static struct super_block *dev_super;	/* [I] */
@@ -22,14 +23,28 @@ static struct file_system_type devtmpfs_type = {
 	.name = "devtmpfs", .flags = FS_NODEV | FS_SINGLE, .mount = devtmpfs_mount,
 };
 
+/* Names are compared in words: they need room behind their end. */
+struct padded_name {
+	char text[NAME_MAX + 1 + 7];
+};
+
+static struct qname make_qname(struct padded_name *buf, const char *name, size_t len)
+{
+	struct qname q = { buf->text, (u32)MIN(len, (size_t)NAME_MAX), 0 };
+
+	memcpy(buf->text, name, q.len);
+	dentry_hash_name(NULL, &q);
+	return q;
+}
+
 /* The entry `name` of dir, made by `make` if there is none. A reference or ERR_PTR. dir's reference is consumed. */
 static struct dentry *enter(struct dentry *dir, const char *name, size_t len, u32 mode, devnum_t dev)
 {
-	struct qname q = { name, (u32)len, 0 };
+	struct padded_name buf;
+	struct qname q = make_qname(&buf, name, len);
 	struct dentry *d;
 	int err = 0;
 
-	dentry_hash_name(dir, &q);
 	rwsem_write_lock(&dir->inode->lock);
 	d = dentry_lookup_locked(dir, &q);
 	if (!IS_ERR(d) && dentry_is_negative(d)) {
@@ -70,9 +85,9 @@ static void devtmpfs_remove(const char *name)
 
 	for (;;) {
 		const char *slash = strchrnul(name, '/');
-		struct qname q = { name, (u32)(slash - name), 0 };
+		struct padded_name buf;
+		struct qname q = make_qname(&buf, name, (size_t)(slash - name));
 
-		dentry_hash_name(dir, &q);
 		rwsem_write_lock(&dir->inode->lock);
 		d = dentry_lookup_locked(dir, &q);
 		if (IS_ERR(d) || dentry_is_negative(d) || !*slash)
@@ -97,11 +112,11 @@ static void devtmpfs_remove(const char *name)
 
 struct file *devtmpfs_open(const char *name, u32 flags)
 {
-	struct qname q = { name, (u32)strlen(name), 0 };
+	struct padded_name buf;
+	struct qname q = make_qname(&buf, name, strlen(name));
 	struct path path = { dev_mount, NULL };
 	struct file *file;
 
-	dentry_hash_name(dev_super->root, &q);
 	rwsem_write_lock(&dev_super->root->inode->lock);
 	path.dentry = dentry_lookup_locked(dev_super->root, &q);
 	rwsem_write_unlock(&dev_super->root->inode->lock);

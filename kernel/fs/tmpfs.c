@@ -703,7 +703,7 @@ int tmpfs_make_super(const struct file_system_type *type, const char *data, bool
 	refcount_init(&fs->ref, 1);
 	fs->limited = limited;
 	fs->mode = mode;
-	fs->default_mode = limited ? 01777 : mode;
+	fs->default_mode = mode;
 	if (limited)
 		fs->max_blocks = fs->max_inodes = default_pages();
 	/* mount(2): who mounts owns the root, unless told otherwise. */
@@ -748,10 +748,21 @@ static int ramfs_mount(const struct file_system_type *type, u32 flags, const cha
 	return err;
 }
 
+/* The root of everything: nobody but root makes files there. */
+static int rootfs_mount(const struct file_system_type *type, u32 flags, const char *source,
+			const char *data, struct super_block **out)
+{
+	int err = tmpfs_make_super(type, data, true, TMPFS_MAGIC, 0755, out);
+
+	if (!err)
+		(*out)->flags |= flags;
+	return err;
+}
+
 static struct file_system_type tmpfs_type = { .name = "tmpfs", .flags = FS_NODEV, .mount = tmpfs_mount };
 static struct file_system_type ramfs_type = { .name = "ramfs", .flags = FS_NODEV, .mount = ramfs_mount };
 static struct file_system_type rootfs_type = {
-	.name = "rootfs", .flags = FS_NODEV | FS_HIDDEN, .mount = tmpfs_mount,
+	.name = "rootfs", .flags = FS_NODEV | FS_HIDDEN, .mount = rootfs_mount,
 };
 
 void tmpfs_init(void)

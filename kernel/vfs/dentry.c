@@ -23,10 +23,12 @@
 #include "internal.h"
 
 #include <kernel/mm/page.h>
+#include <lib/fls.h>
 #include <lib/hash.h>
 
 #define DENTRY_REFS_DEAD (-1000000)
 #define BUCKET_LOCKS 256
+#define NAME_SLACK 7		/* names are compared in words: readable behind their end */
 
 /* A name too long for the dentry. Shared by two dentries after a rename. */
 struct long_name {
@@ -44,6 +46,7 @@ static u32 table_shift;			/* 32 - log2(buckets) */
 static struct spinlock bucket_locks[BUCKET_LOCKS];
 static struct spinlock rename_lock;	/* writers of rename_seq */
 static atomic64_t nr_dentries;
+static u64 lru_max;			/* [I] unused names that a superblock may keep */
 
 static inline u32 bucket_of(const struct dentry *parent, u32 hash)
 {
@@ -133,7 +136,7 @@ struct dentry *dentry_alloc(struct dentry *parent, const struct qname *name)
 		return NULL;
 	text = d->inline_name;
 	if (name->len >= DENTRY_INLINE_NAME) {
-		struct long_name *n = kmalloc(sizeof(*n) + name->len + 1, 0);
+		struct long_name *n = kmalloc(sizeof(*n) + name->len + 1 + NAME_SLACK, 0);
 
 		if (!n) {
 			free_bare(d);
@@ -232,6 +235,15 @@ void dentry_unhash(struct dentry *d)
 	spin_unlock(&d->lock);
 }
 
+/* Both may be read up to NAME_SLACK bytes behind their end. */
+static __always_inline bool names_equal(const char *a, const char *b, u32 len)
+{
+	for (; len > 8; len -= 8, a += 8, b += 8)
+		if (get_le64(a) != get_le64(b))
+			return false;
+	return len == 0 || ((get_le64(a) ^ get_le64(b)) << (64 - 8 * len)) == 0;
+}
+
 struct dentry *dentry_find_rcu(const struct dentry *parent, const struct qname *name, u32 *seqp)
 {
 	struct dentry *d;
@@ -250,7 +262,7 @@ struct dentry *dentry_find_rcu(const struct dentry *parent, const struct qname *
 		} while (seqcount_read_retry(&d->seq, seq));
 		if (!text || d->parent != parent || dentry_is_unhashed(d))
 			continue;
-		if (memcmp(text, name->str, name->len) != 0)
+		if (!names_equal(text, name->str, name->len))
 			continue;
 		*seqp = seq;
 		return d;
@@ -400,6 +412,8 @@ static struct dentry *put_slow(struct dentry *d)
 	       !(d->ops && d->ops->unused && d->ops->unused(d));
 	if (keep) {
 		lru_add(d);
+		if (unlikely(READ_ONCE(d->sb->lru_count) > lru_max))
+			dentry_trim_later(lru_max / 4);
 		spin_unlock(&d->lock);
 		return NULL;
 	}
@@ -666,6 +680,7 @@ void dentry_cache_init(void)
 	dentry_cache = kmem_cache_create("dentry", sizeof(struct dentry), 64, NULL, 0);
 	if (!table || !dentry_cache)
 		panic("no memory for the dentry cache");
+	lru_max = buckets * 2;
 	table_shift = 32 - ilog2(buckets);
 	for (u32 i = 0; i < BUCKET_LOCKS; i++)
 		spin_init(&bucket_locks[i], "dentry hash", LOCK_RANK_DENTRY_HASH);

@@ -92,6 +92,9 @@ int file_open_finish(struct file *file, const struct path *path, u32 flags);
 struct file *file_alloc(u32 flags);
 void file_free(struct file *file);
 
+/* vfs.c: the work queue lets unused names go. Any context. */
+void dentry_trim_later(u64 nr);
+
 /* super.c */
 void super_init(void);
 devnum_t super_dev_alloc(void);

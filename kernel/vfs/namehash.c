@@ -12,7 +12,8 @@
 #include <kernel/core/random.h>
 #include <lib/fls.h>
 
-static u64 key0, key1;
+/* The state that every hash starts from: the key mixed with the constants of SipHash. [I] */
+static u64 start[4];
 
 #define ONES  0x0101010101010101ULL
 #define HIGHS 0x8080808080808080ULL
@@ -33,10 +34,7 @@ struct sip_state {
 
 static __always_inline void sip_start(struct sip_state *s)
 {
-	s->v0 = key0 ^ 0x736f6d6570736575ULL;
-	s->v1 = key1 ^ 0x646f72616e646f6dULL;
-	s->v2 = key0 ^ 0x6c7967656e657261ULL;
-	s->v3 = key1 ^ 0x7465646279746573ULL;
+	*s = (struct sip_state){ start[0], start[1], start[2], start[3] };
 }
 
 static __always_inline void sip_add(struct sip_state *s, u64 word)
@@ -61,8 +59,12 @@ static __always_inline u32 sip_finish(struct sip_state *s, u64 tail, u32 len)
 
 void name_hash_init(void)
 {
-	key0 = random_u64();
-	key1 = random_u64();
+	u64 key0 = random_u64(), key1 = random_u64();
+
+	start[0] = key0 ^ 0x736f6d6570736575ULL;
+	start[1] = key1 ^ 0x646f72616e646f6dULL;
+	start[2] = key0 ^ 0x6c7967656e657261ULL;
+	start[3] = key1 ^ 0x7465646279746573ULL;
 }
 
 u32 name_hash_component(const char *s, u32 *len)
@@ -74,14 +76,12 @@ u32 name_hash_component(const char *s, u32 *len)
 	for (;;) {
 		u64 word = get_le64(s + n);
 		u64 end = ZERO_BYTES(word) | ZERO_BYTES(word ^ ('/' * ONES));
-		u32 bytes;
 
 		if (likely(end)) {
-			bytes = ctz64(end) / 8;
-			*len = n + bytes;
-			/* Bytes beyond the end are not part of the name. */
-			word &= bytes ? ~0ULL >> (64 - 8 * bytes) : 0;
-			return sip_finish(&sip, word, *len);
+			n += ctz64(end) / 8;
+			*len = n;
+			/* Bytes beyond the end are not part of the name: keep what is below the lowest bit. */
+			return sip_finish(&sip, word & ((end - 1) & ~end) >> 7, n);
 		}
 		sip_add(&sip, word);
 		n += 8;

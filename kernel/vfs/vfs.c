@@ -25,6 +25,12 @@ static void shrink_run(struct work *w)
 	(void)dentry_shrink(NULL, (u64)atomic64_xchg(&shrink_wanted, 0));
 }
 
+void dentry_trim_later(u64 nr)
+{
+	atomic64_store(&shrink_wanted, (s64)nr);
+	work_queue(&system_work, &shrink_work);
+}
+
 /*
  * Dropping a dentry may drop an inode, and that may sleep on locks that the allocating
  * thread holds. So the work queue does it; this only asks.
@@ -32,8 +38,7 @@ static void shrink_run(struct work *w)
 static u64 shrinker_scan(struct mm_shrinker *s, u64 nr)
 {
 	(void)s;
-	atomic64_add(&shrink_wanted, (s64)(nr * DENTRIES_PER_PAGE));
-	work_queue(&system_work, &shrink_work);
+	dentry_trim_later(nr * DENTRIES_PER_PAGE);
 	return 0;
 }
 

@@ -125,7 +125,7 @@ bool __must_check dentry_get_rcu(struct dentry *d);
 /* May sleep. NULL is fine. */
 void dentry_put(struct dentry *d);
 
-/* Fills name->hash and name->len for a component of at most name->len bytes. */
+/* Fills name->hash. */
 void dentry_hash_name(const struct dentry *parent, struct qname *name);
 
 /* An unhashed negative dentry with one reference, holding one on the parent. NULL without memory. */

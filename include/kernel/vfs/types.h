@@ -59,7 +59,10 @@ struct path {
 	struct dentry *dentry;
 };
 
-/* One component of a path, hashed with its parent (see dentry.h). Not NUL-terminated. */
+/*
+ * One component of a path and the hash of its text. Not NUL-terminated; 7 bytes behind its end may be
+ * read (names are compared in words).
+ */
 struct qname {
 	const char *str;
 	u32 len;
