@@ -97,6 +97,8 @@ void workq_flush(struct workq *wq)
 
 /* ---- RCU --------------------------------------------------------------------------------------- */
 
+#define RCU_NICE (-20)
+
 static struct waitq rcu_waitq = WAITQ_INIT(rcu_waitq);
 static bool rcu_ready; /* [a] callbacks whose grace period is over wait for the thread */
 
@@ -106,9 +108,14 @@ static void rcu_wake(void)
 	waitq_wake_all(&rcu_waitq);
 }
 
+/*
+ * What waits here is memory. Hundreds of busy threads that all make garbage must not make its collector wait for
+ * its turn among them: it comes first, and its work is bounded by theirs.
+ */
 static void rcu_main(void *arg)
 {
 	(void)arg;
+	sched_set_nice(current_thread(), RCU_NICE);
 	for (;;) {
 		WAIT_EVENT(&rcu_waitq, __atomic_exchange_n(&rcu_ready, false, __ATOMIC_SEQ_CST), "rcu");
 		rcu_run_callbacks();
