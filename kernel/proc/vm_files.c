@@ -339,6 +339,46 @@ static int meminfo_show(struct seq *s, void *arg)
 	return 0;
 }
 
+/* ---- slabinfo, buddyinfo ---- */
+
+static int slabinfo_show(struct seq *s, void *arg)
+{
+	struct kmem_cache_stats st;
+	u32 i;
+
+	(void)arg;
+	seq_puts(s, "slabinfo - version: 2.1\n# name            <active_objs> <num_objs> <objsize> <objperslab> "
+		    "<pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> "
+		    "<num_slabs> <sharedavail>\n");
+	for (i = 0; kmem_cache_stats_nth(i, &st); i++) {
+		u64 slabs = st.slab_pages ? st.pages / st.slab_pages : 0;
+
+		seq_printf(s, "%-17s %6llu %6llu %6u %4llu %4u : tunables    0    0    0 : slabdata %6llu %6llu      0\n",
+			   st.name, (unsigned long long)(st.objects - MIN(st.objects, st.in_magazines)),
+			   (unsigned long long)st.total, st.object_size,
+			   (unsigned long long)(slabs ? st.total / slabs : 0), st.slab_pages,
+			   (unsigned long long)slabs, (unsigned long long)slabs);
+	}
+	return 0;
+}
+
+static int buddyinfo_show(struct seq *s, void *arg)
+{
+	static const char *const zones[] = { "DMA32", "Normal" };
+	u64 counts[PAGE_MAX_ORDER + 1];
+	u32 zone, order;
+
+	(void)arg;
+	for (zone = 0; zone < ARRAY_SIZE(zones); zone++) {
+		mm_buddy_counts(zone, counts);
+		seq_printf(s, "Node 0, zone %8s ", zones[zone]);
+		for (order = 0; order <= PAGE_MAX_ORDER; order++)
+			seq_printf(s, "%6llu ", (unsigned long long)counts[order]);
+		seq_putc(s, '\n');
+	}
+	return 0;
+}
+
 /* ---- knobs ---- */
 
 struct knob {
@@ -410,6 +450,8 @@ void proc_vm_files_init(void)
 	err |= proc_pid_register("environ", 0400, PROC_PID_READ, environ_show);
 	err |= proc_pid_register_file("mem", 0600, PROC_PID_READ, &mem_ops);
 	err |= proc_register("meminfo", 0444, meminfo_show, NULL);
+	err |= proc_register("slabinfo", 0400, slabinfo_show, NULL);
+	err |= proc_register("buddyinfo", 0444, buddyinfo_show, NULL);
 	for (i = 0; i < ARRAY_SIZE(knobs); i++)
 		err |= proc_register_rw(knobs[i].name, 0644, knob_show, knob_store, &knobs[i]);
 	VERIFY(!err);
