@@ -21,6 +21,7 @@
 #include <kernel/core/log.h>
 #include <kernel/ipc/futex.h>
 #include <kernel/proc/exit.h>
+#include <kernel/proc/rseq.h>
 #include <kernel/signal/sighand.h>
 #include <kernel/signal/signal.h>
 #include <kernel/task/cred.h>
@@ -53,6 +54,7 @@ void exit_release_user_memory(struct task *t)
 	if (!uptr_is_null(t->robust_list))
 		futex_exit_robust(t);
 	t->robust_list = UPTR_NULL;
+	rseq_forget(t);
 	/* Nobody is there to see it when the memory has no other user. */
 	if (!uptr_is_null(tid) && p->space &&
 	    (atomic_load(&p->space_threads) > 1 || refcount_read(&p->space->users) > 1)) {

@@ -18,6 +18,7 @@
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
 #include <kernel/proc/fork.h>
+#include <kernel/proc/rseq.h>
 #include <kernel/signal/sighand.h>
 #include <kernel/signal/signal.h>
 #include <kernel/task/cred.h>
@@ -199,9 +200,6 @@ static void fork_inherit(struct process *p, struct process *parent)
 	memcpy(p->rlim, parent->rlim, sizeof(p->rlim));
 	spin_unlock_irqrestore(&parent->rlim_lock, f);
 	f = spin_lock_irqsave(&parent->siglock);
-	p->tty = parent->tty;
-	if (p->tty && session_tty_ops.get)
-		session_tty_ops.get(p->tty);
 	if (parent->exe)
 		p->exe = file_get(parent->exe);
 	spin_unlock_irqrestore(&parent->siglock, f);
@@ -223,8 +221,6 @@ static int fork_sighand(struct process *p, struct process *parent, u64 flags)
 
 static void fork_drop_process(struct process *p)
 {
-	if (p->tty && session_tty_ops.put)
-		session_tty_ops.put(p->tty);
 	if (p->exe)
 		file_put(p->exe);
 	process_put(p);
@@ -299,6 +295,10 @@ static void fork_enter_tree(struct fork *f)
 		p->exit_signal = f->args->exit_signal;
 	}
 	p->exec_id = parent->exec_id;
+	/* Here, not earlier: a hangup takes the terminal from all of the session under the same lock. */
+	p->tty = parent->tty;
+	if (p->tty && session_tty_ops.get)
+		session_tty_ops.get(p->tty);
 	list_add_tail(&p->sibling, &p->parent->children);
 	session_set_sid_locked(p, parent->session);
 	session_set_pgrp_locked(p, parent->pgrp);
@@ -353,6 +353,7 @@ static void fork_set_tids(struct fork *f)
 	}
 	if (a->flags & CLONE_CHILD_CLEARTID)
 		t->clear_child_tid = a->child_tid;
+	rseq_inherit(t, current_task(), a->flags & CLONE_VM);
 }
 
 static void fork_wait_vfork(struct task *self, struct task *child, struct completion *done)

@@ -14,6 +14,7 @@
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
 #include <kernel/proc/oom.h>
+#include <kernel/proc/rseq.h>
 #include <kernel/sched/sched.h>
 #include <kernel/signal/signal.h>
 #include <kernel/task/pid.h>
@@ -135,6 +136,8 @@ void upcall_exit_work(struct hal_regs *regs, u32 work)
 		if (t->notify)
 			t->notify(t);
 	}
+	if (work & (RSEQ_WORK | HAL_WORK_SIGNAL)) /* before a frame saves where it goes on */
+		rseq_resume(regs);
 	if (work & HAL_WORK_SIGNAL)
 		signal_deliver(regs);
 }

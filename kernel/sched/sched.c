@@ -441,6 +441,8 @@ static void switch_to(struct runqueue *rq, struct thread *prev, struct thread *n
 	rq->switches++;
 	WRITE_ONCE(rq->current, next);
 	next->run_start_ns = now;
+	if (next->switch_work)
+		hal_work_set(&next->hal, next->switch_work);
 	if (sched_space_switch_hook)
 		sched_space_switch_hook(prev, next);
 	lock_handoff_out(&rq->lock);

@@ -238,8 +238,8 @@ static int check_sendfile(const struct file *in, const struct file *out, bool po
 		return -ESPIPE;
 	if (!(in->mode & FMODE_CAN_READ) || !(out->mode & FMODE_CAN_WRITE) || (out->flags & O_APPEND))
 		return -EINVAL;
-	/* sendfile(2): the source must be something like a file. */
-	return in->mode & FMODE_LSEEK ? 0 : -EINVAL;
+	/* sendfile(2): the source must be something like a file, "which supports mmap(2)-like operations". */
+	return S_ISREG(in->inode->mode) ? 0 : -EINVAL;
 }
 
 static ssize_t sendfile(struct file *in, struct file *out, s64 *offset, size_t count)

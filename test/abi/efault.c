@@ -223,7 +223,7 @@ static const struct probe probes[] = {
 };
 
 /*
- * exempt: clone vfork fork (their ids are written without complaint: clone.c),
+ * exempt: rseq clone vfork fork (their ids are written without complaint: clone.c),
  * set_tid_address set_robust_list (kept, used at exit: futex.c).
  */
 

@@ -78,6 +78,8 @@ struct task {
 	uptr_t set_child_tid;		/* [p] */
 	uptr_t robust_list;		/* [o] */
 	u64 robust_len;			/* [o] */
+	uptr_t rseq;			/* [p] see proc/rseq.h; NULL: none */
+	u32 rseq_signature;		/* [p] */
 
 	/* Exit */
 	u8 exit_state;			/* [t] enum task_exit_state */
