@@ -483,7 +483,6 @@ int pipe_create(u32 flags, struct file *out[2])
 	}
 	p->readers = p->reader_opens = 1;
 	p->users = 1;
-	path.dentry->inode->pipe = p; /* opened anew through /proc/PID/fd it is this one */
 	out[1] = pipefs_open(&path, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)), &pipe_fops, p);
 	if (IS_ERR(out[1])) {
 		err = (int)PTR_ERR(out[1]);
@@ -493,7 +492,7 @@ int pipe_create(u32 flags, struct file *out[2])
 	}
 	p->writers = p->writer_opens = 1;
 	p->users = 2;
-	path.dentry->inode->pipe = p; /* for opens through /proc/PID/fd */
+	path.dentry->inode->pipe = p; /* opened anew through /proc/PID/fd it is this one */
 	path_put(&path);
 	return 0;
 put_path:
