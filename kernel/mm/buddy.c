@@ -465,7 +465,8 @@ void mm_stats(struct mm_stats *out)
 		sum.vmalloc += READ_ONCE(c->vmalloc);
 	}
 	*out = (struct mm_stats){
-		.total = frame_machine_pages(), .managed = frame_total_pages(), .cached = page_cache_count(), .unbuilt = frame_unbuilt_pages(),
+		.total = frame_machine_pages(), .managed = frame_total_pages(), .cached = page_cache_count(),
+		.unbuilt = frame_unbuilt_pages(),
 		.frame_table = frame_table_pages(), .slab = (u64)sum.slab,
 		.slab_reclaimable = (u64)sum.slab_reclaimable, .magazines = (u64)sum.magazines, .tables = (u64)sum.tables,
 		.stacks = (u64)sum.stacks, .vmalloc = (u64)sum.vmalloc, .user = (u64)sum.user,

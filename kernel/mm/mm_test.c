@@ -539,16 +539,18 @@ SELFTEST(reclaim, gives_back_stacks)
 
 /* ---- deaths ------------------------------------------------------------------------------------ */
 
-/* The kernel's root gets a user page for these: the boot thread runs on it. */
+/* A space of the test's own with one user page, which this CPU runs on from now on. */
 static volatile u8 *map_user_page(u32 prot)
 {
-	struct page *page = page_alloc(0, MM_ZERO);
+	struct page *page = page_alloc(0, MM_ZERO), *root = pt_root_alloc();
 	hal_pte_t *p;
 
-	VERIFY(page);
+	VERIFY(page && root);
 	((u8 *)page_address(page))[0] = 0xc3;	/* ret */
-	VERIFY(pt_walk_create(hal_pt_root_current(), 0x400000, 0, &p, NULL) == 0);
+	VERIFY(pt_walk_create(page_to_phys(root), 0x400000, 0, &p, NULL) == 0);
 	hal_pte_write(p, hal_pte_leaf(page_to_phys(page), prot | HAL_PT_USER, 0));
+	preempt_disable();	/* the scheduler would go back to the space of the next thread */
+	hal_space_activate(page_to_phys(root), NULL);
 	return (volatile u8 *)0x400000;
 }
 
