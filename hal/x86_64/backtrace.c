@@ -26,7 +26,7 @@ static bool within(struct bounds b, vaddr_t fp)
 static struct bounds stack_of(vaddr_t fp, const struct hal_thread *t)
 {
 	struct bounds thread = { 0, 0 };
-	struct bounds boot = { (u64)x86_boot_stack, (u64)x86_boot_stack + X86_BOOT_STACK_BYTES };
+	struct bounds boot = { (u64)x86_boot_stacks.boot, (u64)x86_boot_stacks.boot + X86_BOOT_STACK_BYTES };
 	struct x86_cpu *cpu = x86_cpus[hal_cpu_id()];
 
 	if (t) {
@@ -38,8 +38,7 @@ static struct bounds stack_of(vaddr_t fp, const struct hal_thread *t)
 	if (within(boot, fp))
 		return boot;
 	for (unsigned int i = 0; cpu && i < X86_IST_COUNT; i++) {
-		struct bounds ist = { (u64)cpu->ist_stacks + i * X86_IST_BYTES,
-				      (u64)cpu->ist_stacks + (i + 1) * X86_IST_BYTES };
+		struct bounds ist = { (u64)cpu->ist_stacks[i].bytes, (u64)cpu->ist_stacks[i].bytes + X86_IST_BYTES };
 
 		if (within(ist, fp))
 			return ist;

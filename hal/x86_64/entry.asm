@@ -27,7 +27,7 @@
 bits 64
 default rel
 
-extern x86_cpu0, x86_boot_stack, x86_cpus, x86_smap
+extern x86_cpu0, x86_boot_stacks, x86_cpus, x86_smap
 extern x86_boot_cpu_init, kernel_main, upcall_thread_start
 extern x86_trap, x86_trap_ist, x86_exit_to_user, x86_syscall_exit
 extern syscall_table, syscall_table_size, upcall_syscall_slow
@@ -39,7 +39,7 @@ section .text.boot exec
 global kernel_entry
 kernel_entry:
 	mov	rbx, rdi
-	lea	rsp, [x86_boot_stack + BOOT_STACK_BYTES]
+	lea	rsp, [x86_boot_stacks + BOOT_STACK_TOP]
 	xor	ebp, ebp
 
 	; Segments before GS base: loading GS clears it.
@@ -52,7 +52,7 @@ kernel_entry:
 	xor	al, al
 	mov	[r12 + PC_CANARY], rax
 	mov	[r12 + PC_SELF], r12
-	lea	rax, [x86_boot_stack + BOOT_STACK_BYTES]
+	lea	rax, [x86_boot_stacks + BOOT_STACK_TOP]
 	mov	[r12 + PC_KERNEL_SP], rax
 
 	call	x86_protect

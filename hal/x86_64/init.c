@@ -92,6 +92,7 @@ void hal_early_init(const struct bootinfo *bi)
 
 void hal_late_init(void)
 {
+	x86_guards_init();
 	x86_acpi_init(rsdp);
 	x86_power_init();
 	x86_pic_disable();

@@ -10,6 +10,7 @@
  * the stack pointer is not the kernel's (the first instructions of SYSCALL) or where the stack has run
  * over its guard page (#DF).
  */
+#include <hal/tlb.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 #include "x86.h"
@@ -33,8 +34,7 @@ struct x86_table_pointer {
 	u64 base;
 } __packed;
 
-static u8 boot_ist_stacks[X86_IST_COUNT * X86_IST_BYTES] __aligned(4096) __section(".bss.page_aligned");
-u8 x86_boot_stack[X86_BOOT_STACK_BYTES] __aligned(4096) __section(".bss.page_aligned");
+struct x86_boot_stacks x86_boot_stacks __aligned(4096) __section(".bss.page_aligned");
 static struct x86_gate idt[256] __aligned(4096) __section(".bss.page_aligned");
 
 /* Flat 64-bit segments. Entries 8 and 9 are the TSS, 15 says which CPU this is. */
@@ -49,7 +49,7 @@ struct x86_cpu x86_cpu0 = {
 	.pc.preempt_count = PREEMPT_NO_RESCHED | 1,
 	.pc.online = 1,
 	.gdt = GDT_SEGMENTS,
-	.ist_stacks = boot_ist_stacks,
+	.ist_stacks = x86_boot_stacks.ist,
 };
 struct x86_cpu *x86_cpus[HAL_MAX_CPUS];
 u32 x86_cpu_total = 1;
@@ -72,7 +72,7 @@ void x86_cpu_tables_init(struct x86_cpu *cpu, u32 number)
 	cpu->tss.iomap = sizeof(cpu->tss);	/* beyond the limit: no port is allowed */
 	cpu->tss.rsp[0] = cpu->pc.kernel_sp;
 	for (unsigned int i = 0; i < X86_IST_COUNT; i++)
-		cpu->tss.ist[i] = (u64)cpu->ist_stacks + (i + 1) * X86_IST_BYTES;
+		cpu->tss.ist[i] = (u64)(&cpu->ist_stacks[i] + 1);
 	x86_cpus[number] = cpu;
 }
 
@@ -144,6 +144,34 @@ void x86_boot_cpu_init(void)
 	x86_syscall_init();
 }
 
+/* Takes one 4 KiB page of the image out of the page tables that the loader made. */
+static void unmap_image_page(const void *page)
+{
+	vaddr_t va = (vaddr_t)page;
+	hal_pte_t *table = hal_phys_to_virt(hal_pt_root_current());
+
+	for (unsigned int level = HAL_PT_LEVELS - 1; level > 0; level--) {
+		hal_pte_t e = hal_pte_read(&table[hal_pt_index(va, level)]);
+
+		if (!hal_pte_present(e) || hal_pte_is_leaf(e, level))
+			return;
+		table = hal_phys_to_virt(hal_pte_paddr(e, level));
+	}
+	hal_pte_xchg(&table[hal_pt_index(va, 0)], hal_pte_none());
+	hal_tlb_flush_kernel_range(va, va + HAL_PAGE_SIZE);
+}
+
+/*
+ * The stacks in the image get guard pages like those that mm hands out: running over one is a double
+ * fault with a report. The tables are shared by every address space, so once is enough.
+ */
+void x86_guards_init(void)
+{
+	unmap_image_page(x86_boot_stacks.guard);
+	for (unsigned int i = 0; i < X86_IST_COUNT; i++)
+		unmap_image_page(x86_boot_stacks.ist[i].guard);
+}
+
 u32 hal_cpu_count(void)
 {
 	return x86_cpu_total;
@@ -198,8 +226,8 @@ void hal_set_current(struct thread *t)
 
 void hal_boot_stack(vaddr_t *base, size_t *size)
 {
-	*base = (vaddr_t)x86_boot_stack;
-	*size = sizeof(x86_boot_stack);
+	*base = (vaddr_t)x86_boot_stacks.boot;
+	*size = sizeof(x86_boot_stacks.boot);
 }
 
 __noreturn void hal_cpu_halt_forever(void)

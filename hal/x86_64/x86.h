@@ -109,6 +109,19 @@
 enum x86_ist { X86_IST_NMI = 1, X86_IST_DF = 2, X86_IST_MC = 3, X86_IST_DB = 4, X86_IST_COUNT = 4 };
 #define X86_IST_BYTES	8192
 #define X86_BOOT_STACK_BYTES 16384
+#define X86_GUARD_BYTES	4096	/* below each stack; unmapped by x86_guards_init() */
+
+struct x86_ist_stack {
+	u8 guard[X86_GUARD_BYTES];
+	u8 bytes[X86_IST_BYTES];
+};
+
+/* The boot CPU's, in the image: first the stack that becomes its idle thread's. */
+struct x86_boot_stacks {
+	u8 guard[X86_GUARD_BYTES];
+	u8 boot[X86_BOOT_STACK_BYTES];
+	struct x86_ist_stack ist[X86_IST_COUNT];
+};
 
 /* Marks a trap frame for the unwinder: it lies below the saved frame pointer, see entry.asm. */
 #define X86_FRAME_MARK	0x54524150	/* "TRAP" */
@@ -129,11 +142,11 @@ struct x86_cpu {
 	struct hal_percpu pc;
 	u64 gdt[X86_GDT_ENTRIES];
 	struct x86_tss tss;
-	u8 *ist_stacks;			/* X86_IST_COUNT * X86_IST_BYTES */
+	struct x86_ist_stack *ist_stacks;	/* X86_IST_COUNT of them */
 } __aligned(64);
 extern struct x86_cpu x86_cpu0;
 extern struct x86_cpu *x86_cpus[HAL_MAX_CPUS];	/* [I] once that CPU is online */
-extern u8 x86_boot_stack[X86_BOOT_STACK_BYTES];
+extern struct x86_boot_stacks x86_boot_stacks;
 extern u32 x86_cpu_total;
 
 /* ---- features (features.c) ---- */
@@ -172,6 +185,7 @@ void x86_protect(void);
 void x86_boot_cpu_init(void);
 void x86_cpu_tables_init(struct x86_cpu *cpu, u32 number);
 void x86_syscall_init(void);
+void x86_guards_init(void);
 
 /* ---- trap.c ---- */
 void x86_trap(struct hal_regs *regs, u64 error, u32 vector);
