@@ -49,7 +49,7 @@ static u8 *exec_page_at(struct exec_image *img, size_t d)
 	return page_address(img->arg_pages[i]);
 }
 
-/* n bytes to distance d downwards.. that is, the first byte lies at distance d. */
+/* Copies n bytes so that the first one lies at distance d. */
 static int exec_put_bytes(struct exec_image *img, const struct exec_source *src, u64 from, size_t d,
 			  size_t n)
 {
