@@ -56,6 +56,19 @@ static bool owns(struct task *t)
 	return same;
 }
 
+/*
+ * The target can do nothing that the caller could not do itself: who may send signals to a set-user-ID program
+ * that he started shall not slow it down (cap_safe_nice() of Linux).
+ */
+static bool has_all_of(struct task *t)
+{
+	const struct cred *its = task_cred_get(t);
+	bool subset = !(its->cap_permitted & ~current_cred()->cap_permitted);
+
+	cred_put(its);
+	return subset;
+}
+
 static bool may_nice(struct task *t, int nice)
 {
 	return (u64)(20 - nice) <= rlimit_get(t->process, RLIMIT_NICE) || capable(CAP_SYS_NICE);
@@ -90,7 +103,7 @@ static bool needs_privilege(struct task *t, const struct sched_change *c)
 	}
 	if (now->policy == SCHED_IDLE && c->policy != SCHED_IDLE && !may_nice(t, now->nice))
 		return true;
-	return !owns(t) || (now->reset_on_fork && !c->reset_on_fork);
+	return !owns(t) || !has_all_of(t) || (now->reset_on_fork && !c->reset_on_fork);
 }
 
 static long apply_change(struct task *t, const struct sched_change *c)
@@ -319,20 +332,16 @@ struct nice_walk {
 
 static void nice_visit(struct nice_walk *w, struct task *t)
 {
-	const struct cred *mine = current_cred(), *its;
-	bool same;
-
 	if (!w->set) {
 		w->result = MAX(w->result, 20l - t->thread.sp.nice);
 		return;
 	}
-	its = task_cred_get(t);
-	same = mine->euid == its->euid || mine->euid == its->uid;
-	cred_put(its);
-	if (!same && !capable(CAP_SYS_NICE)) {
+	if (!owns(t) && !capable(CAP_SYS_NICE)) {
 		w->result = -EPERM;
 	} else if (w->nice < t->thread.sp.nice && !may_nice(t, w->nice)) {
 		w->result = -EACCES;
+	} else if (!has_all_of(t) && !capable(CAP_SYS_NICE)) {
+		w->result = -EPERM;
 	} else {
 		if (w->result == -ESRCH)
 			w->result = 0;
@@ -346,9 +355,38 @@ static void nice_visit_process(struct nice_walk *w, struct process *p)
 	struct task *t;
 
 	rcu_read_lock();
-	for_each_thread_rcu(p, t)
+	for_each_thread_rcu(p, t) {
+		if (!task_get_not_zero(t))
+			continue;
 		nice_visit(w, t);
+		task_put(t);
+	}
 	rcu_read_unlock();
+}
+
+/* Is p in this group, or of this user? Not when it has been reaped meanwhile. */
+static bool nice_hits(struct process *p, int which, int group, u32 uid)
+{
+	struct task *leader;
+	struct pid *pgrp;
+	bool hit = false;
+
+	rcu_read_lock();
+	if (which == PRIO_PGRP) {
+		pgrp = rcu_dereference(p->pgrp);
+		hit = pgrp && pid_nr(pgrp) == group;
+	} else {
+		leader = rcu_dereference(p->pid->task);
+		if (leader && task_get_not_zero(leader)) {
+			const struct cred *its = task_cred_get(leader);
+
+			hit = its->uid == uid;
+			cred_put(its);
+			task_put(leader);
+		}
+	}
+	rcu_read_unlock();
+	return hit;
 }
 
 static void nice_walk_all(struct nice_walk *w, int which, int who)
@@ -360,19 +398,8 @@ static void nice_walk_all(struct nice_walk *w, int which, int who)
 
 	pid_put(mine);
 	for (int nr = 1; (p = process_next_get(nr)); process_put(p)) {
-		bool hit;
-
 		nr = pid_nr(p->pid) + 1;
-		if (which == PRIO_PGRP) {
-			hit = pid_nr(READ_ONCE(p->pgrp)) == group;
-		} else {
-			const struct cred *its = p->leader ? task_cred_get(p->leader) : NULL;
-
-			hit = its && its->uid == uid;
-			if (its)
-				cred_put(its);
-		}
-		if (hit)
+		if (nice_hits(p, which, group, uid))
 			nice_visit_process(w, p);
 	}
 }

@@ -4,6 +4,8 @@
  */
 #include "tap.h"
 
+#include <sys/resource.h>
+
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
@@ -262,6 +264,27 @@ static void check_prctl(void)
 static void check_lists(void)
 {
 	struct caps caps;
+
+	is(in_child({
+		/* ruid 1000, euid 0: as a set-user-ID program that user 1000 started. */
+		int end[2], batch = 0;
+		char c;
+		pid_t it;
+
+		need(1, pipe(end) == 0);
+		it = fork();
+		if (it == 0) {
+			setresuid(1000, 0, 0);
+			need(2, write(end[1], "", 1) == 1);
+			for (;;)
+				pause();
+		}
+		need(3, read(end[0], &c, 1) == 1);
+		setresuid(1000, 1000, 1000);
+		need(4, setpriority(PRIO_PROCESS, it, 5) == -1 && errno == EPERM);
+		need(5, syscall(SYS_sched_setscheduler, it, 3, &batch) == -1 && errno == EPERM);
+		need(6, kill(it, SIGKILL) == 0);
+	}), 0, "who has more capabilities may be killed, but not slowed down");
 
 	is(in_child({
 		/* A user's exec gains nothing; the bits of root come from the euid. */
