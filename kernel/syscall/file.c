@@ -183,7 +183,25 @@ static long set_status_flags(struct file *file, u32 arg)
 	return 0;
 }
 
-static long fcntl_lock(struct file *file, u32 cmd, uptr_t user)
+/*
+ * The descriptor was closed while its lock was being made: the close may have looked for locks too early,
+ * and this one would stay for ever. Linux looks again, too.
+ */
+static long fcntl_lock_recheck(int fd, struct file *file)
+{
+	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+	struct fdref now = fd_get(fd);
+	bool same = now.file == file;
+
+	if (now.file)
+		fd_put(now);
+	if (same)
+		return 0;
+	(void)locks_fcntl(file, F_SETLK, &all);
+	return -EBADF;
+}
+
+static long fcntl_lock(int fd, struct file *file, u32 cmd, uptr_t user)
 {
 	struct flock lk;
 	long err;
@@ -191,6 +209,8 @@ static long fcntl_lock(struct file *file, u32 cmd, uptr_t user)
 	if (copy_from_user(&lk, user, sizeof(lk)))
 		return -EFAULT;
 	err = locks_fcntl(file, cmd, &lk);
+	if (!err && (cmd == F_SETLK || cmd == F_SETLKW) && lk.l_type != F_UNLCK)
+		err = fcntl_lock_recheck(fd, file);
 	if (!err && (cmd == F_GETLK || cmd == F_OFD_GETLK) && copy_to_user(user, &lk, sizeof(lk)))
 		return -EFAULT;
 	return err;
@@ -257,7 +277,7 @@ static long fcntl_file(int fd, struct file *file, u32 cmd, unsigned long arg)
 	case F_OFD_GETLK:
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:
-		return fcntl_lock(file, cmd, uptr(arg));
+		return fcntl_lock(fd, file, cmd, uptr(arg));
 	case F_SETOWN:
 		if ((int)arg == INT32_MIN)
 			return -EINVAL;
