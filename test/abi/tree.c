@@ -8,6 +8,7 @@
 #include <limits.h>
 
 #include <sys/mount.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
 #define RENAME_NOREPLACE 1
@@ -318,6 +319,30 @@ static void check_bind_into_itself(void)
 	works(rmdir("self"), "all of it goes");
 }
 
+/* fallocate(2) of more than there is takes nothing. */
+static void check_full(void)
+{
+	struct statfs before, after;
+	int fd;
+
+	mkdir("full", 0755);
+	works(mount("none", "full", "tmpfs", 0, "size=64k"), "mount a small one");
+	fd = open("full/other", O_RDWR | O_CREAT, 0600);
+	works(fallocate(fd, 0, 0, 32768), "half of it");
+	close(fd);
+	statfs("full", &before);
+	fd = open("full/x", O_RDWR | O_CREAT, 0600);
+	fails(fallocate(fd, 0, 0, 1ll << 40), ENOSPC, "fallocate of a terabyte");
+	fails(fallocate(fd, 0, 0, 65536), ENOSPC, "of more than is free");
+	fails(fallocate(fd, 1, 0, 65536), ENOSPC, "of more than is free, behind the end");
+	statfs("full", &after);
+	is(after.f_bfree, before.f_bfree, "as much is free as before");
+	is(lseek(fd, 0, SEEK_END), 0, "the file is empty");
+	close(fd);
+	works(umount("full"), "umount");
+	rmdir("full");
+}
+
 static void check_mount(void)
 {
 	struct stat outer, inner;
@@ -469,6 +494,7 @@ int main(void)
 	check_readdir();
 	check_mount();
 	check_bind_into_itself();
+	check_full();
 	check_chroot();
 	check_nodes();
 	return tap_done();
