@@ -10,6 +10,7 @@
 #include <hal/thread.h>
 #include <kernel/core/assert.h>
 #include <kernel/mm/slab.h>
+#include <kernel/proc/access.h>
 #include <kernel/proc/exec.h>
 #include <kernel/signal/sighand.h>
 #include <kernel/signal/signal.h>
@@ -302,10 +303,12 @@ static void exec_commit(struct exec_job *job)
 	struct task *t = current_task();
 	struct hal_regs *regs = hal_task_regs(&t->thread);
 
+	proc_access_exec_begin(t->process);
 	exec_commit_space(t, &job->img);
 	exec_commit_signals(t, job);
 	hal_thread_exec_reset(&t->thread.hal);
 	exec_commit_identity(t, job);
+	proc_access_exec_end(t->process);
 	files_close_on_exec(t->files);
 	hal_regs_init_user(regs, job->img.entry, job->img.sp);
 	hal_regs_set_syscall_nr(regs, -1);

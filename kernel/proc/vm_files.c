@@ -7,6 +7,7 @@
 #include <kernel/core/assert.h>
 #include <kernel/mm/page.h>
 #include <kernel/mm/slab.h>
+#include <kernel/proc/access.h>
 #include <kernel/proc/vm_files.h>
 #include <kernel/task/pid.h>
 #include <kernel/task/process.h>
@@ -189,9 +190,49 @@ static int environ_show(struct seq *s, struct task *task)
 
 /* ---- mem: the debugger's window ---- */
 
+/*
+ * The window is onto the memory that was there when it was opened: who may write into a process shall not
+ * write into the set-user-ID program that it executes next.
+ */
+struct mem_window {
+	struct task *task;	/* [I] counted by the inode */
+	u32 seq;		/* [I] of the space; odd: there was none */
+};
+
+/* file->private is the task, from procfs. */
+static int mem_open(struct inode *inode, struct file *file)
+{
+	struct mem_window *w = kmalloc(sizeof(*w), MM_KERNEL);
+	struct vm_space *space;
+	int err;
+
+	(void)inode;
+	if (!w)
+		return -ENOMEM;
+	w->task = file->private;
+	err = proc_space_access(w->task, &space, &w->seq);
+	if (err && err != -ESRCH) {
+		kfree(w);
+		return err == -EPERM ? -EACCES : err;
+	}
+	if (err)
+		w->seq = 1;
+	else
+		vm_space_put(space);
+	file->private = w;
+	return 0;
+}
+
+static void mem_release(struct inode *inode, struct file *file)
+{
+	(void)inode;
+	kfree(file->private);
+}
+
 static ssize_t mem_rw(struct kiocb *iocb, struct iter *it, bool write)
 {
-	struct vm_space *space = task_space(iocb->file->private);
+	const struct mem_window *w = iocb->file->private;
+	struct vm_space *space = proc_space_again(w->task, w->seq);
 	u8 *buf = kmalloc(MEM_CHUNK, MM_KERNEL);
 	ssize_t total = 0;
 
@@ -246,6 +287,8 @@ static s64 mem_llseek(struct file *file, s64 offset, int whence)
 }
 
 static const struct file_ops mem_ops = {
+	.open = mem_open,
+	.release = mem_release,
 	.read_iter = mem_read,
 	.write_iter = mem_write,
 	.llseek = mem_llseek,

@@ -5,6 +5,7 @@
 #include <abi/linux/mman.h>
 #include <abi/linux/personality.h>
 #include <kernel/mm/slab.h>
+#include <kernel/proc/access.h>
 #include <kernel/sched/rcu_sync.h>
 #include <kernel/task/capability.h>
 #include <kernel/task/cred.h>
@@ -316,17 +317,14 @@ static ssize_t pvm_with_task(int pid, struct iter *local, const struct iter_seg 
 	struct task *t = task_by_tid(pid);
 	struct vm_space *s;
 	ssize_t n;
+	u32 seq;
 
 	if (!t)
 		return -ESRCH;
-	if (t->process != current_process() && proc_may_access_hook && !proc_may_access_hook(t)) {
-		task_put(t);
-		return -EPERM;
-	}
-	s = process_space_get(t->process);
+	n = proc_space_access(t, &s, &seq);
 	task_put(t);
-	if (!s)
-		return -ESRCH;
+	if (n)
+		return n;
 	n = pvm_copy(s, local, remote, nr, write);
 	vm_space_put(s);
 	return n;

@@ -250,6 +250,41 @@ static void check_task(void)
 	ok(slurp("/proc/self/oom_score_adj") > 0 && !strcmp(text, "0\n"), "oom_score_adj");
 }
 
+/* The window onto a process's memory does not follow it through execve, maybe to a set-user-ID program. */
+static void check_mem_exec(void)
+{
+	static volatile long word = 4711;
+	char path[64];
+	long got = 0;
+	int go[2], done[2], fd;
+	pid_t pid;
+
+	if (pipe2(go, O_CLOEXEC) < 0 || pipe2(done, O_CLOEXEC) < 0)
+		return;
+	pid = fork();
+	if (pid == 0) {
+		if (read(go[0], path, 1) == 1)
+			execl("/bin/busybox", "sleep", "100", NULL);
+		_exit(1);
+	}
+	close(done[1]);
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	fd = open(path, O_RDWR);
+	ok(fd >= 0, "open a child's mem");
+	is(pread(fd, &got, sizeof(got), (off_t)(uintptr_t)&word), sizeof(got), "read it");
+	is(got, 4711, "what is there");
+	is(write(go[1], "", 1), 1, "the child executes a program");
+	is(read(done[0], path, 1), 0, "has done so");
+	is(pread(fd, &got, sizeof(got), (off_t)(uintptr_t)&word), 0, "mem: nothing is there any more");
+	is(pwrite(fd, &got, sizeof(got), (off_t)(uintptr_t)&word), 0, "nor can be written");
+	kill(pid, SIGKILL);
+	tap_wait(pid);
+	close(fd);
+	close(go[0]);
+	close(go[1]);
+	close(done[0]);
+}
+
 int main(void)
 {
 	check_stat();
@@ -258,5 +293,6 @@ int main(void)
 	check_maps();
 	check_system();
 	check_task();
+	check_mem_exec();
 	return tap_done();
 }

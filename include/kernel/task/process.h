@@ -88,6 +88,7 @@ struct process {
 	bool has_child_subreaper;	/* [a] an ancestor is one */
 	bool did_exec;			/* [t] setpgid: EACCES */
 	u32 exec_id;			/* [t] counts execve: see parent_exec_id */
+	u32 access_seq;			/* [a] odd while execve exchanges memory and identity: proc/access.h */
 	u32 parent_exec_id;		/* [t] the parent's at fork: if it changed, exit_signal becomes SIGCHLD */
 	u8 dumpable;			/* [a] DUMPABLE_* */
 	short oom_score_adj;		/* [a] */
