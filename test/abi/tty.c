@@ -360,6 +360,7 @@ static void check_controlling(void)
 	fails(ioctl(tty, TIOCSCTTY, 0), 0, "again for the own one is fine");
 	/* The leader's end: SIGHUP for the foreground group, terminal free again. */
 	memset((void *)shared, 0, 64);
+	tcdrain(tty);	/* the hang-up drops output that is still on its way */
 	pid = fork();
 	if (pid == 0) {
 		setsid();

@@ -150,7 +150,8 @@ def compare(report, program, linux, halcyon):
             return
         bad = [name for name, (good, _) in linux.points.items() if not good]
         if bad or not linux.whole():
-            report.fail("%s: does not pass on Linux: %s %s" % (program.name, linux.end, bad[:5]))
+            report.fail("%s: does not pass on Linux: %s, %d points of %s %s" %
+                        (program.name, linux.end, len(linux.points), linux.plan, bad[:5]))
     if halcyon is None:
         report.fail("%s: did not run" % program.name, max(1, len(linux.points) if linux else 1))
         return
