@@ -31,6 +31,7 @@
 #include <hal/regs.h>
 #include <hal/upcall.h>
 #include <kernel/core/assert.h>
+#include <kernel/core/log.h>
 #include <lib/errno.h>
 #include <lib/fls.h>
 #include <lib/printf.h>
@@ -578,6 +579,7 @@ static void sched_tick(struct timer *timer)
 	spin_unlock_no_resched(&rq->lock);
 	sched_load_tick(now);
 	rcu_poll();
+	log_poll();
 }
 
 /* ---- boot and idle ----------------------------------------------------------------------------- */
