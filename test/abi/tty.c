@@ -4,6 +4,7 @@
  * needed; ECHO is off wherever something is typed, as the echo would land in
  * the test's own output.  Echo itself is tested by the interactive ring.
  */
+#define TAP_DRAIN 1
 #include "tap.h"
 
 #include <poll.h>
