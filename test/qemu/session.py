@@ -67,6 +67,8 @@ def signals(s):
     s.wait_prompt()
     s.expect_output("trap 'echo trap''ped' INT; kill -INT $$; trap - INT", r"trapped")
     s.type("partial line")
+    s.see(rb"partial line", what="the echo")
+    s.settle()          # into the shell's read: bash misses a ^C that comes right before it
     s.type(CTRL["C"])
     s.wait_prompt()
     s.expect_output("echo fresh", r"^fresh")
