@@ -76,7 +76,8 @@ void hal_console_early_write(const char *s, size_t n)
 
 /*
  * The interrupt line is edge-triggered: go on until the chip says that nothing is pending, or an edge
- * is lost for ever. A chip that never says so is left after some rounds.
+ * is lost for ever. After many rounds (a long burst, or a chip that never says so) the line is let fall and
+ * rise again instead, so that what is still pending makes an edge and others get their turn first.
  */
 static void uart_interrupt(void *arg, u32 irq)
 {
@@ -100,6 +101,8 @@ static void uart_interrupt(void *arg, u32 irq)
 		}
 		uart_event(uart_event_arg, events);
 	}
+	com1_out(NULL, UART_IER, 0);
+	com1_out(NULL, UART_IER, com1.ier);
 }
 
 int hal_uart_start(void (*event)(void *arg, u32 events), void *arg)

@@ -33,8 +33,8 @@ static void send_locked(struct tty *tty)
 	u8 buf[SERIAL_FIFO];
 	u32 n = peer_ready(tty) ? tty_take_tx_locked(tty, buf, sizeof(buf)) : 0;
 
-	if (n)
-		(void)hal_uart_write(buf, n); /* the FIFO is empty: it takes all of them */
+	if (n) /* the log may have been faster: what does not fit now goes back */
+		tty->tx_tail -= n - (u32)hal_uart_write(buf, n);
 	else
 		hal_uart_set_tx_irq(false);
 }
