@@ -56,15 +56,27 @@ static const struct bootinfo_region *boot_region(u32 i)
 
 /* ---- memory ------------------------------------------------------------------------------------ */
 
+/* RAM that was ours to use when the firmware let go of it, whoever lives in it now. */
+static bool is_usable(u32 type)
+{
+	return type == BOOT_MEM_USABLE || type == BOOT_MEM_BOOT_SERVICES || type == BOOT_MEM_LOADER_RECLAIM ||
+	       type == BOOT_MEM_KERNEL || type == BOOT_MEM_INITRD || type == BOOT_MEM_TRAMPOLINE || type == BOOT_MEM_LOW;
+}
+
 /* What the allocator starts with. */
 static void boot_memory(void)
 {
+	u64 usable = 0;
+
 	for (u32 i = 0; i < boot_info.region_count; i++) {
 		const struct bootinfo_region *r = boot_region(i);
 
+		if (is_usable(r->type))
+			usable += r->length;
 		if (r->type == BOOT_MEM_USABLE || r->type == BOOT_MEM_BOOT_SERVICES)
 			mm_boot_add_ram(r->base, r->length);
 	}
+	log_info("%llu KiB usable in the firmware's map", (unsigned long long)(usable / KIB));
 }
 
 /* Gives back a piece of loader memory but for the page tables, which the kernel goes on using. */
