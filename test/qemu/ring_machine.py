@@ -200,6 +200,20 @@ def init_ends(ctx):
         ctx.point("PID 1 ends: %r" % text)
 
 
+def panic_words(ctx):
+    """panic=poweroff|reboot end the machine after the report, panic=halt leaves it standing."""
+    for word, ends in (("poweroff", True), ("reboot", True), ("halt", False)):
+        disk = ctx.image(initrd=ctx.initrd(scripted("exit 9\n")), options="console=ttyS0 panic=" + word)
+        m = ctx.boot(disk)
+        try:
+            status = m.wait(30 if ends else 12)
+        except machine.Hang:
+            status = None
+        need("end of panic report" in m.serial.text(), "panic=%s: a whole report" % word)
+        need(status == (0 if ends else None), "panic=%s: the machine's end is %s" % (word, status))
+        ctx.point("panic=" + word)
+
+
 def archives(ctx):
     """Concatenated archives, hard links, devices, owners, modes, times, and damage."""
     def fill(archive):
@@ -246,6 +260,7 @@ CASES = [
     ("an own initrd", own_initrd),
     ("rdinit=", rdinit),
     ("PID 1 ends", init_ends),
+    ("panic=", panic_words),
     ("archives", archives),
     ("a compressed initrd", compressed_initrd),
 ] + [("boots: " + shape, boots(shape)) for shape in SHAPES]
