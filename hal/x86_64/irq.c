@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a vector to a handler. Device lines get vectors 48 to 239 in the order of request, all on the boot
- * CPU for now of one shared table, because every CPU has the same IDT. A slot names its line, counts its
+ * From a vector to a handler. Device lines get vectors 48 to 239 in the order of request, out of one table for
+ * all CPUs, because every CPU has the same IDT, and are delivered to the boot CPU. A slot names its line, counts its
  * interrupts and heads a list of handlers.
  *
  * Locks. irq_lock, a plain spinning word taken with interrupts off, serialises request and free. Dispatch
