@@ -223,7 +223,9 @@ static const struct probe probes[] = {
 };
 
 /*
- * exempt: rseq clone vfork fork (their ids are written without complaint: clone.c),
+ * exempt: rseq setxattr lsetxattr fsetxattr getxattr lgetxattr fgetxattr
+ * listxattr llistxattr flistxattr removexattr lremovexattr fremovexattr (xattr.c)
+ * clone vfork fork (their ids are written without complaint: clone.c),
  * set_tid_address set_robust_list (kept, used at exit: futex.c).
  */
 
