@@ -116,7 +116,8 @@ void console_forget_keys(void)
 {
 	EFI_INPUT_KEY key;
 
-	while (firmware->ConIn && take_key(&key))
+	/* Bounded: a stuck key must not keep the question from being asked. */
+	for (unsigned i = 0; i < 64 && firmware->ConIn && take_key(&key); i++)
 		;
 }
 

@@ -165,7 +165,8 @@ def run_group(cases, build, folder, first):
                 results.append((case, play(case, guest)))
     except machine.Hang as hang:
         left = cases[len(results):]
-        results += [(case, clean(str(hang))[-1500:]) for case in left[:1]]
+        said = "%s\n%s" % (hang, clean(guest.serial.tail(12)))
+        results += [(case, said[-1500:]) for case in left[:1]]
         results += [(case, "not tried, the case before it hung") for case in left[1:]]
     finally:
         for disk in disks:
