@@ -176,6 +176,11 @@ $(OUT)/flags: FORCE
 	@mkdir -p $(OUT)
 	@echo '$(FLAGS_TEXT)' | cmp -s - $@ || echo '$(FLAGS_TEXT)' > $@
 
+# The time that goes into archives and images: a new commit makes them anew, and nothing else.
+$(BUILD)/epoch: FORCE
+	@mkdir -p $(BUILD)
+	@echo '$(SOURCE_DATE_EPOCH)' | cmp -s - $@ || echo '$(SOURCE_DATE_EPOCH)' > $@
+
 # ---- kernel objects ------------------------------------------------------------------------------
 # The unit of a source says which stage folder it is compiled with.
 stage_flags = -I $(OUT)/stage/$(1) -ffile-prefix-map=$(CURDIR)/$(OUT)/stage/$(1)=include \
@@ -312,7 +317,7 @@ $(BUILD)/userland/$(1): $(call sources,userland/$(1).c userland/$(1)/*.c) $(wild
 endef
 $(foreach n,$(USER_NAMES),$(eval $(call user_rule,$(n))))
 
-$(BUILD)/initrd.img: $(INITRD_MANIFESTS) initrd/mkinitrd.py $(USER_BINS) $(BUSYBOX) $(BUILD)/flags
+$(BUILD)/initrd.img: $(INITRD_MANIFESTS) initrd/mkinitrd.py $(USER_BINS) $(BUSYBOX) $(BUILD)/flags $(BUILD)/epoch
 	$(call say,CPIO,$@)
 	@mkdir -p $(@D)
 	$(Q)$(PYTHON) initrd/mkinitrd.py $(addprefix --manifest ,$(INITRD_MANIFESTS)) --var userland=$(BUILD)/userland \
@@ -332,7 +337,7 @@ variant: $(OUT)/BOOTX64.so
 endif
 
 # ---- the disk image ------------------------------------------------------------------------------
-$(OUT)/halcyon.img: $(OUT)/BOOTX64.EFI $(OUT)/esp/kernel.elf $(OUT)/initrd.img $(OUT)/boot.conf tools/mkimage.sh
+$(OUT)/halcyon.img: $(OUT)/BOOTX64.EFI $(OUT)/esp/kernel.elf $(OUT)/initrd.img $(OUT)/boot.conf tools/mkimage.sh $(BUILD)/epoch
 	$(call say,IMAGE,$@)
 	$(Q)tools/mkimage.sh $@ $(OUT)/BOOTX64.EFI $(OUT)/esp/kernel.elf $(OUT)/initrd.img $(OUT)/boot.conf
 
