@@ -70,7 +70,8 @@ static int check_how(const struct open_how *how)
 	}
 	if ((how->flags & O_PATH) && (how->flags & ~(u64)(O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)))
 		return -EINVAL;
-	if ((how->resolve & RESOLVE_CACHED) && (how->flags & (O_TRUNC | O_CREAT | __O_TMPFILE)))
+	/* The walk cannot promise to stay in the cache: "try again without it", openat2(2). */
+	if (how->resolve & RESOLVE_CACHED)
 		return -EAGAIN;
 	return 0;
 }
@@ -82,7 +83,7 @@ long sys_openat2(int dfd, uptr_t path, uptr_t user_how, size_t size)
 	} map[] = {
 		{ RESOLVE_NO_XDEV, LOOKUP_NO_XDEV },	 { RESOLVE_NO_MAGICLINKS, LOOKUP_NO_MAGICLINKS },
 		{ RESOLVE_NO_SYMLINKS, LOOKUP_NO_SYMLINKS }, { RESOLVE_BENEATH, LOOKUP_BENEATH },
-		{ RESOLVE_IN_ROOT, LOOKUP_IN_ROOT },	 { RESOLVE_CACHED, LOOKUP_CACHED },
+		{ RESOLVE_IN_ROOT, LOOKUP_IN_ROOT },
 	};
 	struct open_how how;
 	u32 lookup = 0;
