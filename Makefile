@@ -1,8 +1,8 @@
 # Halcyon's build. `make help` lists what can be asked for.
 #
 # How it is laid out
-#   $(BUILD)          the release build; $(BUILD)/debug the debug build (-DHALCYON_DEBUG=1). One Makefile builds one
-#                     variant, chosen by DEBUG=0|1; `all` runs it twice. OUT is the folder of the variant.
+#   $(BUILD)          the release build; $(BUILD)/debug, $(BUILD)/check, $(BUILD)/coverage the other variants below. One
+#                     run of make builds one variant, VARIANT (DEBUG=1 says debug); OUT is its folder.
 #   $(OUT)/stage      one include folder per layer, of links: a header that a layer may not include is not there, so
 #                     the include does not compile (design §2). The layers stand in order in LAYERS below.
 #   $(OUT)/obj        objects and their dependency files (.d), named after the source
@@ -17,9 +17,19 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := all
 
-BUILD ?= build
-DEBUG ?= 0
-OUT   := $(BUILD)$(if $(filter 1,$(DEBUG)),/debug)
+# The same sources in every variant; what differs is what watches them.
+#   release   what users run: nothing of the instruments is in its hot paths
+#   debug     every detector: lock book, KASAN, UBSAN, poison, self tests. What the tests run in
+#   check     the same without KASAN and UBSAN: slab red zones and poison, at a third of the cost
+#   coverage  check, compiled with gcov; the loader too (`make coverage`)
+BUILD   ?= build
+DEBUG   ?= 0
+VARIANT ?= $(if $(filter 1,$(DEBUG)),debug,release)
+OUT     := $(BUILD)$(if $(filter release,$(VARIANT)),,/$(VARIANT))
+# 1 if VARIANT is one of the words, else 0
+variant_is = $(if $(filter $(1),$(VARIANT)),1,0)
+FEATURES := -DHALCYON_DEBUG=$(call variant_is,debug check coverage) -DHALCYON_KASAN=$(call variant_is,debug) \
+	-DHALCYON_UBSAN=$(call variant_is,debug) -DHALCYON_COVERAGE=$(call variant_is,coverage)
 
 CC      := gcc
 LD      := ld
@@ -90,8 +100,8 @@ KERNEL_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(C
 	-mstack-protector-guard-offset=40 \
 	-mindirect-branch=thunk-extern -mindirect-branch-register -fno-jump-tables \
 	-gno-record-gcc-switches -ffile-prefix-map=$(CURDIR)=/halcyon -ffile-prefix-map=$(OUT)/gen=gen \
-	-DHALCYON_DEBUG=$(DEBUG) $(WARNINGS)
-KERNEL_ASFLAGS := -f elf64 -Ox -w+error -DHALCYON_DEBUG=$(DEBUG) -I $(OUT)/gen/ -I hal/x86_64/
+	$(FEATURES) $(WARNINGS)
+KERNEL_ASFLAGS := -f elf64 -Ox -w+error $(FEATURES) -I $(OUT)/gen/ -I hal/x86_64/
 KERNEL_LDFLAGS := -m elf_x86_64 -pie --no-dynamic-linker -Bsymbolic -z text -z noexecstack -z max-page-size=4096 \
 	-z common-page-size=4096 -z norelro --build-id=none --hash-style=gnu --gc-sections --no-undefined \
 	--fatal-warnings --orphan-handling=error -T hal/x86_64/kernel.lds
@@ -111,23 +121,23 @@ STAGE       := $(OUT)/stage/.done
 .PHONY: all release variant image run debug test test-host test-selftest test-abi test-machine lint clean help FORCE
 
 all: ## everything: loader, kernel, initrd and image, release and debug
-	+$(Q)$(MAKE) --no-print-directory DEBUG=0 variant
-	+$(Q)$(MAKE) --no-print-directory DEBUG=1 variant
+	+$(Q)$(MAKE) --no-print-directory VARIANT=release variant
+	+$(Q)$(MAKE) --no-print-directory VARIANT=debug variant
 
 release: ## the release variant only
-	+$(Q)$(MAKE) --no-print-directory DEBUG=0 variant
+	+$(Q)$(MAKE) --no-print-directory VARIANT=release variant
 
 variant: $(OUT)/BOOTX64.EFI $(OUT)/kernel.elf $(OUT)/initrd.img $(OUT)/halcyon.img
 
-image: $(OUT)/halcyon.img ## the disk image: build/halcyon.img (DEBUG=1: build/debug/halcyon.img)
+image: $(OUT)/halcyon.img ## the disk image: build/halcyon.img (VARIANT=debug: build/debug/halcyon.img)
 
 run: $(OUT)/halcyon.img ## boot the image in QEMU to a prompt on this terminal (MEM=, CPUS=, APPEND=, QEMU_ARGS=)
 	$(Q)$(PYTHON) tools/qemu.py run --image $< --memory "$(or $(MEM),512M)" --cpus "$(or $(CPUS),2)" \
 		--append "$(APPEND)" -- $(QEMU_ARGS)
 
 debug: ## QEMU stopped at its stub and gdb attached, with the symbols of kernel and loader (debug kernel, nokaslr)
-	+$(Q)$(MAKE) --no-print-directory DEBUG=0 variant
-	+$(Q)$(MAKE) --no-print-directory DEBUG=1 variant
+	+$(Q)$(MAKE) --no-print-directory VARIANT=release variant
+	+$(Q)$(MAKE) --no-print-directory VARIANT=debug variant
 	$(Q)$(PYTHON) tools/qemu.py debug --image $(BUILD)/debug/halcyon.img --kernel $(BUILD)/debug/kernel.elf \
 		--loader $(BUILD)/debug/BOOTX64.so --memory "$(or $(MEM),512M)" --cpus "$(or $(CPUS),1)" \
 		--append "$(APPEND)" -- $(QEMU_ARGS)
@@ -268,7 +278,7 @@ LOADER_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fpic -fshort-wchar -mno-red-z
 	-isystem /usr/include/efi/x86_64 -I include -I efi-loader \
 	-gno-record-gcc-switches -ffile-prefix-map=$(CURDIR)=/halcyon $(WARNINGS) -Wframe-larger-than=4096
 
-ifneq ($(DEBUG),1)
+ifeq ($(VARIANT),release)
 $(BUILD)/obj/efi-loader/%.c.o: efi-loader/%.c $(BUILD)/flags Makefile
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
@@ -298,7 +308,7 @@ USER_BINS   := $(addprefix $(BUILD)/userland/,$(USER_NAMES))
 BUSYBOX     := $(firstword $(wildcard /bin/busybox /usr/bin/busybox))
 INITRD_MANIFESTS := initrd/default.manifest initrd/init$(if $(filter init,$(USER_NAMES)),,-shell).manifest
 
-ifneq ($(DEBUG),1)
+ifeq ($(VARIANT),release)
 # musl-gcc sees no <linux/...>: a folder of links to the distribution's kernel headers.
 UAPI := $(BUILD)/uapi/.done
 $(UAPI): Makefile
@@ -327,12 +337,12 @@ $(BUILD)/boot.conf: initrd/boot.conf
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
 else
-# The debug variant has the same loader, initrd and boot.conf; `all` made them before.
+# The other variants have the same loader, initrd and boot.conf; `all` made them before.
 $(OUT)/BOOTX64.EFI $(OUT)/BOOTX64.so $(OUT)/initrd.img $(OUT)/boot.conf: $(OUT)/%: $(BUILD)/%
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
 $(BUILD)/BOOTX64.EFI $(BUILD)/BOOTX64.so $(BUILD)/initrd.img $(BUILD)/boot.conf:
-	+$(Q)$(MAKE) --no-print-directory DEBUG=0 $@
+	+$(Q)$(MAKE) --no-print-directory VARIANT=release $@
 variant: $(OUT)/BOOTX64.so
 endif
 
@@ -344,7 +354,7 @@ $(OUT)/halcyon.img: $(OUT)/BOOTX64.EFI $(OUT)/esp/kernel.elf $(OUT)/initrd.img $
 # ---- host tests (ring 1) -------------------------------------------------------------------------
 # test/host/NAME.mk says `$(call host_test,NAME,SOURCES,FLAGS)`: one program, built under ASan and UBSan.
 HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
-	-DHALCYON_HOST=1 -DHALCYON_DEBUG=1 -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla \
+	-DHALCYON_HOST=1 -DHALCYON_DEBUG=1 -DHALCYON_KASAN=0 -DHALCYON_UBSAN=0 -DHALCYON_COVERAGE=0 -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla \
 	-Wno-unused-parameter
 HOST_TESTS :=
 # host_test NAME SOURCES FLAGS
@@ -363,7 +373,7 @@ $(BUILD)/host/$(1).obj/$(2).o: $(2) $(BUILD)/flags Makefile
 	$$(Q)$$(CC) $$(HOST_CFLAGS) $(3) -MMD -MP -MF $$(@:.o=.d) -c $$< -o $$@
 endef
 host_test = $(eval $(call host_test_rule,$(1),$(2),$(3)))
-ifneq ($(DEBUG),1)
+ifeq ($(VARIANT),release)
 -include $(call sources,test/host/*.mk)
 endif
 .PHONY: host-tests
@@ -371,7 +381,7 @@ host-tests: $(HOST_TESTS)
 	@echo $(HOST_TESTS) > $(BUILD)/host/list
 
 # ---- ABI programs (ring 3) -----------------------------------------------------------------------
-ifneq ($(DEBUG),1)
+ifeq ($(VARIANT),release)
 -include test/abi/Makefile.inc
 endif
 .PHONY: abi-programs

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KERNEL_CORE_COMMAND_H
+#define KERNEL_CORE_COMMAND_H
+
+/*
+ * Commands that a person gives to a kernel that may be broken: in the shell after a panic (kernel/debug), through
+ * magic SysRq, and in the panic report itself. Every subsystem registers its own, beside the data that it shows:
+ *
+ *	static void show_mounts(struct command_io *io, int argc, char **argv) { ... }
+ *	DEBUG_COMMAND(mounts, "", "mount table", show_mounts);
+ *
+ * What a command may do: read memory, without any lock, expecting every structure to be half changed. So it bounds
+ * every loop, reads through command_peek() where a pointer may be damaged, allocates nothing, waits for nothing and
+ * uses less than 1 KiB of stack. After a panic all other CPUs stand; under SysRq they run on.
+ */
+#include <lib/compiler.h>
+#include <lib/types.h>
+
+struct command_io {
+	/* Writes text as it is; lines end with a newline. Never sleeps. */
+	void (*emit)(const char *text, size_t n);
+	/* [own] Lines left before the command should end: a damaged list must not print for ever. */
+	u32 budget;
+};
+
+struct debug_command {
+	const char *name;
+	const char *args;	/* "[pid]"; "" for none */
+	const char *help;	/* one line */
+	void (*run)(struct command_io *io, int argc, char **argv);
+};
+
+#define DEBUG_COMMAND(name_, args_, help_, fn_)						\
+	static const struct debug_command command_##name_##_desc = {			\
+		.name = #name_, .args = (args_), .help = (help_), .run = (fn_) };	\
+	static const struct debug_command *const command_##name_##_entry __used		\
+		__section(".commands") = &command_##name_##_desc
+
+/* Formats one piece of output (at most 256 bytes). False when the budget is used up: stop then. */
+bool command_printf(struct command_io *io, const char *fmt, ...) __printf(2, 3);
+/* Copies n bytes of kernel memory that may not be there. Any context. 0 or -EFAULT. */
+int __must_check command_peek(void *to, const void *from, size_t n);
+/* Finds and runs one line of words; changes `line`. -ENOENT: no such command. Any context. */
+int command_run(struct command_io *io, char *line);
+/* Calls fn for each command in order of name. */
+void command_each(void (*fn)(const struct debug_command *c, void *arg), void *arg);
+
+#endif
