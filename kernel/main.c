@@ -21,6 +21,7 @@
 #include <kernel/core/rcu.h>
 #include <kernel/core/selftest.h>
 #include <kernel/core/symbols.h>
+#include <kernel/debug/debug.h>
 #include <kernel/dev/tty.h>
 #include <kernel/fs/fs.h>
 #include <kernel/ipc/futex.h>
@@ -236,6 +237,7 @@ static void boot_thread(void *arg)
 	mem_devices_init();
 	tty_init();
 	serial_init();
+	debug_init(); /* /proc/halcyon, the shell after a panic */
 	selftest_main(); /* selftest=, deathtest=: before anything of the user's runs */
 	if (boot_info.initrd.length)
 		(void)initramfs_unpack("initrd", boot_virt(boot_info.initrd.base), boot_info.initrd.length);

@@ -38,8 +38,10 @@ struct debug_command {
 
 /* Formats one piece of output (at most 256 bytes). False when the budget is used up: stop then. */
 bool command_printf(struct command_io *io, const char *fmt, ...) __printf(2, 3);
-/* Copies n bytes of kernel memory that may not be there. Any context. 0 or -EFAULT. */
+/* Copies n bytes of kernel memory that may not be there. Any context. 0 or -EFAULT (user addresses too). */
 int __must_check command_peek(void *to, const void *from, size_t n);
+/* One field of a structure that may not be there: true when `var` has it. */
+#define COMMAND_LOAD(var, from) (command_peek(&(var), (from), sizeof(var)) == 0)
 /* Finds and runs one line of words; changes `line`. -ENOENT: no such command. Any context. */
 int command_run(struct command_io *io, char *line);
 /* Calls fn for each command in order of name. */

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KERNEL_DEBUG_DEBUG_H
+#define KERNEL_DEBUG_DEBUG_H
+
+/*
+ * kernel/debug: what looks at the kernel from outside. It lies above proc, so it may include every subsystem: the shell
+ * after a panic, and the files of /proc/halcyon/ for what layers below vfs print.
+ *
+ * Each of its files has one init function, named debug_FILE_init(), declared here and called by debug_init().
+ */
+
+/* From main, in the boot thread, once everything that has files is up and before the self tests. May sleep. */
+void debug_init(void);
+
+/* The shell after a panic (panic=shell). */
+void debug_shell_init(void);
+
+#endif

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* The list of what is in this folder: see kernel/debug/debug.h. */
+#include <kernel/debug/debug.h>
+
+void debug_init(void)
+{
+	debug_shell_init();
+}
