@@ -450,3 +450,20 @@ DEATHTEST(panic_in_irqs_off, "on purpose")
 	hal_irq_disable();
 	panic("on purpose");
 }
+
+SELFTEST(capture, takes_warnings_only)
+{
+	u64 before = log_next_seq();
+
+	report_capture_begin();
+	log_warn("planted warning %d", 1);
+	log_printf(LOG_ERR, "  a detail\n");
+	log_info("planted note");
+	EXPECT_REPORT("test: planted warning 1");
+	EXPECT(!report_capture_has("planted note"));
+	EXPECT_EQ(report_capture_count("planted"), 1);
+	EXPECT_EQ(report_capture_reports(), 1);
+	report_capture_end();
+	EXPECT(!report_capture_active());
+	EXPECT(log_next_seq() >= before + 1);
+}

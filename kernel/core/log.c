@@ -18,6 +18,7 @@
 #include <kernel/core/cmdline.h>
 #include <kernel/core/log.h>
 #include <kernel/core/preempt.h>
+#include <kernel/core/selftest.h>
 #include <lib/atomic.h>
 #include <lib/errno.h>
 #include <lib/string.h>
@@ -167,8 +168,11 @@ void log_vprintf(int level, const char *fmt, va_list ap)
 {
 	char text[LOG_LINE_MAX + 1];
 	size_t n = (size_t)vscnprintf(text, sizeof(text), fmt, ap);
-	u32 lost = __atomic_exchange_n(&ring.lost, 0, __ATOMIC_RELAXED);
+	u32 lost;
 
+	if (unlikely(report_capture_active()) && report_capture_line(level, text, n))
+		return;
+	lost = __atomic_exchange_n(&ring.lost, 0, __ATOMIC_RELAXED);
 	log_add_lines(level, 0, text, n);
 	if (unlikely(lost)) {
 		n = (size_t)scnprintf(text, sizeof(text), "log: %u records were lost", lost);

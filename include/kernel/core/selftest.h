@@ -20,6 +20,7 @@
  */
 #include <lib/compiler.h>
 #include <lib/errno.h>
+#include <lib/types.h>
 
 struct selftest {
 	const char *suite;
@@ -65,6 +66,48 @@ struct selftest {
 /* Marks the running test as skipped, with a reason. */
 void selftest_skip(const char *why);
 void selftest_fail(const char *file, int line, const char *expr, u64 a, u64 b, bool values) __cold;
+
+/*
+ * Reports of detectors, for tests that plant a bug. From begin to end every log line at LOG_WARNING or worse, of any
+ * CPU and context, goes into a buffer and not to the log (kernel/core/capture.c). Thread context, one test at a time.
+ *
+ *	report_capture_begin();
+ *	...the bug...
+ *	EXPECT_REPORT("lock held too long");
+ *	EXPECT_EQ(report_capture_reports(), 1);
+ *	report_capture_end();
+ */
+void report_capture_begin(void);
+void report_capture_end(void);
+/* Was that said? / how often? Also while it is still on. */
+bool report_capture_has(const char *what);
+u32 report_capture_count(const char *what);
+/* Lines that do not begin with a space: headings, as details of a report (backtraces) are indented. */
+u32 report_capture_reports(void);
+/* Writes what was caught to the log, for the one who reads why a test failed. */
+void report_capture_dump(void);
+#define EXPECT_REPORT(text) do {								if (!EXPECT(report_capture_has(text)))							report_capture_dump();						} while (0)
+
+#if HALCYON_DEBUG
+extern u32 report_capture_on;
+/* For the log: true when the line was taken. Any context. */
+bool report_capture_line(int level, const char *text, size_t n);
+/* A detector that would panic goes on after its report when a test asked for it. */
+static inline bool report_capture_active(void)
+{
+	return __atomic_load_n(&report_capture_on, __ATOMIC_ACQUIRE) != 0;
+}
+#else
+static inline bool report_capture_line(int level, const char *text, size_t n)
+{
+	(void)level, (void)text, (void)n;
+	return false;
+}
+static inline bool report_capture_active(void)
+{
+	return false;
+}
+#endif
 
 /*
  * Runs what the filter names ("all", "suite", "suite.name", several with commas) and prints TAP. Thread
