@@ -21,15 +21,21 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables
 #   release   what users run: nothing of the instruments is in its hot paths
 #   debug     every detector: lock book, KASAN, UBSAN, poison, self tests. What the tests run in
 #   check     the same without KASAN and UBSAN: slab red zones and poison, at a third of the cost
-#   coverage  check, compiled with gcov; the loader too (`make coverage`)
+# COVERAGE=1 compiles everything with gcov, the loader too, in a BUILD of its own; KASAN and UBSAN are off (ci/coverage).
 BUILD   ?= build
 DEBUG   ?= 0
 VARIANT ?= $(if $(filter 1,$(DEBUG)),debug,release)
 OUT     := $(BUILD)$(if $(filter release,$(VARIANT)),,/$(VARIANT))
 # 1 if VARIANT is one of the words, else 0
 variant_is = $(if $(filter $(1),$(VARIANT)),1,0)
-FEATURES := -DHALCYON_DEBUG=$(call variant_is,debug check coverage) -DHALCYON_KASAN=$(call variant_is,debug) \
-	-DHALCYON_UBSAN=$(call variant_is,debug) -DHALCYON_COVERAGE=$(call variant_is,coverage)
+COVERAGE ?= 0
+export COVERAGE
+KASAN := $(if $(filter 1,$(COVERAGE)),0,$(call variant_is,debug))
+UBSAN := $(KASAN)
+FEATURES := -DHALCYON_DEBUG=$(call variant_is,debug check) -DHALCYON_KASAN=$(KASAN) -DHALCYON_UBSAN=$(UBSAN) \
+	-DHALCYON_COVERAGE=$(COVERAGE)
+# COVERAGE=1: what the compiler is told, and the section that holds the list of an image's counters.
+gcov_flags = $(if $(filter 1,$(COVERAGE)),-fprofile-arcs -ftest-coverage -fprofile-info-section=$(1))
 
 CC      := gcc
 LD      := ld
@@ -100,7 +106,7 @@ KERNEL_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(C
 	-mstack-protector-guard-offset=40 \
 	-mindirect-branch=thunk-extern -mindirect-branch-register -fno-jump-tables \
 	-gno-record-gcc-switches -ffile-prefix-map=$(CURDIR)=/halcyon -ffile-prefix-map=$(OUT)/gen=gen \
-	$(FEATURES) $(WARNINGS)
+	$(FEATURES) $(call gcov_flags,.gcov_info) $(WARNINGS)
 KERNEL_ASFLAGS := -f elf64 -Ox -w+error $(FEATURES) -I $(OUT)/gen/ -I hal/x86_64/
 KERNEL_LDFLAGS := -m elf_x86_64 -pie --no-dynamic-linker -Bsymbolic -z text -z noexecstack -z max-page-size=4096 \
 	-z common-page-size=4096 -z norelro --build-id=none --hash-style=gnu --gc-sections --no-undefined \
@@ -276,7 +282,8 @@ LOADER_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fpic -fshort-wchar -mno-red-z
 	-fno-stack-protector -fno-strict-aliasing -fno-common -fvisibility=hidden -fno-asynchronous-unwind-tables \
 	-fno-stack-clash-protection -fcf-protection=none -DGNU_EFI_USE_MS_ABI -isystem /usr/include/efi \
 	-isystem /usr/include/efi/x86_64 -I include -I efi-loader \
-	-gno-record-gcc-switches -ffile-prefix-map=$(CURDIR)=/halcyon $(WARNINGS) -Wframe-larger-than=4096
+	-gno-record-gcc-switches -ffile-prefix-map=$(CURDIR)=/halcyon -DHALCYON_COVERAGE=$(COVERAGE) \
+	$(call gcov_flags,.data.rel.gcov) $(WARNINGS) -Wframe-larger-than=4096
 
 ifeq ($(VARIANT),release)
 $(BUILD)/obj/efi-loader/%.c.o: efi-loader/%.c $(BUILD)/flags Makefile
@@ -287,10 +294,14 @@ $(BUILD)/obj/efi-loader/%.asm.o: efi-loader/%.asm $(BUILD)/flags Makefile
 	$(call say,NASM,$@)
 	@mkdir -p $(@D)
 	$(Q)$(NASM) -f elf64 -w+error -MD $(@:.o=.d) -MP -MT $@ -o $@ $<
-$(BUILD)/BOOTX64.so: $(LOADER_OBJS)
+# gnu-efi's link script, and where the counters of COVERAGE=1 begin and end.
+$(BUILD)/gen/loader.lds: $(EFI_LIBDIR)elf_x86_64_efi.lds Makefile
+	@mkdir -p $(@D)
+	$(Q)sed 's/_data = \.;/& __gcov_info_start = .; *(.data.rel.gcov) __gcov_info_end = .;/' $< > $@
+$(BUILD)/BOOTX64.so: $(LOADER_OBJS) $(BUILD)/gen/loader.lds
 	$(call say,LD,$@)
 	$(Q)$(LD) -nostdlib -shared -Bsymbolic --no-undefined -znocombreloc -z noexecstack --build-id=none \
-		-T $(EFI_LIBDIR)elf_x86_64_efi.lds -L $(EFI_LIBDIR) -L /usr/lib $(EFI_LIB) $^ -lgnuefi -lefi -o $@
+		-T $(BUILD)/gen/loader.lds -L $(EFI_LIBDIR) -L /usr/lib $(EFI_LIB) $(LOADER_OBJS) -lgnuefi -lefi -o $@
 $(BUILD)/BOOTX64.EFI: $(BUILD)/BOOTX64.so tools/pefix.py
 	$(call say,OBJCOPY,$@)
 	$(Q)$(OBJCOPY) -j .text -j .sdata -j .data -j .rodata -j .dynamic -j .dynsym -j '.rel*' -j '.rela*' -j .reloc \
@@ -354,7 +365,8 @@ $(OUT)/halcyon.img: $(OUT)/BOOTX64.EFI $(OUT)/esp/kernel.elf $(OUT)/initrd.img $
 # ---- host tests (ring 1) -------------------------------------------------------------------------
 # test/host/NAME.mk says `$(call host_test,NAME,SOURCES,FLAGS)`: one program, built under ASan and UBSan.
 HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
-	-DHALCYON_HOST=1 -DHALCYON_DEBUG=1 -DHALCYON_KASAN=0 -DHALCYON_UBSAN=0 -DHALCYON_COVERAGE=0 -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla \
+	-DHALCYON_HOST=1 -DHALCYON_DEBUG=1 -DHALCYON_KASAN=0 -DHALCYON_UBSAN=0 -DHALCYON_COVERAGE=0 \
+	$(if $(filter 1,$(COVERAGE)),--coverage) -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla \
 	-Wno-unused-parameter
 HOST_TESTS :=
 # host_test NAME SOURCES FLAGS

@@ -342,6 +342,7 @@ int handoff_run(struct loader *loader)
 	if (regions < 0)
 		firmware->RuntimeServices->ResetSystem(EfiResetCold, EFI_ABORTED, 0, NULL);
 	finish(&h, regions);
+	coverage_dump();
 	jump = (void (*)(const struct jump_arguments *))loader->jump_page;
 	jump((const struct jump_arguments *)(loader->jump_page + PAGE_BYTES - sizeof(struct jump_arguments)));
 	__builtin_unreachable();

@@ -121,6 +121,17 @@ bool cpu_has_1g_pages(void);
 /* Build everything, leave boot services and enter the kernel. Returns only on failure. */
 int handoff_run(struct loader *loader);
 
+/* ---- coverage.c --------------------------------------------------------------------------------- */
+
+#if HALCYON_COVERAGE
+/* Writes the coverage counters to QEMU. With or without boot services. */
+void coverage_dump(void);
+#else
+static inline void coverage_dump(void)
+{
+}
+#endif
+
 /* ---- jump.asm ----------------------------------------------------------------------------------- */
 
 /* Lies at the end of the jump page; offsets are known to jump.asm. */

@@ -129,6 +129,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
 
 	result = load_and_go(&loader);
 	if (result < 0) {
+		coverage_dump();
 		console_forget_keys();
 		say("Nothing was started. Press a key to return to the firmware. ");
 		if (!console_wait_key(&key))

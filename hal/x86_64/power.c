@@ -28,11 +28,13 @@ void x86_power_init(void)
 
 void hal_qemu_exit(u8 value)
 {
+	x86_coverage_dump();
 	x86_outb(QEMU_EXIT_PORT, value);
 }
 
 __noreturn void hal_halt(void)
 {
+	x86_coverage_dump();
 	hal_cpu_halt_forever();
 }
 
@@ -78,6 +80,7 @@ static __noreturn void triple_fault(void)
 __noreturn void hal_reboot(void)
 {
 	hal_irq_disable();
+	x86_coverage_dump();
 	reset_acpi();
 	reset_keyboard();
 	reset_chipset();
@@ -110,6 +113,7 @@ static void sleep_s5(const struct acpi_reg *control, u8 type)
 __noreturn void hal_poweroff(void)
 {
 	hal_irq_disable();
+	x86_coverage_dump();
 	if (x86_acpi.has_s5 && x86_acpi.hw_reduced && x86_acpi.sleep_control.space == ACPI_SPACE_IO &&
 	    x86_acpi.sleep_control.address) {
 		x86_outb((u16)x86_acpi.sleep_control.address, (u8)(x86_acpi.s5_type_a << 2 | 0x20));

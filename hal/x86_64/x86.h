@@ -230,6 +230,14 @@ void x86_clock_init(void);
 void x86_wallclock_init(const struct bootinfo *bi);
 void x86_acpi_init(u64 rsdp);
 void x86_power_init(void);
+#if HALCYON_COVERAGE
+/* Writes the coverage counters to QEMU, once. Any context; at the machine's end. */
+void x86_coverage_dump(void);
+#else
+static inline void x86_coverage_dump(void)
+{
+}
+#endif
 void x86_console_init(void);
 
 /* ---- instructions ---- */
