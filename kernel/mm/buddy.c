@@ -21,6 +21,7 @@
 #include <kernel/mm/reclaim.h>
 #include <lib/string.h>
 #include "internal.h"
+#include "leak_stamp.h"
 
 #define PCP_MAX		96u	/* pages a CPU keeps */
 #define PCP_BATCH	32u
@@ -321,7 +322,7 @@ static noinline struct page *alloc_block(u32 order, u32 flags)
 	return page;
 }
 
-struct page *page_alloc(u32 order, u32 flags)
+static __always_inline struct page *alloc_page_or_block(u32 order, u32 flags)
 {
 	struct page_cache *c;
 	struct page *page;
@@ -329,7 +330,7 @@ struct page *page_alloc(u32 order, u32 flags)
 
 	if (!(flags & MM_NOWAIT))
 		might_sleep();
-	if (unlikely(mm_fail_hook && !(flags & MM_NOFAIL_INJECT) && mm_fail_hook(PAGE_SIZE << order, flags)))
+	if (mm_should_fail(PAGE_SIZE << order, flags))
 		return NULL;
 	if (unlikely(order || (flags & MM_DMA32)))
 		return alloc_block(order, flags);
@@ -348,6 +349,15 @@ struct page *page_alloc(u32 order, u32 flags)
 	page_prepare(page, 0, flags);
 	if (flags & MM_ZERO)
 		hal_zero_page(page_address(page));
+	return page;
+}
+
+struct page *page_alloc(u32 order, u32 flags)
+{
+	struct page *page = alloc_page_or_block(order, flags);
+
+	if (likely(page))
+		leak_stamp_page(page, _RET_IP_);
 	return page;
 }
 
@@ -409,6 +419,7 @@ void page_split(struct page *head)
 		head[i].order = 0;
 		head[i].flags = 0;
 		head[i].object = NULL;
+		leak_stamp_copy(&head[i], head);
 		atomic_store_release(&head[i].refcount, 1);
 	}
 }

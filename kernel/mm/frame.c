@@ -69,6 +69,11 @@ u64 frame_total_pages(void)
 	return READ_ONCE(total_pages);
 }
 
+u64 frame_pfn_end(void)
+{
+	return section_count << SECTION_ORDER;
+}
+
 u64 frame_table_pages(void)
 {
 	return READ_ONCE(table_pages);

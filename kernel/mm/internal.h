@@ -45,6 +45,8 @@ u64 frame_unbuilt_pages(void);
 u64 frame_total_pages(void);
 u64 frame_machine_pages(void);
 u64 frame_table_pages(void);
+/* Frame numbers end here, built or not. */
+u64 frame_pfn_end(void);
 
 /* buddy.c */
 void buddy_init(void);

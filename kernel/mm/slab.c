@@ -27,6 +27,7 @@
 #include <lib/bitmap.h>
 #include <lib/string.h>
 #include <lib/xarray.h>
+#include "leak_stamp.h"
 #include "slab.h"
 
 #define SLAB_MAX_ORDER	3u
@@ -82,6 +83,8 @@ static struct magazine *magazine_create(struct kmem_cache *c)
 		magazine_page = page_alloc(0, MM_NOWAIT | MM_ZERO | MM_NOFAIL_INJECT);
 		magazine_used = 0;
 		this_cpu(mm_counts).magazines += magazine_page != NULL;
+		if (magazine_page)
+			leak_ignore_page(magazine_page);
 	}
 	if (magazine_page) {
 		m = (struct magazine *)page_address(magazine_page) + magazine_used++;
@@ -279,7 +282,7 @@ void *slab_alloc_object(struct kmem_cache *c, u32 flags, vaddr_t place)
 
 	if (!(flags & MM_NOWAIT))
 		might_sleep();
-	if (unlikely(mm_fail_hook && !(flags & MM_NOFAIL_INJECT) && mm_fail_hook(c->object_size, flags)))
+	if (mm_should_fail(c->object_size, flags))
 		return NULL;
 	obj = alloc_fast(c, flags);
 	if (unlikely(!obj))
@@ -538,7 +541,7 @@ void kmem_cache_stats(struct kmem_cache *c, struct kmem_cache_stats *out)
 	}
 }
 
-bool kmem_cache_stats_nth(u32 i, struct kmem_cache_stats *out)
+struct kmem_cache *slab_cache_nth(u32 i)
 {
 	struct kmem_cache *c, *found = NULL;
 	irqflags_t f = spin_lock_irqsave(&cache_list_lock);
@@ -550,9 +553,16 @@ bool kmem_cache_stats_nth(u32 i, struct kmem_cache_stats *out)
 		}
 	}
 	spin_unlock_irqrestore(&cache_list_lock, f);
-	if (found)
-		kmem_cache_stats(found, out);
-	return found != NULL;
+	return found;
+}
+
+bool kmem_cache_stats_nth(u32 i, struct kmem_cache_stats *out)
+{
+	struct kmem_cache *c = slab_cache_nth(i);
+
+	if (c)
+		kmem_cache_stats(c, out);
+	return c != NULL;
 }
 
 /* ---- boot, and lib's xarray -------------------------------------------------------------------- */

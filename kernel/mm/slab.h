@@ -36,6 +36,8 @@ void *slab_alloc_object(struct kmem_cache *c, u32 flags, vaddr_t place);
 /* The object that an address lies in. */
 void *slab_object_of(const struct page *slab, const void *p);
 void kmalloc_init(void);
+/* The i-th cache, NULL past the last one: for leak.c and commands. Any context. */
+struct kmem_cache *slab_cache_nth(u32 i);
 
 static inline void *slab_slot(const struct page *slab, u32 i)
 {
@@ -53,6 +55,9 @@ void slab_debug_alloc(struct kmem_cache *c, void *obj, vaddr_t place);
 void slab_debug_free(struct kmem_cache *c, const struct page *slab, void *obj, vaddr_t place);
 /* Writes to the log which objects are in use, and who allocated them. */
 void slab_debug_leaks(struct kmem_cache *c, const struct page *slab);
+/* For leak.c. Is the object allocated, when (leak_epoch()) and by whom? */
+bool slab_debug_in_use(struct kmem_cache *c, void *obj, u32 *epoch, vaddr_t *place);
+void slab_debug_ignore(struct kmem_cache *c, void *obj);
 #else
 static inline void slab_debug_new(struct kmem_cache *c, void *obj)
 {

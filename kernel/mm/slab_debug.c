@@ -12,6 +12,7 @@
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
 #include <lib/string.h>
+#include "leak_stamp.h"
 #include "slab.h"
 
 #if HALCYON_DEBUG
@@ -26,7 +27,7 @@
 struct trail {
 	void *link;		/* of the free list */
 	u32 state;
-	u32 reserved;
+	u32 epoch;		/* kernel/mm/leak.c: when it was allocated; 0: not looked at */
 	vaddr_t alloc_place;
 	vaddr_t free_place;
 };
@@ -102,6 +103,7 @@ void slab_debug_alloc(struct kmem_cache *c, void *obj, vaddr_t place)
 		memset(obj, POISON_NEW, c->object_size);
 	}
 	t->state = STATE_USED;
+	t->epoch = leak_epoch();
 	t->alloc_place = place;
 }
 
@@ -121,6 +123,20 @@ void slab_debug_free(struct kmem_cache *c, const struct page *slab, void *obj, v
 		memset(obj, POISON_FREE, c->object_size);
 	t->free_place = place;
 	t->state = STATE_FREE;
+}
+
+bool slab_debug_in_use(struct kmem_cache *c, void *obj, u32 *epoch, vaddr_t *place)
+{
+	const struct trail *t = trail_of(c, obj);
+
+	*epoch = t->epoch;
+	*place = t->alloc_place;
+	return t->state == STATE_USED;
+}
+
+void slab_debug_ignore(struct kmem_cache *c, void *obj)
+{
+	trail_of(c, obj)->epoch = 0;
 }
 
 void slab_debug_leaks(struct kmem_cache *c, const struct page *slab)

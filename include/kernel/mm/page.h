@@ -85,6 +85,8 @@ struct page {
 		struct page *head;			/* [I] of a tail */
 	};
 #if HALCYON_DEBUG
+	u32 leak_epoch;			/* [o] kernel/mm/leak.c: when it was allocated; 0: not looked at */
+	vaddr_t alloc_place;		/* [o] who called page_alloc() */
 };
 #else
 } __aligned(64);

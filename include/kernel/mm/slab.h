@@ -84,8 +84,20 @@ void kmem_cache_stats(struct kmem_cache *c, struct kmem_cache_stats *out);
 
 /*
  * The place where tests make allocations fail: asked for every slab, kmalloc and page allocation that may
- * fail, true means "fail this one". NULL: nobody asks. [a]
+ * fail, true means "fail this one". NULL: nobody asks. [a] Any context. The release kernel never asks.
  */
 extern bool (*mm_fail_hook)(size_t bytes, u32 flags);
+
+static __always_inline bool mm_should_fail(size_t bytes, u32 flags)
+{
+#if HALCYON_DEBUG
+	bool (*hook)(size_t, u32) = READ_ONCE(mm_fail_hook);
+
+	return unlikely(hook) && !(flags & MM_NOFAIL_INJECT) && hook(bytes, flags);
+#else
+	(void)bytes, (void)flags;
+	return false;
+#endif
+}
 
 #endif
