@@ -19,6 +19,7 @@
 #include <kernel/core/log.h>
 #include <kernel/core/random.h>
 #include <kernel/core/rcu.h>
+#include <kernel/core/record.h>
 #include <kernel/core/selftest.h>
 #include <kernel/core/symbols.h>
 #include <kernel/debug/debug.h>
@@ -159,7 +160,7 @@ static bool is_kernel_word(const char *word)
 {
 	static const char *const known[] = {
 		"console", "debug", "deathtest", "ignore_loglevel", "init", "initrd", "loglevel", "maxcpus", "nokaslr",
-		"norandmaps", "nosmp", "panic", "qemu-exit", "quiet", "rdinit", "ro", "root", "rw", "selftest",
+		"norandmaps", "nosmp", "panic", "qemu-exit", "quiet", "rdinit", "record", "ro", "root", "rw", "selftest",
 		"selftest-continue", "trace", "BOOT_IMAGE", "earlyprintk", "tsc", "noapic", "clocksource", "random.seed",
 	};
 	const char *eq = strchr(word, '=');
@@ -254,6 +255,7 @@ void kernel_main(const struct bootinfo *bi)
 	cmdline_init(boot_virt(bi->cmdline.base), bi->cmdline.length);
 	log_setup();
 	panic_setup();
+	record_setup();
 	symbols_init();
 	boot_memory();
 	mm_init(); /* page frames, and the kernel's own page tables: the loader's identity page is gone */

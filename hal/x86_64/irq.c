@@ -211,7 +211,7 @@ void x86_irq_dispatch(struct hal_regs *regs, u32 vector)
 		pc->spurious_count++;	/* of a masked 8259: its in-service bit is not set */
 		return;
 	}
-	upcall_irq_enter(regs);
+	upcall_irq_enter(regs, vector);
 	if (likely(vector == X86_VEC_TIMER)) {
 		pc->timer_count++;
 		x86_apic_eoi();

@@ -73,7 +73,7 @@ void upcall_log(int level, const char *fmt, ...) __printf(2, 3);
 void upcall_timer(void);
 
 /* sched. Around every interrupt handler, interrupts off; exit may switch threads when it came from the kernel. */
-void upcall_irq_enter(struct hal_regs *regs);
+void upcall_irq_enter(struct hal_regs *regs, u32 vector);
 void upcall_irq_exit(struct hal_regs *regs);
 
 /*

@@ -47,6 +47,7 @@ static struct task *exec_take_leadership(struct process *p, struct task *t)
 	t->start_ns = old->start_ns;
 	t->pid = old->pid;
 	old->pid = own;
+	t->thread.id = (u32)t->pid->nr;
 	p->leader = t;
 	old->exit_state = TASK_DEAD;
 	rcu_assign_pointer(t->pid->task, t);

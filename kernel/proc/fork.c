@@ -102,6 +102,9 @@ static void fork_copy_fields(struct task *t, const struct task *self, u64 flags)
 	if ((flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM)
 		t->altstack = self->altstack;
 	t->start_ns = hal_clock_ns();
+#if HALCYON_DEBUG
+	t->make_it_fail = self->make_it_fail;
+#endif
 }
 
 /* The user's count and the system's. Both are given back by fork_uncount(). */
@@ -320,6 +323,7 @@ static int fork_commit(struct fork *f)
 	}
 	t->process = p;
 	t->pid = pid_get(f->pid);
+	t->thread.id = (u32)f->pid->nr;
 	process_attach_task_locked(p, t);
 	atomic_inc_relaxed(&p->live_threads);
 	atomic_inc_relaxed(&p->space_threads);
@@ -429,6 +433,8 @@ long proc_fork(const struct fork_args *args)
 
 	if (err)
 		return err;
+	if (proc_ending)
+		return -EAGAIN;
 	if (signal_pending())
 		return -ERESTARTNOINTR;
 	t = task_alloc();

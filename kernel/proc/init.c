@@ -94,6 +94,7 @@ static void init_enter_tree(struct process *p, struct task *t, struct pid *pid)
 	p->leader = t;
 	t->process = p;
 	t->pid = pid_get(pid);
+	t->thread.id = (u32)pid->nr;
 	spin_lock(&p->siglock);
 	process_attach_task_locked(p, t);
 	spin_unlock(&p->siglock);

@@ -13,6 +13,7 @@
 #include <hal/upcall.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
+#include <kernel/core/record.h>
 #include <kernel/proc/oom.h>
 #include <kernel/proc/rseq.h>
 #include <kernel/sched/sched.h>
@@ -60,6 +61,7 @@ bool upcall_fault(struct hal_regs *regs, vaddr_t addr, u32 access)
 	enum vm_verdict verdict;
 	unsigned int tries = 0;
 
+	record_extra(RECORD_FAULT, access, addr, hal_regs_ip(regs));
 	if (!space)
 		return false;
 	if (access & HAL_FAULT_RESERVED)
@@ -90,7 +92,7 @@ static int trap_debug_code(u64 reasons)
 
 void upcall_user_trap(struct hal_regs *regs, u32 kind, u64 code, vaddr_t addr)
 {
-	(void)regs;
+	record(RECORD_TRAP, kind, hal_regs_ip(regs));
 	switch ((enum hal_trap)kind) {
 	case HAL_TRAP_DIVIDE:
 		signal_force_fault(SIGFPE, FPE_INTDIV, addr);

@@ -32,6 +32,7 @@
 #include <hal/upcall.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
+#include <kernel/core/record.h>
 #include <lib/errno.h>
 #include <lib/fls.h>
 #include <lib/printf.h>
@@ -440,6 +441,7 @@ static void switch_to(struct runqueue *rq, struct thread *prev, struct thread *n
 	tick_set(rq, next != rq->idle || rcu_needs_tick(), now);
 	idle_account(rq, prev, next, now);
 	rq->switches++;
+	record_switch(prev->on_rq ? THREAD_RUNNABLE : prev->state, next->id, next->name);
 	WRITE_ONCE(rq->current, next);
 	next->run_start_ns = now;
 	if (next->switch_work)
@@ -536,8 +538,9 @@ void sched_yield_self(void)
 /* ---- interrupts and the tick ------------------------------------------------------------------- */
 
 /* The innermost interrupt's registers are kept so that the tick knows whom it interrupted. */
-void upcall_irq_enter(struct hal_regs *regs)
+void upcall_irq_enter(struct hal_regs *regs, u32 vector)
 {
+	record_extra(RECORD_IRQ, hal_regs_user_mode(regs), vector, hal_regs_ip(regs));
 	hal_irq_depth_inc();
 	rcu_irq_enter();
 	this_cpu_ptr(&sched_runqueue)->irq_regs = regs;

@@ -72,6 +72,7 @@ struct thread {
 	u8 fatal; /* [a] a fatal signal is pending: killable sleeps end */
 	u8 should_stop; /* [a] kthread_stop() was called */
 	u8 queued; /* [q] linked into a level's list */
+	u32 id; /* [a] for people: the tid of a user thread, 0 of a kernel thread */
 	u32 switch_work; /* [s] work bits that are set whenever it is put on a CPU; read by the scheduler */
 
 	struct list_head run_node; /* [q] in its level's list while queued */
