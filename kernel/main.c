@@ -23,6 +23,7 @@
 #include <kernel/core/selftest.h>
 #include <kernel/core/symbols.h>
 #include <kernel/debug/debug.h>
+#include <kernel/debug/leaks.h>
 #include <kernel/dev/tty.h>
 #include <kernel/fs/fs.h>
 #include <kernel/ipc/futex.h>
@@ -159,9 +160,10 @@ static void add_word(struct init_words *w, const char **list, u32 *count, const 
 static bool is_kernel_word(const char *word)
 {
 	static const char *const known[] = {
-		"console", "debug", "deathtest", "ignore_loglevel", "init", "initrd", "loglevel", "maxcpus", "nokaslr",
-		"norandmaps", "nosmp", "panic", "qemu-exit", "quiet", "rdinit", "record", "ro", "root", "rw", "selftest",
-		"selftest-continue", "trace", "BOOT_IMAGE", "earlyprintk", "tsc", "noapic", "clocksource", "random.seed",
+		"console", "debug", "deathtest", "failslab", "ignore_loglevel", "init", "initrd", "leakcheck",
+		"loglevel", "maxcpus", "nokaslr", "norandmaps", "nosmp", "panic", "qemu-exit", "quiet", "rdinit",
+		"record", "ro", "root", "rw", "selftest", "selftest-continue", "trace", "BOOT_IMAGE",
+		"earlyprintk", "tsc", "noapic", "clocksource", "random.seed",
 	};
 	const char *eq = strchr(word, '=');
 	size_t n = eq ? (size_t)(eq - word) : strlen(word);
@@ -240,6 +242,7 @@ static void boot_thread(void *arg)
 	serial_init();
 	debug_init(); /* /proc/halcyon, the shell after a panic */
 	selftest_main(); /* selftest=, deathtest=: before anything of the user's runs */
+	debug_leak_baseline();
 	if (boot_info.initrd.length)
 		(void)initramfs_unpack("initrd", boot_virt(boot_info.initrd.base), boot_info.initrd.length);
 	boot_reclaim();

@@ -5,4 +5,6 @@
 void debug_init(void)
 {
 	debug_shell_init();
+	debug_failslab_init();
+	debug_leaks_init();
 }

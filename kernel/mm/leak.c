@@ -185,6 +185,16 @@ u32 mm_leak_report(enum leak_mark m, void (*emit)(void *arg, const char *line), 
 	return grown;
 }
 
+bool mm_leak_is_later(enum leak_mark m, const void *p)
+{
+	struct page *page = page_head(virt_to_page(p));
+	vaddr_t place;
+	u32 epoch;
+
+	return page->type == PAGE_SLAB &&
+	       slab_debug_in_use(page->slab.cache, slab_object_of(page, p), &epoch, &place) && epoch >= mark_epoch[m];
+}
+
 void mm_leak_ignore(const void *p)
 {
 	struct page *page = page_head(virt_to_page(p));

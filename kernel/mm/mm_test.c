@@ -165,7 +165,7 @@ static bool fail_one(size_t bytes, u32 flags)
 SELFTEST(buddy, injected_failures_unwind)
 {
 	u64 before = settled_mapped();
-	bool done = false;
+	bool (*old)(size_t, u32) = mm_fail_hook, done = false;
 
 	for (u32 nth = 1; nth < 100 && !done; nth++) {
 		vaddr_t base = 0;
@@ -178,7 +178,7 @@ SELFTEST(buddy, injected_failures_unwind)
 		err = kmap_stack_alloc(&base);
 		if (!err)
 			p = vmalloc(5 * PAGE_SIZE, MM_KERNEL);
-		mm_fail_hook = NULL;
+		mm_fail_hook = old;
 		done = !err && p;
 		vfree(p);
 		if (!err)

@@ -257,7 +257,7 @@ static void exit_notify(struct task *t, bool group_dead)
 	spin_unlock(&p->siglock);
 	if (process_is_zombie_locked(p)) {
 		waitq_wake_all(&p->pid->exit_waitq);
-		if (signal_notify_parent_exit_locked(p, p->exit_signal))
+		if (p->parent && signal_notify_parent_exit_locked(p, p->exit_signal))
 			process_reap_locked(p, &dead);
 	}
 	if (p->group_exec)
@@ -320,7 +320,7 @@ void proc_exit_task(int status)
 
 	exit_signals(t);
 	group_dead = atomic_dec_and_test(&p->live_threads);
-	if (group_dead && p == process_init_task) {
+	if (group_dead && p == process_init_task && !proc_ending) {
 		if (p->sigflags & PROCESS_GROUP_EXIT)
 			status = p->group_exit_code;
 		panic("PID 1 (%s) has ended, status 0x%08x: exit code %d, signal %d", t->thread.name,

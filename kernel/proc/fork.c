@@ -17,6 +17,7 @@
 #include <hal/thread.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
+#include <kernel/proc/exit.h>
 #include <kernel/proc/fork.h>
 #include <kernel/proc/rseq.h>
 #include <kernel/signal/sighand.h>
@@ -25,6 +26,7 @@
 #include <kernel/task/pid.h>
 #include <kernel/task/rlimit.h>
 #include <kernel/task/session.h>
+#include <kernel/task/watch.h>
 #include <kernel/vfs/files.h>
 #include <kernel/vfs/fs_context.h>
 #include <kernel/vm/space.h>
@@ -325,6 +327,7 @@ static int fork_commit(struct fork *f)
 	t->pid = pid_get(f->pid);
 	t->thread.id = (u32)f->pid->nr;
 	process_attach_task_locked(p, t);
+	watch_attach_locked(t, f->self);
 	atomic_inc_relaxed(&p->live_threads);
 	atomic_inc_relaxed(&p->space_threads);
 	if (!(f->args->flags & CLONE_THREAD))

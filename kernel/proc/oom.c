@@ -14,6 +14,7 @@
 #include <abi/linux/signal.h>
 #include <kernel/core/log.h>
 #include <kernel/mm/page.h>
+#include <kernel/mm/reclaim.h>
 #include <kernel/proc/oom.h>
 #include <kernel/sched/clock.h>
 #include <kernel/sched/wait.h>
@@ -118,6 +119,9 @@ void oom_make_room(void)
 {
 	u32 idle = 0;
 
+	/* Memory came free meanwhile, or the allocation failed on purpose (failslab): nobody needs to die. */
+	if (mm_free_pages() > 2 * mm_reserve_pages())
+		return;
 	if (try_cmpxchg(&choosing, &idle, 1U)) {
 		oom_choose();
 		smp_store_release(&choosing, 0U);

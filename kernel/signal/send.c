@@ -163,6 +163,15 @@ static void signal_start_group_exit(struct process *p, int sig)
 	}
 }
 
+void signal_end_process(struct process *p, int sig)
+{
+	irqflags_t f = spin_lock_irqsave(&p->siglock);
+
+	if (p->sighand && !(p->sigflags & PROCESS_GROUP_EXIT))
+		signal_start_group_exit(p, sig);
+	spin_unlock_irqrestore(&p->siglock, f);
+}
+
 static void signal_complete(struct task *t, int sig, bool shared)
 {
 	struct process *p = t->process;

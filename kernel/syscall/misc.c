@@ -11,6 +11,7 @@
 #include <kernel/core/log.h>
 #include <kernel/core/random.h>
 #include <kernel/core/percpu.h>
+#include <kernel/debug/leaks.h>
 #include <kernel/dev/tty.h>
 #include <kernel/mm/page.h>
 #include <kernel/mm/slab.h>
@@ -272,13 +273,42 @@ static bool reboot_magic_ok(u32 magic2)
 	       magic2 == LINUX_REBOOT_MAGIC2C;
 }
 
-/* For tests: the machine leaves QEMU with status 2n+1 of qemu-exit=n (default 16: 33). */
+/* For tests, with qemu-exit: the machine leaves QEMU with status 33, and 37 when the debug kernel found leaks. */
 #define REBOOT_EXIT_VALUE 0x10u
+#define REBOOT_EXIT_LEAKED 0x12u
 
-static void leave_qemu(void)
+static void leave_qemu(bool leaked)
 {
 	if (cmdline_has("qemu-exit"))
-		hal_qemu_exit(REBOOT_EXIT_VALUE);
+		hal_qemu_exit(leaked ? REBOOT_EXIT_LEAKED : REBOOT_EXIT_VALUE);
+}
+
+static void end_by_reboot(bool leaked)
+{
+	leave_qemu(leaked);
+	hal_reboot();
+}
+
+static void end_by_halt(bool leaked)
+{
+	leave_qemu(leaked);
+	hal_halt();
+}
+
+static void end_by_poweroff(bool leaked)
+{
+	leave_qemu(leaked);
+	hal_poweroff();
+}
+
+static long end_machine(const char *how, void (*end)(bool leaked))
+{
+	log_notice("%s", how);
+	debug_leak_end_machine(end);
+	if (signal_fatal_pending())
+		return -EINTR; /* the leak check goes on without its caller */
+	end(false);
+	return 0;
 }
 
 long sys_reboot(unsigned magic1, unsigned magic2, unsigned cmd, unsigned long arg)
@@ -298,17 +328,11 @@ long sys_reboot(unsigned magic1, unsigned magic2, unsigned cmd, unsigned long ar
 			return -EFAULT;
 		fallthrough;
 	case LINUX_REBOOT_CMD_RESTART:
-		log_notice("restarting");
-		leave_qemu();
-		hal_reboot();
+		return end_machine("restarting", end_by_reboot);
 	case LINUX_REBOOT_CMD_HALT:
-		log_notice("halted");
-		leave_qemu();
-		hal_halt();
+		return end_machine("halted", end_by_halt);
 	case LINUX_REBOOT_CMD_POWER_OFF:
-		log_notice("power off");
-		leave_qemu();
-		hal_poweroff();
+		return end_machine("power off", end_by_poweroff);
 	default:
 		return -EINVAL;
 	}

@@ -20,6 +20,7 @@
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
 #include <kernel/core/spinlock.h>
+#include <kernel/mm/leak.h>
 #include <kernel/mm/slab.h>
 #include <kernel/task/pid.h>
 #include <kernel/task/process.h>
@@ -82,7 +83,9 @@ static int pid_leaf_create(int nr)
 	leaf = kcalloc(PID_LEAF_SLOTS, sizeof(*leaf), 0);
 	if (!leaf)
 		return -ENOMEM;
-	if (!try_cmpxchg(at, &none, leaf))
+	if (try_cmpxchg(at, &none, leaf))
+		mm_leak_ignore(leaf);
+	else
 		kfree(leaf);
 	return 0;
 }

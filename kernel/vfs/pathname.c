@@ -7,6 +7,7 @@
 
 #include <abi/linux/limits.h>
 #include <kernel/core/rcu.h>
+#include <kernel/mm/leak.h>
 #include <kernel/vm/uaccess.h>
 
 static struct kmem_cache *names_cache;
@@ -18,7 +19,9 @@ static char *heap_buffer(struct pathname *pn)
 
 		if (!c)
 			return NULL;
-		if (!try_cmpxchg(&names_cache, &none, c))
+		if (try_cmpxchg(&names_cache, &none, c))
+			mm_leak_ignore(c);
+		else
 			kmem_cache_destroy(c);
 	}
 	pn->heap = kmem_cache_alloc(names_cache, 0);

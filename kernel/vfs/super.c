@@ -4,6 +4,9 @@
 
 #include <kernel/core/rcu.h>
 #include <kernel/vfs/seq.h>
+#include <kernel/vfs/vfs.h>
+
+#include "mount_internal.h"
 
 static struct spinlock types_lock;
 static LIST_HEAD(types);
@@ -123,6 +126,66 @@ static void unpin_tree(struct dentry *root)
 		at = parent;
 	}
 }
+
+#if HALCYON_DEBUG
+struct end_run {
+	bool (*is_later)(const void *object);
+};
+
+/* Leaves first; `at` may go only after what lies below it. */
+static void empty_one(struct super_block *sb, void *arg)
+{
+	const struct end_run *run = arg;
+	struct dentry *at = sb->root;
+	bool down = true;
+
+	if (!at)
+		return;
+	dentry_shrink_all(sb);
+	for (;;) {
+		struct dentry *parent = at->parent, *next;
+
+		if (down && !list_empty(&at->children)) {
+			at = list_first_entry(&at->children, struct dentry, sibling);
+			continue;
+		}
+		if (at == sb->root)
+			break;
+		next = list_is_last(&at->sibling, &parent->children) ? NULL : list_next_entry(at, sibling);
+		if (run->is_later(at) && list_empty(&at->children))
+			dentry_delete(at);
+		down = next != NULL;
+		at = next ? next : parent;
+	}
+	dentry_shrink_all(sb);
+}
+
+static void forget_one(struct super_block *sb, void *arg)
+{
+	(void)arg;
+	dentry_shrink_all(sb);
+}
+
+void vfs_forget_names(void)
+{
+	super_for_each(forget_one, NULL);
+}
+
+void vfs_end(bool (*is_later)(const void *object))
+{
+	struct end_run run = { is_later };
+
+	mutex_lock(&namespace_mutex);
+	while (!list_empty(&mount_root->children)) {
+		struct mount *m = list_first_entry(&mount_root->children, struct mount, child_node);
+
+		mount_detach_tree(m);
+		mount_put(m);
+	}
+	mutex_unlock(&namespace_mutex);
+	super_for_each(empty_one, &run);
+}
+#endif
 
 static void free_rcu(struct rcu_head *rcu)
 {

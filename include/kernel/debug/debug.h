@@ -12,6 +12,10 @@
 /* From main, in the boot thread, once everything that has files is up and before the self tests. May sleep. */
 void debug_init(void);
 
+/* failslab=, /proc/halcyon/failslab, /proc/PID/fail-nth. */
+void debug_failslab_init(void);
+/* /proc/halcyon/leaks. */
+void debug_leaks_init(void);
 /* The shell after a panic (panic=shell). */
 void debug_shell_init(void);
 

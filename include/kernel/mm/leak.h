@@ -27,6 +27,8 @@ enum leak_mark {
 void mm_leak_mark(enum leak_mark m);
 /* Prints through emit, one line a call. Returns how many kinds grew: 0 is good. Thread context; one caller at a time. */
 u32 mm_leak_report(enum leak_mark m, void (*emit)(void *arg, const char *line), void *arg);
+/* Was p, from a slab, allocated after that mark? */
+bool mm_leak_is_later(enum leak_mark m, const void *p);
 /* p, from a slab, kmalloc or page_alloc(), stays for good: a table that only grows, made on first use. */
 void mm_leak_ignore(const void *p);
 #else

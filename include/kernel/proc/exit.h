@@ -14,6 +14,17 @@ void proc_exit_task(int status) __noreturn;
 /* Ends the whole process. */
 void proc_exit_group(int status) __noreturn;
 
+#if HALCYON_DEBUG
+/*
+ * Ends every process, PID 1 at last, and reaps them: the machine is about to go down. Kernel thread. Returns how
+ * many tasks are still there after patience_ns. [a] proc_ending: from then on fork fails and PID 1 may end.
+ */
+int proc_end_all(u64 patience_ns);
+extern bool proc_ending;
+#else
+#define proc_ending false
+#endif
+
 /* What proc_wait() looks for and what it found. */
 struct wait_args {
 	int which;		/* P_ALL, P_PID, P_PGID, P_PIDFD resolved to P_PID */

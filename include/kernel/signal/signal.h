@@ -141,6 +141,8 @@ extern void (*signal_notify_hook)(struct process *p, int sig);
 
 /* ---- Life cycle, called by proc ---- */
 
+/* Ends p as SIGKILL does, PID 1 too. No permission is asked. Any context. */
+void signal_end_process(struct process *p, int sig);
 /* Asks all threads but the caller to die; siglock held. Returns how many. */
 int signal_zap_other_threads_locked(struct process *p);
 /* The parent is told of an ended child by its exit_signal. task_tree_lock held. True: nobody waits, reap at once. */

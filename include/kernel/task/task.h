@@ -84,6 +84,7 @@ struct task {
 	/* Exit */
 	u8 exit_state;			/* [t] enum task_exit_state */
 	u8 pdeath_signal;		/* [o] */
+	u8 watch;			/* [t] WATCH_*, read anywhere: task/watch.h */
 	bool no_new_privs;		/* [o] set once */
 	bool exec_killed;		/* [s] dies because another thread execs */
 	int exit_code;			/* [t] wait status */
@@ -98,6 +99,10 @@ struct task {
 	u64 ioac_rchar, ioac_wchar;	/* [o] */
 	u32 personality;		/* [o] */
 
+#if HALCYON_DEBUG
+	u32 fail_nth;			/* [a] its n-th allocation from here fails; 0: none (debug/failslab.h) */
+	bool make_it_fail;		/* [a] subject to failslab's task-filter */
+#endif
 	void (*notify)(struct task *);	/* [a] run at exit to user on HAL_WORK_NOTIFY */
 	struct rcu_head rcu;
 };
