@@ -23,6 +23,7 @@
 #include <kernel/task/pid.h>
 #include <kernel/task/rlimit.h>
 #include <kernel/task/session.h>
+#include <kernel/task/watch.h>
 #include <kernel/vfs/files.h>
 #include <kernel/vfs/fs_context.h>
 #include <kernel/vfs/proc.h>
@@ -97,6 +98,7 @@ static void init_enter_tree(struct process *p, struct task *t, struct pid *pid)
 	t->thread.id = (u32)pid->nr;
 	spin_lock(&p->siglock);
 	process_attach_task_locked(p, t);
+	watch_attach_locked(t, NULL);
 	spin_unlock(&p->siglock);
 	session_set_sid_locked(p, &pid_zero);
 	session_set_pgrp_locked(p, &pid_zero);
