@@ -17,7 +17,7 @@ TYPES = {
     'dev': 'u64', 'flags': 'int', 'uflags': 'unsigned', 'lflags': 'unsigned long', 'addr': 'u64',
     'str': 'uptr_t', 'in': 'uptr_t', 'out': 'uptr_t', 'inout': 'uptr_t',
 }
-ARG = re.compile(r'^(\w+):(\w+)(\?)?(?:\(([^)]*)\))?$')
+ARG = re.compile(r'^(\w+):(\w+)(\?)?(?:\(([^)]*)\))?(?:/(\w+))?$')
 
 
 class Arg:
@@ -26,6 +26,7 @@ class Arg:
         if not m or m.group(2) not in TYPES:
             sys.exit(f'{where}: bad argument {text!r}')
         self.name, self.kind, self.null, self.size = m.group(1), m.group(2), bool(m.group(3)), m.group(4)
+        self.show = m.group(5) or 'plain'
         if (self.kind in ('in', 'out', 'inout')) != (self.size is not None):
             sys.exit(f'{where}: {text!r}: a pointer, and only a pointer, has a size')
 
@@ -95,8 +96,8 @@ def table(calls):
         out.append(f'\t[{nr}] = (hal_syscall_fn)(void (*)(void)){name},')
     out += ['};', '', f'const struct syscall_info syscall_info[{top}] = {{']
     for c in calls:
-        args = ', '.join('{ "%s", SYSCALL_ARG_%s, %d, %s }' % (a.name, a.kind.upper(), a.null, size_expr(c, a))
-                         for a in c.args)
+        args = ', '.join('{ "%s", SYSCALL_ARG_%s, %d, SYSCALL_SHOW_%s, %s }' %
+                         (a.name, a.kind.upper(), a.null, a.show.upper(), size_expr(c, a)) for a in c.args)
         out.append(f'\t[{c.nr}] = {{ "{c.name}", {len(c.args)}, {int(c.there)}, {{ {args} }} }},')
     out.append('};')
     return '\n'.join(out) + '\n'
