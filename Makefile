@@ -160,6 +160,10 @@ test-abi: ## ring 3: Linux programs, on Linux first, then on Halcyon
 test-machine: ## ring 4: the whole machine, driven over its serial line
 	$(Q)ci/rings --build $(BUILD) machine
 
+profile: release $(BUILD)/profile/plugin.so $(BUILD)/profile/init ## exact instructions per kernel function: PROG="command" (WARM=, MARKS=own, ADD=file, ROWS=, APPEND=)
+	$(Q)$(PYTHON) tools/profile/profile.py --build $(BUILD) --prog '$(subst ','\'',$(PROG))' --warm "$(or $(WARM),0)" \
+		--rows "$(or $(ROWS),40)" $(if $(filter own,$(MARKS)),--own) $(foreach a,$(ADD),--add "$(a)") --append "$(APPEND)"
+
 lint: ## the tree check: include directions, file sizes, READMEs, no assembly in portable code
 	$(Q)ci/lint
 
@@ -356,6 +360,22 @@ $(BUILD)/BOOTX64.EFI $(BUILD)/BOOTX64.so $(BUILD)/initrd.img $(BUILD)/boot.conf:
 	+$(Q)$(MAKE) --no-print-directory VARIANT=release $@
 variant: $(OUT)/BOOTX64.so
 endif
+
+# ---- the profiler -------------------------------------------------------------------------------
+# A plug-in for QEMU, and static programs that it watches (docs/profiling.md).
+ifeq ($(VARIANT),release)
+$(BUILD)/profile/plugin.so: tools/profile/plugin.c tools/profile/qemu_plugin.h Makefile
+	$(call say,HOSTCC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -shared -fPIC \
+		-fvisibility=hidden -o $@ $<
+$(BUILD)/profile/init $(BUILD)/profile/exact: $(BUILD)/profile/%: tools/profile/%.c tools/profile/mark.h $(BUILD)/flags
+	$(call say,MUSL,$@)
+	@mkdir -p $(@D)
+	$(Q)musl-gcc $(USER_CFLAGS) -o $@ $<
+endif
+.PHONY: profile profile-programs
+profile-programs: $(BUILD)/profile/plugin.so $(BUILD)/profile/init $(BUILD)/profile/exact
 
 # ---- the disk image ------------------------------------------------------------------------------
 $(OUT)/halcyon.img: $(OUT)/BOOTX64.EFI $(OUT)/esp/kernel.elf $(OUT)/initrd.img $(OUT)/boot.conf tools/mkimage.sh $(BUILD)/epoch
