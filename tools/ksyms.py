@@ -9,8 +9,9 @@ The section .ksyms then holds, all read-only and free of relocations:
     __ksyms_names    uint32_t[count]   offset of the name in __ksyms_strings
     __ksyms_strings  char[]            names, each ended by a NUL
 
-A look-up is a binary search for the last offset that is not above the address. Only code is in it,
-functions and labels of assembly; where several names stand at one address the global one wins.
+A look-up is a binary search for the last offset that is not above the address. Functions and
+labels of assembly are in it, and variables, for the debug shell; where several names stand at one address the global
+one wins.
 """
 import re
 import sys
@@ -18,6 +19,8 @@ import sys
 LINE = re.compile(r"^([0-9a-f]{16}) (\w) (\S+)$")
 # Names that say nothing to a reader of a backtrace.
 DULL = re.compile(r"^(\.L|__text_start$|__entry_text_start$|__text_end$|__entry_text_end$|\.\.@)|\.\.@")
+# Variables that the compiler makes: copies of statics of functions, coverage counters, string constants.
+DULL_DATA = re.compile(r"\.\d+$|^__gcov|^__func__|_entry$|_desc$")
 
 
 def read_symbols(lines):
@@ -29,10 +32,15 @@ def read_symbols(lines):
         address, kind, name = int(match[1], 16), match[2], match[3]
         if name == "__kernel_start":
             start = address
-        if kind not in "tTwW" or DULL.search(name):
+        if kind in "dDbB":
+            if DULL_DATA.search(name):
+                continue
+        elif kind not in "tTwW":
+            continue
+        if DULL.search(name):
             continue
         old = symbols.get(address)
-        if old is None or (old[0] in "tw" and kind in "TW"):
+        if old is None or (old[0] in "twdb" and kind in "TWDB"):
             symbols[address] = (kind, name)
     return start or 0, sorted((a, n) for a, (_, n) in symbols.items())
 

@@ -380,6 +380,18 @@ void hal_backtrace_thread(const struct thread *t, hal_backtrace_fn fn, void *arg
 	(void)t, (void)fn, (void)arg;
 }
 
+vaddr_t hal_call_target(vaddr_t ret)
+{
+	(void)ret;
+	return 0;
+}
+
+void hal_panic_stack_run(void (*fn)(void))
+{
+	fn();
+	abort();
+}
+
 void hal_regs_print(const struct hal_regs *regs, void (*emit)(const char *line, void *arg), void *arg)
 {
 	(void)regs;

@@ -27,6 +27,7 @@ static struct bounds stack_of(vaddr_t fp, const struct hal_thread *t)
 {
 	struct bounds thread = { 0, 0 };
 	struct bounds boot = { (u64)x86_boot_stacks.boot, (u64)x86_boot_stacks.boot + X86_BOOT_STACK_BYTES };
+	struct bounds end = { (u64)x86_boot_stacks.panic, (u64)x86_boot_stacks.panic + X86_PANIC_STACK_BYTES };
 	struct x86_cpu *cpu = x86_cpus[hal_cpu_id()];
 
 	if (t) {
@@ -37,6 +38,8 @@ static struct bounds stack_of(vaddr_t fp, const struct hal_thread *t)
 	}
 	if (within(boot, fp))
 		return boot;
+	if (within(end, fp))
+		return end;
 	for (unsigned int i = 0; cpu && i < X86_IST_COUNT; i++) {
 		struct bounds ist = { (u64)cpu->ist_stacks[i].bytes, (u64)cpu->ist_stacks[i].bytes + X86_IST_BYTES };
 
@@ -106,6 +109,17 @@ void hal_backtrace_thread(const struct thread *thread, hal_backtrace_fn fn, void
 		return;
 	if (fn(ip, NULL, arg))
 		walk(fp, t, HAL_BACKTRACE_MAX - 1, fn, arg);
+}
+
+/* CALL rel32 is E8h and a distance from the return address. */
+vaddr_t hal_call_target(vaddr_t ret)
+{
+	u64 bytes;
+
+	if (!is_kernel_text(ret - 5) || !is_kernel_text(ret) || !hal_kernel_load_u64(ret - 5, &bytes) ||
+	    (bytes & 0xff) != 0xe8)
+		return 0;
+	return ret + (u64)(s64)(s32)(u32)(bytes >> 8);
 }
 
 void hal_regs_print(const struct hal_regs *r, void (*emit)(const char *line, void *arg), void *arg)

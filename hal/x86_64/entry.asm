@@ -430,6 +430,16 @@ x86_syscall32_entry:
 	mov	eax, NEG_ENOSYS
 	o32 sysret
 
+; %1 = a user frame: the stack goes on below it with a marked frame, as every entry makes one. Who looks at the thread
+; while it is in exit work then sees where in user mode it will go on. Leaves the stack aligned.
+%macro USER_FRAME 1
+	lea	rsp, [%1]
+	push	qword [%1 + REGS_RIP]
+	push	qword [%1 + REGS_RBP]
+	mov	rbp, rsp
+	push	FRAME_MARK
+%endmacro
+
 ; ---- threads -----------------------------------------------------------------------------------
 ; The first instruction of a new thread, on its own stack as hal_thread_init_* built it; RAX = the thread
 ; that ran before. Kernel thread: RBX = entry, R12 = argument.
@@ -445,11 +455,12 @@ x86_thread_kernel_start:
 ; A copy of a user thread: RSP + 8 = its frame.
 global x86_thread_user_start
 x86_thread_user_start:
+	lea	rbx, [rsp + 8]
+	USER_FRAME rbx
 	mov	rdi, rax
 	call	upcall_thread_start
 	cli
-	lea	rdi, [rsp + 8]
-	mov	rbx, rdi
+	mov	rdi, rbx
 	call	x86_exit_to_user
 	mov	rsp, rbx
 	jmp	x86_return_user
@@ -459,9 +470,7 @@ global x86_enter_user
 x86_enter_user:
 	cli
 	mov	rbx, rdi
-	lea	rsp, [rdi - 8]
-	mov	qword [rsp], 0
-	xor	ebp, ebp
+	USER_FRAME rbx
 	call	x86_exit_to_user
 	mov	rsp, rbx
 	jmp	x86_return_user
@@ -494,4 +503,14 @@ x86_switch:
 	pop	rbx
 	pop	rbp
 	ret
+; void hal_panic_stack_run(void (*fn)(void)): never comes back; what the panic stack held is forgotten.
+global hal_panic_stack_run
+hal_panic_stack_run:
+	lea	rsp, [x86_boot_stacks + PANIC_STACK_TOP]
+	xor	ebp, ebp
+	push	rbp			; ends backtraces
+	push	rbp
+	mov	rax, rdi
+	call	__x86_indirect_thunk_rax
+	ud2
 section .note.GNU-stack noalloc noexec nowrite progbits

@@ -15,7 +15,7 @@ align 16
 global memcpy
 memcpy:
 	mov	rax, rdi
-forward:
+.forward:
 	cmp	rdx, 8
 	jb	.small
 	mov	r11, [rsi + rdx - 8]
@@ -70,7 +70,7 @@ memmove:
 	mov	rcx, rdi
 	sub	rcx, rsi
 	cmp	rcx, rdx
-	jae	forward			; dst is below src, or beyond its end
+	jae	memcpy.forward		; dst is below src, or beyond its end
 	test	rcx, rcx
 	jz	.done
 	; Downwards; the first 8 bytes are read first.

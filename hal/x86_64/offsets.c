@@ -50,6 +50,7 @@ void hal_offsets(void)
 
 	HAL_DEFINE(BOOTINFO_SEED, offsetof(struct bootinfo, seed));
 	HAL_DEFINE(BOOT_STACK_TOP, offsetof(struct x86_boot_stacks, ist));
+	HAL_DEFINE(PANIC_STACK_TOP, offsetof(struct x86_boot_stacks, panic) + X86_PANIC_STACK_BYTES);
 	HAL_DEFINE(FRAME_MARK, X86_FRAME_MARK);
 	HAL_DEFINE(KERNEL_CS, X86_KERNEL_CS);
 	HAL_DEFINE(KERNEL_SS, X86_KERNEL_SS);

@@ -170,6 +170,7 @@ void x86_guards_init(void)
 	unmap_image_page(x86_boot_stacks.guard);
 	for (unsigned int i = 0; i < X86_IST_COUNT; i++)
 		unmap_image_page(x86_boot_stacks.ist[i].guard);
+	unmap_image_page(x86_boot_stacks.panic_guard);
 }
 
 u32 hal_cpu_count(void)

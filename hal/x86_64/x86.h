@@ -109,6 +109,7 @@
 enum x86_ist { X86_IST_NMI = 1, X86_IST_DF = 2, X86_IST_MC = 3, X86_IST_DB = 4, X86_IST_COUNT = 4 };
 #define X86_IST_BYTES	8192
 #define X86_BOOT_STACK_BYTES 16384
+#define X86_PANIC_STACK_BYTES 32768
 #define X86_GUARD_BYTES	4096	/* below each stack; unmapped by x86_guards_init() */
 
 struct x86_ist_stack {
@@ -121,6 +122,8 @@ struct x86_boot_stacks {
 	u8 guard[X86_GUARD_BYTES];
 	u8 boot[X86_BOOT_STACK_BYTES];
 	struct x86_ist_stack ist[X86_IST_COUNT];
+	u8 panic_guard[X86_GUARD_BYTES];
+	u8 panic[X86_PANIC_STACK_BYTES];	/* hal_panic_stack_run() */
 };
 
 /* Marks a trap frame for the unwinder: it lies below the saved frame pointer, see entry.asm. */
@@ -217,11 +220,18 @@ u32 x86_apic_timer_count(void);
 void x86_apic_timer_start_raw(u32 count);
 void x86_apic_timer_calibrated(u64 hz);
 u32 x86_apic_id(void);
+void x86_apic_send(u32 apic_id, u32 command);
 void x86_irq_init(void);
 void x86_irq_dispatch(struct hal_regs *regs, u32 vector);
 void x86_pic_disable(void);
 void x86_ioapic_init(void);
 int x86_ioapic_route(u32 irq, u32 vector, u32 apic_id, u32 flags);
+/* The same as NMI, edge, not masked; there is no vector and no EOI. */
+int x86_ioapic_route_nmi(u32 irq, u32 apic_id);
+/* A driver has the line. */
+bool x86_irq_line_used(u32 irq);
+/* The HPET's registers, mapped and running; NULL: there is none that works. After x86_clock_init(). */
+volatile u8 *x86_hpet(void);
 void x86_ioapic_set_masked(u32 irq, bool masked);
 bool x86_ioapic_is_level(u32 irq);
 void x86_ioapic_eoi_level(u32 irq);

@@ -22,6 +22,12 @@ void hal_backtrace(const struct hal_regs *regs, hal_backtrace_fn fn, void *arg);
 /* The same for a thread that does not run; the caller sees to that. */
 void hal_backtrace_thread(const struct thread *t, hal_backtrace_fn fn, void *arg);
 
+/*
+ * What the direct call in front of a return address calls; 0 when there is none. It tells whether a word on a stack is
+ * the return address of a function that has made no frame yet, or makes none. Any context.
+ */
+vaddr_t hal_call_target(vaddr_t ret);
+
 /* Writes the registers as lines through emit(line, arg). For the panic report. Any context. */
 void hal_regs_print(const struct hal_regs *regs, void (*emit)(const char *line, void *arg), void *arg);
 

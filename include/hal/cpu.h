@@ -51,6 +51,12 @@ void hal_cpu_kick(u32 cpu);
 /* Interrupts off, halt, for ever. NMIs are ignored. Any context. */
 __noreturn void hal_cpu_halt_forever(void);
 
+/*
+ * Calls fn on the panic stack, of which there is one, from its top: what it held is lost, so a panic inside of a panic
+ * goes on there with a whole stack. fn must not return. Any context, interrupts off, by the CPU that panics.
+ */
+__noreturn void hal_panic_stack_run(void (*fn)(void));
+
 /* A number from the CPU's generator (RDSEED, else RDRAND). False: it has none, or it failed. Any context. */
 bool hal_random_seed(u64 *out);
 

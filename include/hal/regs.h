@@ -14,6 +14,7 @@
  *	long hal_regs_syscall_nr(...)			-1: this frame is not (any more) a syscall's
  *	void hal_regs_set_syscall_nr(struct hal_regs *, long)
  *	u64  hal_regs_arg(const struct hal_regs *, unsigned int n)	n-th syscall argument, 0..5
+ *	u64  hal_regs_fp(...)				the frame pointer
  *	bool hal_regs_user_mode(...)
  *	bool hal_regs_irqs_on(...)			were interrupts on where it happened
  *	void hal_regs_restart_syscall(struct hal_regs *)	go back onto the syscall instruction with

@@ -106,6 +106,18 @@ int command_run(struct command_io *io, char *line)
 	return 0;
 }
 
+bool command_known(const char *line)
+{
+	char name[24];
+	size_t n = strcspn(line, " ");
+
+	if (n >= sizeof(name))
+		return false;
+	memcpy(name, line, n);
+	name[n] = '\0';
+	return command_find(name) != NULL;
+}
+
 void command_each(void (*fn)(const struct debug_command *c, void *arg), void *arg)
 {
 	const struct debug_command *last = NULL, *next;

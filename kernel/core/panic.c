@@ -2,31 +2,38 @@
 /*
  * The end: panic, failed assertions, traps that nothing explains.
  *
- * The first CPU to get here writes the report; later ones halt at once. A panic inside of the report ends it with one
- * line and goes on to the action, so that there is always an end: halt, reboot, power off, or QEMU's exit.
+ * The first CPU to get here writes the report; later ones halt at once. Everything is written straight to the consoles
+ * (they may be asked at any time), nothing is waited for, nothing is allocated, no lock is taken.
  *
- * Everything is written straight to the consoles (they may be asked at any time), nothing is waited for, and
- * nothing is allocated. Buffers are static: the stack may be the double-fault stack, or nearly used up.
+ * Stages. Report, shell (panic=shell), end. They run on a stack of their own, the panic stack: the one that panicked may
+ * be nearly used up, or be the double fault's. A panic inside of a stage says so and goes on from the top of that stack
+ * with what comes next: the next part of the report, the shell's next command. So a damaged structure costs what would
+ * have been shown of it and no more, and there is always an end: who panics without getting on (PANIC_NESTED_MAX) goes
+ * straight to the last stage, and a panic in there halts.
+ *
+ * What is below needs no lock: only the CPU that won `panic_cpu` touches it.
  */
 #define LOG_TAG "panic"
 #include <hal/backtrace.h>
 #include <hal/clock.h>
+#include <hal/cpu.h>
 #include <hal/power.h>
 #include <hal/regs.h>
 #include <hal/upcall.h>
-#include <kernel/core/assert.h>
 #include <kernel/core/backtrace.h>
 #include <kernel/core/cmdline.h>
-#include <kernel/core/lockdep.h>
+#include <kernel/core/command.h>
 #include <kernel/core/log.h>
 #include <kernel/core/preempt.h>
 #include <kernel/core/symbols.h>
 #include <lib/refcount.h>
 #include <lib/string.h>
+#include "panic.h"
 
-#define PANIC_LOG_LINES 24u
+#define PANIC_NESTED_MAX 24u	/* more than the report has parts */
 
-enum panic_action { PANIC_HALT, PANIC_REBOOT, PANIC_POWEROFF };
+enum panic_action { PANIC_HALT, PANIC_REBOOT, PANIC_POWEROFF, PANIC_SHELL };
+enum panic_stage { STAGE_REPORT, STAGE_SHELL, STAGE_END };
 
 void (*panic_stop_others_hook)(void);
 void (*panic_thread_hook)(char *buf, size_t n);
@@ -34,34 +41,24 @@ void (*panic_report_hook)(void);
 bool (*panic_guard_hook)(vaddr_t addr);
 
 static u32 panic_cpu;		/* [a] CPU + 1 of the one that panics; 0: none */
-static u32 panic_depth;		/* that CPU's */
 static enum panic_action panic_action;	/* [I] */
 static u64 panic_delay_ns;	/* [I] before a reboot */
 static bool panic_qemu_exit;	/* [I] */
-static char panic_reason[320];	/* the panicking CPU's */
 
-/* __printf() does not look into what is only passed on. */
-static void emit_format(const char *fmt, ...) __printf(1, 2);
-static void emit_format(const char *fmt, ...)
-{
-	static char line[400];
-	va_list ap;
-	int n;
+struct panic_facts panic_facts;
+static struct hal_regs panic_frame;	/* what panic_facts.regs points to */
+static enum panic_stage panic_stage;
+static u32 panic_nested;		/* panics inside of the panic since something was done */
+static bool panic_telling;		/* a panic inside of the panic is being told */
+static char panic_work[80];		/* what is being done: for the panic inside of it */
 
-	va_start(ap, fmt);
-	n = vscnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	log_emit_raw(line, (size_t)n);
-}
-
-static void emit_regs_line(const char *line, void *arg)
-{
-	(void)arg;
-	emit_format(" %s\n", line);
-}
+/* ---- the end ----------------------------------------------------------------------------------- */
 
 static __noreturn void panic_end(void)
 {
+	if (panic_stage == STAGE_END)
+		hal_cpu_halt_forever();	/* the end itself panicked */
+	panic_stage = STAGE_END;
 	if (panic_qemu_exit)
 		hal_qemu_exit(PANIC_EXIT_VALUE);
 	switch (panic_action) {
@@ -71,39 +68,58 @@ static __noreturn void panic_end(void)
 		hal_reboot();
 	case PANIC_POWEROFF:
 		hal_poweroff();
+	case PANIC_SHELL:
 	case PANIC_HALT:
 		break;
 	}
 	hal_halt();
 }
 
-static void report_header(void)
+/* The shell is a command of a higher layer; it comes back when it is told to. */
+static void run_shell(void)
 {
-	static char thread[64] = "no threads yet";
-	u64 us = hal_clock_ns() / (u64)NSEC_PER_USEC;
+	struct command_io io = { .emit = log_emit_raw, .budget = 1 };
+	char word[] = "shell";
 
-	if (panic_thread_hook && hal_current())
-		panic_thread_hook(thread, sizeof(thread));
-	emit_format("\n*** kernel panic: %s\n", panic_reason);
-	emit_format("cpu %u, thread %s, preempt count %x, %llu.%06llu s after start\n", hal_cpu_id(), thread,
-		    hal_preempt_count(), (unsigned long long)(us / (u64)USEC_PER_SEC),
-		    (unsigned long long)(us % (u64)USEC_PER_SEC));
-	emit_format("command line: %s\n", cmdline_raw());
+	if (command_run(&io, word))
+		panic_printf("panic=shell: there is no shell\n");
 }
 
-static void panic_report(const struct hal_regs *regs)
+/* On the panic stack: whatever is still to be done. */
+static void panic_continue(void)
 {
-	report_header();
-	emit_format("registers:\n");
-	hal_regs_print(regs, emit_regs_line, NULL);
-	emit_format("backtrace:\n");
-	backtrace_emit(regs, log_emit_raw);
-	lock_dep_report(log_emit_raw);
-	if (panic_report_hook)
-		panic_report_hook();
-	emit_format("last log lines:\n");
-	log_tail(PANIC_LOG_LINES, log_emit_raw);
-	emit_format("*** end of panic report: %s\n", panic_reason);
+	if (panic_stage == STAGE_REPORT) {
+		panic_report_continue();
+		panic_stage = STAGE_SHELL;
+	}
+	if (panic_stage == STAGE_SHELL && panic_action == PANIC_SHELL)
+		run_shell();
+	panic_end();
+}
+
+void panic_doing(const char *what)
+{
+	if (!panic_active())
+		return;
+	panic_nested = 0;
+	strlcpy(panic_work, what, sizeof(panic_work));
+}
+
+/* A panic of the CPU that panics. */
+static __noreturn void panic_again(const struct hal_regs *regs, const char *fmt, va_list ap)
+{
+	static char reason[200];
+
+	if (panic_stage == STAGE_END || ++panic_nested > PANIC_NESTED_MAX)
+		panic_end();
+	if (!panic_telling) {
+		panic_telling = true;
+		vscnprintf(reason, sizeof(reason), fmt, ap);
+		panic_printf("\n*** panic in panic (%s): %s\n", panic_work, reason);
+		backtrace_emit(regs, log_emit_raw);
+	}
+	panic_telling = false;
+	hal_panic_stack_run(panic_continue);
 }
 
 /* Interrupts go off for good. True: this CPU is to write the report. */
@@ -116,25 +132,23 @@ static bool panic_enter(void)
 	if (other && other != me)
 		hal_cpu_halt_forever();
 	log_enter_panic();
-	return panic_depth++ == 0;
+	return !other;
 }
 
 static __noreturn void panic_with(const struct hal_regs *regs, const char *fmt, va_list ap)
 {
-	static char second[200];
-
-	if (!panic_enter()) {
-		vscnprintf(second, sizeof(second), fmt, ap);
-		if (panic_depth < 5)
-			emit_format("\n*** panic in panic: %s\n*** end of panic report: %s\n", second, panic_reason);
-		panic_end();
-	}
+	if (!panic_enter())
+		panic_again(regs, fmt, ap);
+	strlcpy(panic_work, "the beginning", sizeof(panic_work));
+	panic_frame = *regs;
+	panic_facts.regs = &panic_frame;
 	if (panic_stop_others_hook)
 		panic_stop_others_hook();
-	vscnprintf(panic_reason, sizeof(panic_reason), fmt, ap);
-	panic_report(regs);
-	panic_end();
+	vscnprintf(panic_facts.reason, sizeof(panic_facts.reason), fmt, ap);
+	hal_panic_stack_run(panic_continue);
 }
+
+/* ---- who calls it ------------------------------------------------------------------------------ */
 
 void panic(const char *fmt, ...)
 {
@@ -170,7 +184,7 @@ void assert_failed(const char *kind, const char *expr, const char *file, int lin
 }
 
 /* What a page fault of the kernel most likely means, as people would say it. */
-static const char *fault_words(const struct hal_regs *regs, u64 error, vaddr_t addr)
+static const char *fault_words(u64 error, vaddr_t addr)
 {
 	if (panic_guard_hook && panic_guard_hook(addr))
 		return "kernel stack overflow";
@@ -185,17 +199,26 @@ static const char *fault_words(const struct hal_regs *regs, u64 error, vaddr_t a
 		return "access to user memory outside of a copy";
 	if ((error & HAL_FAULT_PRESENT) && (error & HAL_FAULT_WRITE))
 		return symbol_is_text(addr) ? "write to kernel text" : "write to read-only memory";
-	(void)regs;
 	return "access to unmapped memory";
+}
+
+static void note_fault(vaddr_t addr)
+{
+	if (panic_active())
+		return;
+	panic_facts.fault = true;
+	panic_facts.addr = addr;
 }
 
 void upcall_kernel_trap(struct hal_regs *regs, u32 vector, u64 error, vaddr_t addr)
 {
-	if (vector == HAL_VECTOR_PAGE_FAULT)
-		panic_regs(regs, "%s: %s at %016llx (error %llx) from %pS", fault_words(regs, error, addr),
+	if (vector == HAL_VECTOR_PAGE_FAULT) {
+		note_fault(addr);
+		panic_regs(regs, "%s: %s at %016llx (error %llx) from %pS", fault_words(error, addr),
 			   error & HAL_FAULT_EXEC ? "fetch" : error & HAL_FAULT_WRITE ? "write" : "read",
 			   (unsigned long long)addr, (unsigned long long)error,
 			   (void *)(uintptr_t)hal_regs_ip(regs));
+	}
 	if (panic_guard_hook && (panic_guard_hook(hal_regs_sp(regs) - 8) || panic_guard_hook(addr)))
 		panic_regs(regs, "kernel stack overflow: %s in %pS", hal_trap_name(vector),
 			   (void *)(uintptr_t)hal_regs_ip(regs));
@@ -237,6 +260,8 @@ static void refcount_fault(refcount_t *r, enum refcount_fault what)
 #endif
 }
 
+/* ---- set-up ------------------------------------------------------------------------------------ */
+
 /* Linux's panic=N (seconds, negative: at once) is understood too. */
 void panic_setup(void)
 {
@@ -251,6 +276,8 @@ void panic_setup(void)
 		panic_action = PANIC_REBOOT;
 	else if (strcmp(value, "poweroff") == 0)
 		panic_action = PANIC_POWEROFF;
+	else if (strcmp(value, "shell") == 0)
+		panic_action = PANIC_SHELL;
 	else if (parse_s64(value, 10, &seconds, NULL) == 0 && seconds != 0) {
 		panic_action = PANIC_REBOOT;
 		panic_delay_ns = seconds > 0 ? (u64)MIN(seconds, 3600ll) * (u64)NSEC_PER_SEC : 0;
@@ -265,4 +292,15 @@ bool panic_active(void)
 bool panic_qemu_exit_wanted(void)
 {
 	return panic_qemu_exit;
+}
+
+const struct hal_regs *panic_registers(void)
+{
+	return panic_facts.regs;
+}
+
+bool panic_fault_address(vaddr_t *addr)
+{
+	*addr = panic_facts.addr;
+	return panic_facts.fault;
 }

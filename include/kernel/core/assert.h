@@ -6,9 +6,10 @@
  * What to do when the kernel is wrong. VERIFY() always, ASSERT() in the debug kernel; both panic.
  * Mistakes of user space are never a matter for this header.
  *
- * A panic stops the other CPUs, prints the reason, CPU, thread, registers, held locks, a symbolised
- * backtrace and the last log lines to every console, and then does what `panic=halt|reboot|poweroff`
- * says (halt is the default). With `qemu-exit` it leaves QEMU with PANIC_EXIT_VALUE instead.
+ * A panic stops the other CPUs, prints the reason, CPU, thread, registers, a symbolised backtrace, held locks, what a
+ * faulting address is, the current process, and the last events and log lines to every console, and then does what
+ * `panic=halt|reboot|poweroff|shell` says (halt is the default; docs/debugging.md tells of the shell). With `qemu-exit`
+ * it leaves QEMU with PANIC_EXIT_VALUE instead, after the shell.
  */
 #include <lib/compiler.h>
 
@@ -20,6 +21,14 @@ struct hal_regs;
 __noreturn void panic(const char *fmt, ...) __printf(1, 2) __cold;
 /* The same with the registers of the place that is to blame. */
 __noreturn void panic_regs(const struct hal_regs *regs, const char *fmt, ...) __printf(2, 3) __cold;
+
+#if HALCYON_DEBUG
+/*
+ * A detector found a bug. Panics with the reason; but while a self test captures reports (selftest.h), the reason is
+ * written there and the call returns, so the caller goes on as if nothing was wrong. Any context.
+ */
+void report_bug(const char *fmt, ...) __printf(1, 2) __cold;
+#endif
 
 __noreturn void assert_failed(const char *kind, const char *expr, const char *file, int line,
 			      const char *func) __cold;
@@ -61,6 +70,11 @@ extern bool (*panic_guard_hook)(vaddr_t addr);
 void panic_setup(void);
 /* A panic is going on. */
 bool panic_active(void);
+/* The registers that the report shows, and the address of the page fault that it is about. NULL, false: there are none. */
+const struct hal_regs *panic_registers(void);
+bool panic_fault_address(vaddr_t *addr);
+/* In a panic: what the CPU does now, in a few words, for the report of a panic inside of it. It got so far: it may panic again. */
+void panic_doing(const char *what);
 /* `qemu-exit` is on the command line. */
 bool panic_qemu_exit_wanted(void);
 

@@ -44,6 +44,8 @@ int __must_check command_peek(void *to, const void *from, size_t n);
 #define COMMAND_LOAD(var, from) (command_peek(&(var), (from), sizeof(var)) == 0)
 /* Finds and runs one line of words; changes `line`. -ENOENT: no such command. Any context. */
 int command_run(struct command_io *io, char *line);
+/* Is there a command of that name, the first word of `line`? */
+bool command_known(const char *line);
 /* Calls fn for each command in order of name. */
 void command_each(void (*fn)(const struct debug_command *c, void *arg), void *arg);
 

@@ -22,6 +22,17 @@ static inline u64 hal_regs_sp(const struct hal_regs *r)
 	return r->sp;
 }
 
+static inline u64 hal_regs_fp(const struct hal_regs *r)
+{
+	return r->sp;
+}
+
+static inline long hal_regs_syscall_nr(const struct hal_regs *r)
+{
+	(void)r;
+	return -1;
+}
+
 static inline bool hal_regs_user_mode(const struct hal_regs *r)
 {
 	(void)r;
