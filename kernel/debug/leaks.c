@@ -33,6 +33,7 @@
 #include <kernel/vfs/proc.h>
 #include <kernel/vfs/vfs.h>
 #include <kernel/vm/iter.h>
+#include <kernel/vm/space.h>
 #include <lib/string.h>
 
 #if HALCYON_DEBUG
@@ -88,6 +89,7 @@ static void end_thread(void *arg)
 		log_err("leak: %d tasks did not die: nothing can be said", left);
 		end_machine(true);
 	}
+	vm_space_leave();
 	debug_leak_quiesce();
 	vfs_end(is_later);
 	debug_leak_quiesce();

@@ -161,6 +161,21 @@ void vm_space_activate(struct vm_space *s)
 	preempt_enable();
 }
 
+void vm_space_leave(void)
+{
+	struct vm_space **active, *old;
+
+	preempt_disable();
+	active = this_cpu_ptr(&active_space);
+	old = *active;
+	*active = NULL;
+	if (old) {
+		hal_space_activate(pt_kernel_root(), NULL);
+		space_put_ref(old);
+	}
+	preempt_enable();
+}
+
 /* ---- fork ---- */
 
 static bool fork_wants_area(const struct vm_area *a)

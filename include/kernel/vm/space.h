@@ -86,6 +86,8 @@ void vm_space_put(struct vm_space *s);
 struct vm_space *vm_current(void);
 /* execve: s becomes the space that this CPU runs on, for the current thread, at once. */
 void vm_space_activate(struct vm_space *s);
+/* A kernel thread gives up the user space that this CPU has kept from the last program. Thread context. */
+void vm_space_leave(void);
 /* Scheduler's hook: makes next's space the active one unless next is a kernel thread. No sleeping. */
 void vm_space_switch(struct thread *prev, struct thread *next);
 
