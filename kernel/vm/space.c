@@ -14,6 +14,7 @@
  */
 #include <kernel/core/percpu.h>
 #include <kernel/core/preempt.h>
+#include <kernel/mm/pt.h>
 #include <kernel/mm/slab.h>
 #include <kernel/sched/sched.h>
 #include <kernel/task/process.h>
