@@ -102,4 +102,13 @@ static __always_inline u64 index_nospec(u64 index, u64 size)
 	return i & mask;
 }
 
+/* The same for 32-bit values, where a subtraction of 64 bits says which is larger. */
+static __always_inline u32 index_nospec_u32(u32 index, u32 size)
+{
+	volatile u32 hidden = index;
+	u64 i = hidden;
+
+	return (u32)(i & (u64)((s64)(i - size) >> 63));
+}
+
 #endif

@@ -37,30 +37,25 @@ static inline ssize_t transfer_here(struct file *file, struct iter *it, transfer
 
 long sys_read(int fd, uptr_t buf, size_t count)
 {
-	struct fdref f = fd_get(fd);
-	struct iter it;
+	struct fdref f = fd_get_raw(fd);
 	ssize_t n;
 
+	/* An O_PATH file is not readable: the mode says so, which is EBADF as well. */
 	if (unlikely(!f.file))
 		return -EBADF;
-	n = unlikely(!(f.file->mode & FMODE_READ)) ? -EBADF : iter_import_range(&it, ITER_DEST, buf, count);
-	if (likely(!n))
-		n = transfer_here(f.file, &it, vfs_read_iter, 0);
+	n = vfs_read_user(f.file, buf, count);
 	fd_put(f);
 	return n;
 }
 
 long sys_write(int fd, uptr_t buf, size_t count)
 {
-	struct fdref f = fd_get(fd);
-	struct iter it;
+	struct fdref f = fd_get_raw(fd);
 	ssize_t n;
 
 	if (unlikely(!f.file))
 		return -EBADF;
-	n = unlikely(!(f.file->mode & FMODE_WRITE)) ? -EBADF : iter_import_range(&it, ITER_SOURCE, buf, count);
-	if (likely(!n))
-		n = transfer_here(f.file, &it, vfs_write_iter, 0);
+	n = vfs_write_user(f.file, buf, count);
 	fd_put(f);
 	return n;
 }
@@ -68,19 +63,14 @@ long sys_write(int fd, uptr_t buf, size_t count)
 long sys_pread64(int fd, uptr_t buf, size_t count, loff_t pos)
 {
 	struct fdref f;
-	struct iter it;
 	ssize_t n;
 
 	if (pos < 0)
 		return -EINVAL;
 	f = fd_get(fd);
-	if (!f.file)
+	if (unlikely(!f.file))
 		return -EBADF;
-	n = f.file->mode & FMODE_PREAD ? 0 : -ESPIPE;
-	if (!n)
-		n = f.file->mode & FMODE_READ ? iter_import_range(&it, ITER_DEST, buf, count) : -EBADF;
-	if (!n)
-		n = vfs_read_iter(f.file, &it, &pos, 0);
+	n = vfs_pread_user(f.file, buf, count, pos);
 	fd_put(f);
 	return n;
 }
@@ -88,19 +78,14 @@ long sys_pread64(int fd, uptr_t buf, size_t count, loff_t pos)
 long sys_pwrite64(int fd, uptr_t buf, size_t count, loff_t pos)
 {
 	struct fdref f;
-	struct iter it;
 	ssize_t n;
 
 	if (pos < 0)
 		return -EINVAL;
 	f = fd_get(fd);
-	if (!f.file)
+	if (unlikely(!f.file))
 		return -EBADF;
-	n = f.file->mode & FMODE_PWRITE ? 0 : -ESPIPE;
-	if (!n)
-		n = f.file->mode & FMODE_WRITE ? iter_import_range(&it, ITER_SOURCE, buf, count) : -EBADF;
-	if (!n)
-		n = vfs_write_iter(f.file, &it, &pos, 0);
+	n = vfs_pwrite_user(f.file, buf, count, pos);
 	fd_put(f);
 	return n;
 }

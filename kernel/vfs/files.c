@@ -363,7 +363,7 @@ static struct file *take_locked(struct files *f, u32 fd)
 
 	if (fd >= t->max)
 		return NULL;
-	file = t->fd[index_nospec(fd, t->max)];
+	file = t->fd[index_nospec_u32(fd, t->max)];
 	if (!file)
 		return NULL;
 	rcu_assign_pointer(t->fd[fd], NULL);

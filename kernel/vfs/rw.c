@@ -37,6 +37,13 @@ static int iocb_flags(const struct file *file, u32 rwf, u32 *out)
 	return 0;
 }
 
+static noinline ssize_t sync_written(struct file *file, const struct kiocb *iocb, ssize_t n)
+{
+	int err = vfs_fsync(file, !(iocb->flags & IOCB_SYNC));
+
+	return err && err != -EINVAL ? err : n;
+}
+
 ssize_t vfs_read_iter(struct file *file, struct iter *to, s64 *pos, u32 rwf)
 {
 	struct kiocb iocb = { .file = file, .pos = *pos };
@@ -71,14 +78,110 @@ ssize_t vfs_write_iter(struct file *file, struct iter *from, s64 *pos, u32 rwf)
 	if (n)
 		return n;
 	n = file->ops->write_iter(&iocb, from);
-	if (n > 0 && (iocb.flags & IOCB_DSYNC)) {
-		int err = vfs_fsync(file, !(iocb.flags & IOCB_SYNC));
-
-		if (err && err != -EINVAL)
-			n = err;
-	}
+	if (n > 0 && (iocb.flags & IOCB_DSYNC))
+		n = sync_written(file, &iocb, n);
 	*pos = iocb.pos;
 	return n;
+}
+
+/* ---- one range of user memory: no flags of the call, and everything that can go wrong out of line ---- */
+
+#define READ_MODE (FMODE_READ | FMODE_CAN_READ)
+#define WRITE_MODE (FMODE_WRITE | FMODE_CAN_WRITE)
+
+/* Why the iterator was not made or the operation not called: EBADF before EFAULT before the rest. */
+static noinline ssize_t read_refused(const struct file *file, uptr_t buf, size_t count)
+{
+	if (!(file->mode & FMODE_READ))
+		return -EBADF;
+	if (!hal_user_range_ok(buf, MIN(count, ITER_MAX_COUNT)))
+		return -EFAULT;
+	return !(file->mode & FMODE_CAN_READ) && S_ISDIR(file->inode->mode) ? -EISDIR : -EINVAL;
+}
+
+static noinline ssize_t write_refused(const struct file *file, uptr_t buf, size_t count)
+{
+	if (!(file->mode & FMODE_WRITE))
+		return -EBADF;
+	return hal_user_range_ok(buf, MIN(count, ITER_MAX_COUNT)) ? -EINVAL : -EFAULT;
+}
+
+static __always_inline ssize_t read_user(struct kiocb *iocb, uptr_t buf, size_t count)
+{
+	struct file *file = iocb->file;
+	struct iter it;
+
+	if (unlikely((file->mode & READ_MODE) != READ_MODE || iocb->pos < 0 ||
+		     iter_import_range(&it, ITER_DEST, buf, count)))
+		return read_refused(file, buf, count);
+	iocb->flags = 0;
+	return file->ops->read_iter(iocb, &it);
+}
+
+static __always_inline ssize_t write_user(struct kiocb *iocb, uptr_t buf, size_t count)
+{
+	struct file *file = iocb->file;
+	struct iter it;
+	ssize_t n;
+
+	if (unlikely((file->mode & WRITE_MODE) != WRITE_MODE || iocb->pos < 0 ||
+		     iter_import_range(&it, ITER_SOURCE, buf, count)))
+		return write_refused(file, buf, count);
+	iocb->flags = 0;
+	if (unlikely(file->flags & (O_APPEND | O_DSYNC)))
+		(void)iocb_flags(file, 0, &iocb->flags);
+	n = file->ops->write_iter(iocb, &it);
+	if (unlikely((iocb->flags & IOCB_DSYNC) && n > 0))
+		n = sync_written(file, iocb, n);
+	return n;
+}
+
+ssize_t vfs_read_user(struct file *file, uptr_t buf, size_t count)
+{
+	struct kiocb iocb = { .file = file };
+	bool locked;
+	ssize_t n;
+
+	if (file->mode & FMODE_STREAM)
+		return read_user(&iocb, buf, count);
+	locked = file_pos_lock(file);
+	iocb.pos = file->pos;
+	n = read_user(&iocb, buf, count);
+	if (n >= 0)
+		file->pos = iocb.pos;
+	file_pos_unlock(file, locked);
+	return n;
+}
+
+ssize_t vfs_write_user(struct file *file, uptr_t buf, size_t count)
+{
+	struct kiocb iocb = { .file = file };
+	bool locked;
+	ssize_t n;
+
+	if (file->mode & FMODE_STREAM)
+		return write_user(&iocb, buf, count);
+	locked = file_pos_lock(file);
+	iocb.pos = file->pos;
+	n = write_user(&iocb, buf, count);
+	if (n >= 0)
+		file->pos = iocb.pos;
+	file_pos_unlock(file, locked);
+	return n;
+}
+
+ssize_t vfs_pread_user(struct file *file, uptr_t buf, size_t count, s64 pos)
+{
+	struct kiocb iocb = { .file = file, .pos = pos };
+
+	return likely(file->mode & FMODE_PREAD) ? read_user(&iocb, buf, count) : -ESPIPE;
+}
+
+ssize_t vfs_pwrite_user(struct file *file, uptr_t buf, size_t count, s64 pos)
+{
+	struct kiocb iocb = { .file = file, .pos = pos };
+
+	return likely(file->mode & FMODE_PWRITE) ? write_user(&iocb, buf, count) : -ESPIPE;
 }
 
 ssize_t kernel_read(struct file *file, void *buf, size_t n, s64 *pos)

@@ -2,8 +2,8 @@
 /*
  * Iterators: see kernel/vm/iter.h for the rules.
  *
- * Everything is one loop, iter_walk(), which cuts the request at segment
- * boundaries and hands each piece to iter_chunk(), the only place that knows
+ * One range of user memory is copied by the inline functions of the header. All
+ * else is one loop, iter_walk(), which cuts the request at segment boundaries and hands each piece to iter_chunk(), the only place that knows
  * the kinds of memory. A piece that comes back short (a fault) ends the walk.
  *
  * User addresses: the HAL checks each piece against the end of user space, so
@@ -30,17 +30,10 @@ static void iter_init(struct iter *it, enum iter_kind kind, enum iter_dir dir, u
 {
 	it->kind = kind;
 	it->dir = dir;
-	it->nofault = false;
 	it->nr_segs = nr_segs;
 	it->count = count;
 	it->off = 0;
 	it->done = 0;
-}
-
-void iter_init_user(struct iter *it, enum iter_dir dir, uptr_t base, size_t len)
-{
-	iter_init(it, ITER_USER, dir, 1, len);
-	it->base = base.addr;
 }
 
 void iter_init_kernel(struct iter *it, enum iter_dir dir, const void *base, size_t len)
@@ -152,11 +145,11 @@ static size_t iter_walk(struct iter *it, enum iter_op op, u8 *buf, size_t n)
 	return total;
 }
 
-static size_t iter_run(struct iter *it, enum iter_op op, const void *buf, size_t n, bool nofault)
+static size_t iter_run_nofault(struct iter *it, enum iter_op op, const void *buf, size_t n)
 {
 	size_t done;
 
-	if (!(nofault || it->nofault) || !iter_is_user(it))
+	if (!iter_is_user(it))
 		return iter_walk(it, op, (u8 *)(uintptr_t)buf, n);
 	pagefault_disable();
 	done = iter_walk(it, op, (u8 *)(uintptr_t)buf, n);
@@ -164,55 +157,45 @@ static size_t iter_run(struct iter *it, enum iter_op op, const void *buf, size_t
 	return done;
 }
 
-size_t iter_copy_to(struct iter *it, const void *buf, size_t n)
+size_t iter_copy_to_any(struct iter *it, const void *buf, size_t n)
 {
-	return iter_run(it, OP_TO, buf, n, false);
+	return iter_walk(it, OP_TO, (u8 *)(uintptr_t)buf, n);
 }
 
-size_t iter_copy_from(struct iter *it, void *buf, size_t n)
+size_t iter_copy_from_any(struct iter *it, void *buf, size_t n)
 {
-	return iter_run(it, OP_FROM, buf, n, false);
+	return iter_walk(it, OP_FROM, buf, n);
 }
 
-size_t iter_zero(struct iter *it, size_t n)
+size_t iter_zero_any(struct iter *it, size_t n)
 {
-	return iter_run(it, OP_ZERO, NULL, n, false);
+	return iter_walk(it, OP_ZERO, NULL, n);
 }
 
 size_t iter_copy_to_nofault(struct iter *it, const void *buf, size_t n)
 {
-	return iter_run(it, OP_TO, buf, n, true);
+	return iter_run_nofault(it, OP_TO, buf, n);
 }
 
 size_t iter_copy_from_nofault(struct iter *it, void *buf, size_t n)
 {
-	return iter_run(it, OP_FROM, buf, n, true);
+	return iter_run_nofault(it, OP_FROM, buf, n);
 }
 
 size_t iter_zero_nofault(struct iter *it, size_t n)
 {
-	return iter_run(it, OP_ZERO, NULL, n, true);
-}
-
-size_t iter_copy_page_to(struct iter *it, struct page *page, size_t offset, size_t n)
-{
-	return iter_copy_to(it, (u8 *)page_address(page) + offset, n);
-}
-
-size_t iter_copy_page_from(struct iter *it, struct page *page, size_t offset, size_t n)
-{
-	return iter_copy_from(it, (u8 *)page_address(page) + offset, n);
+	return iter_run_nofault(it, OP_ZERO, NULL, n);
 }
 
 void iter_advance(struct iter *it, size_t n)
 {
 	n = MIN(n, it->count);
-	it->count -= n;
-	it->done += n;
 	if (!iter_has_segs(it)) {
-		it->off += n;
+		iter_moved(it, n);
 		return;
 	}
+	it->count -= n;
+	it->done += n;
 	while (n) {
 		u64 addr;
 		size_t left = iter_segment(it, &addr);
@@ -228,13 +211,13 @@ void iter_advance(struct iter *it, size_t n)
 
 void iter_revert(struct iter *it, size_t n)
 {
-	n = MIN(n, it->done);
+	n = MIN(n, iter_has_segs(it) ? it->done : it->off);
 	it->count += n;
-	it->done -= n;
 	if (!iter_has_segs(it)) {
 		it->off -= n;
 		return;
 	}
+	it->done -= n;
 	while (n > it->off) {
 		n -= it->off;
 		it->nr_segs++;

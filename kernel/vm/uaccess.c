@@ -11,15 +11,6 @@
 
 static_assert(sizeof(struct iter_seg) == sizeof(struct iovec), "iovecs are copied in as they are");
 
-int iter_import_range(struct iter *it, enum iter_dir dir, uptr_t base, size_t len)
-{
-	len = MIN(len, ITER_MAX_COUNT);
-	if (!user_range_ok(base, len))
-		return -EFAULT;
-	iter_init_user(it, dir, base, len);
-	return 0;
-}
-
 /*
  * Lengths first (EINVAL for a negative one), then ranges, as import_iovec of Linux: each
  * segment must lie in user space, and the total is cut at MAX_RW_COUNT.

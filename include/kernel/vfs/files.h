@@ -66,7 +66,7 @@ static inline struct file *files_lookup_raw(const struct files *f, u32 fd)
 
 	if (unlikely(fd >= t->max))
 		return NULL;
-	return rcu_dereference(t->fd[index_nospec(fd, t->max)]);
+	return rcu_dereference(t->fd[index_nospec_u32(fd, t->max)]);
 }
 
 /* O_PATH files included. */

@@ -32,6 +32,7 @@
  * borrowed from the caller and not changed, so copying an iterator by
  * assignment saves its position.
  */
+#include <hal/uaccess.h>
 #include <kernel/mm/page.h>
 #include <lib/compiler.h>
 #include <lib/errno.h>
@@ -64,11 +65,10 @@ struct iter_page {
 struct iter {
 	u8 kind;		/* enum iter_kind */
 	u8 dir;			/* enum iter_dir */
-	bool nofault;		/* all copies are no-fault copies */
 	u32 nr_segs;		/* segments left, the current one included */
 	size_t count;		/* bytes left */
-	size_t off;		/* bytes done of the current segment */
-	size_t done;		/* bytes done in all: what iter_revert() can take back */
+	size_t off;		/* bytes done of the current segment; of all, where there is only one */
+	size_t done;		/* arrays: bytes done in all, what iter_revert() can take back */
 	union {
 		u64 base;			/* ITER_USER, ITER_KERNEL */
 		const struct iter_seg *segs;	/* ITER_*_VEC: the current one */
@@ -81,7 +81,16 @@ struct iter {
 #define ITER_FAST_SEGS	8			/* UIO_FASTIOV: on the caller's stack */
 #define ITER_MAX_COUNT	0x7ffff000ULL		/* MAX_RW_COUNT: INT_MAX rounded down to a page */
 
-void iter_init_user(struct iter *it, enum iter_dir dir, uptr_t base, size_t len);
+static inline void iter_init_user(struct iter *it, enum iter_dir dir, uptr_t base, size_t len)
+{
+	it->kind = ITER_USER;
+	it->dir = dir;
+	it->nr_segs = 1;
+	it->count = len;
+	it->off = 0;
+	it->base = base.addr;
+}
+
 void iter_init_kernel(struct iter *it, enum iter_dir dir, const void *base, size_t len);
 void iter_init_segs(struct iter *it, enum iter_kind kind, enum iter_dir dir,
 		    const struct iter_seg *segs, u32 nr_segs, size_t count);
@@ -103,7 +112,14 @@ void iter_import_free(struct iter_seg *heap);
  * read(2) and write(2): one range. Cuts len at ITER_MAX_COUNT. 0, -EFAULT when the
  * range does not lie in user space. (Nothing is touched.)
  */
-int __must_check iter_import_range(struct iter *it, enum iter_dir dir, uptr_t base, size_t len);
+static inline int __must_check iter_import_range(struct iter *it, enum iter_dir dir, uptr_t base, size_t len)
+{
+	len = MIN(len, ITER_MAX_COUNT);
+	if (unlikely(!hal_user_range_ok(base, len)))
+		return -EFAULT;
+	iter_init_user(it, dir, base, len);
+	return 0;
+}
 
 static inline size_t iter_count(const struct iter *it)
 {
@@ -128,18 +144,59 @@ static inline bool iter_is_user(const struct iter *it)
 	return it->kind == ITER_USER || it->kind == ITER_USER_VEC;
 }
 
+/* What is not one range of user memory: the general walk. */
+size_t iter_copy_to_any(struct iter *it, const void *buf, size_t n);
+size_t iter_copy_from_any(struct iter *it, void *buf, size_t n);
+size_t iter_zero_any(struct iter *it, size_t n);
+
+static inline size_t iter_moved(struct iter *it, size_t n)
+{
+	it->off += n;
+	it->count -= n;
+	return n;
+}
+
 /*
  * Copy between buf and the iterator and advance it. Returns the bytes copied:
  * less than n at the end of the iterator or at a fault. iter_copy_to() wants an
- * ITER_DEST, iter_copy_from() an ITER_SOURCE.
+ * ITER_DEST, iter_copy_from() an ITER_SOURCE. read(2) and write(2) come with one
+ * range of user memory, which is one copy and needs no walk.
  */
-size_t iter_copy_to(struct iter *it, const void *buf, size_t n);
-size_t iter_copy_from(struct iter *it, void *buf, size_t n);
+static inline size_t iter_copy_to(struct iter *it, const void *buf, size_t n)
+{
+	if (unlikely(it->kind != ITER_USER))
+		return iter_copy_to_any(it, buf, n);
+	n = MIN(n, it->count);
+	return iter_moved(it, n - hal_copy_to_user(uptr(it->base + it->off), buf, n));
+}
+
+static inline size_t iter_copy_from(struct iter *it, void *buf, size_t n)
+{
+	if (unlikely(it->kind != ITER_USER))
+		return iter_copy_from_any(it, buf, n);
+	n = MIN(n, it->count);
+	return iter_moved(it, n - hal_copy_from_user(buf, uptr(it->base + it->off), n));
+}
+
 /* Writes n zero bytes into an ITER_DEST. */
-size_t iter_zero(struct iter *it, size_t n);
+static inline size_t iter_zero(struct iter *it, size_t n)
+{
+	if (unlikely(it->kind != ITER_USER))
+		return iter_zero_any(it, n);
+	n = MIN(n, it->count);
+	return iter_moved(it, n - hal_clear_user(uptr(it->base + it->off), n));
+}
+
 /* The same from and into a page; offset + n lies in the page (or compound page). */
-size_t iter_copy_page_to(struct iter *it, struct page *page, size_t offset, size_t n);
-size_t iter_copy_page_from(struct iter *it, struct page *page, size_t offset, size_t n);
+static inline size_t iter_copy_page_to(struct iter *it, struct page *page, size_t offset, size_t n)
+{
+	return iter_copy_to(it, (u8 *)page_address(page) + offset, n);
+}
+
+static inline size_t iter_copy_page_from(struct iter *it, struct page *page, size_t offset, size_t n)
+{
+	return iter_copy_from(it, (u8 *)page_address(page) + offset, n);
+}
 
 /* No-fault forms: usable under spinlocks; 0 may mean "not mapped now". */
 size_t iter_copy_to_nofault(struct iter *it, const void *buf, size_t n);
