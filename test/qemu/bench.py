@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""`make bench`: the same program on Halcyon and on Debian's Linux, in the same machine.
+
+    bench.py [--build DIR] [--mode exact|wall|both] [--kernels halcyon,linux] [--only OP ...]
+             [--runs N] [--pairs N] [--publish]
+    bench.py --check | --write-baseline        Halcyon only, against bench-baseline.json
+
+One initramfs (userland/bench as /init and /bin/bench, Debian's busybox) boots on
+both kernels under the same OVMF, with the same memory, `-cpu max,-erms`, -seed
+and start of the clock, addresses not randomised.
+
+  exact  -icount shift=0 on one CPU: a unit of time is a guest instruction.  Each
+         kernel boots --runs times and the runs are compared; the first counts.
+  wall   two CPUs, free running, boots in turn (A B A B); the medians count.
+
+Results: DIR/test/bench/{bench.json,bench.svg,performance.md}; --publish copies the
+page and the chart to docs/.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import bench_ops  # noqa: E402
+import bench_page  # noqa: E402
+import image  # noqa: E402
+import initrd  # noqa: E402
+import machine  # noqa: E402
+import oracle  # noqa: E402
+from report import Report  # noqa: E402
+
+CPU = "max,-erms"
+RAM_MIB = 2048
+WALL_CPUS = 2
+SEED = "20240101"
+PINNED = ["-seed", SEED, "-rtc", "base=2024-01-01T00:00:00,clock=vm"]
+HALCYON_WORDS = "console=ttyS0 quiet qemu-exit nokaslr norandmaps"
+LINUX_WORDS = "norandmaps"
+BASELINE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bench-baseline.json")
+MOST_GROWTH = 1.05
+SECONDS = 600
+
+
+def operations(build, groups):
+    """Names of bench's operations in these groups, asked of the program itself."""
+    text = subprocess.run([program(build), "--list"], check=True, capture_output=True, text=True).stdout
+    return [name for name, group in (line.split() for line in text.splitlines()) if group in groups]
+
+
+def program(build):
+    return os.path.join(build, "userland", "bench")
+
+
+class Bench:
+    """The one initramfs and the machines that boot it."""
+
+    def __init__(self, build, names, exact, folder):
+        self.build, self.exact = build, exact
+        archive = initrd.Initrd()
+        archive.shells()
+        archive.copy("init", program(build))
+        archive.copy("bin/bench", program(build))
+        archive.file("plan", ("exact\n" if exact else "") + "\n".join(names) + "\n")
+        leaf = "exact" if exact else "wall"
+        self.initrd = archive.write(os.path.join(folder, leaf + ".initrd"))
+        self.disk = image.make(os.path.join(build, "halcyon.img"), os.path.join(folder, leaf + ".img"),
+                               options=HALCYON_WORDS, initrd=self.initrd)
+
+    def boot(self, kernel):
+        """One boot of "halcyon" or "linux"; {name: result}."""
+        options = {"icount": self.exact, "tpm": True, "cpus": 1 if self.exact else WALL_CPUS, "cpu": CPU,
+                   "ram_mib": RAM_MIB, "extra": PINNED, "name": kernel}
+        if kernel == "halcyon":
+            options.update(image=self.disk, symbols=os.path.join(self.build, "kernel.elf"))
+        else:
+            options.update(kernel=oracle.kernel(), initrd=self.initrd,
+                           append=oracle.APPEND + " " + LINUX_WORDS)
+            options["extra"] = PINNED + ["-bios", machine.OVMF]
+        with machine.Machine(**options) as guest:
+            try:
+                guest.wait(SECONDS)
+                text, why = guest.serial.text(), "it ended early"
+            except machine.Hang as hang:
+                text, why = guest.serial.text(), "%s\n%s" % (hang, guest.dump(30))
+            seconds = guest.seconds()
+        results, complete = bench_ops.parse(text)
+        if not complete:
+            print("# %s: %s\n%s" % (kernel, why, "\n".join(text.splitlines()[-20:])), flush=True)
+            results.setdefault("boot", {"failed": why.splitlines()[0]})
+        print("# %s, %s: %d figures, %.0f s" %
+              (kernel, "exact" if self.exact else "wall clock", len(results), seconds), flush=True)
+        return results
+
+
+def exact_mode(bench, kernels, runs):
+    """{kernel: {name: result with "again": the other runs' costs}}"""
+    found = {}
+    for kernel in kernels:
+        boots = [bench.boot(kernel) for _ in range(runs)]
+        found[kernel] = boots[0]
+        for name, result in boots[0].items():
+            if "cost" in result:
+                result["again"] = [b[name].get("cost") for b in boots[1:] if name in b]
+    return found
+
+
+def wall_mode(bench, kernels, pairs):
+    """Boots in turn; per name the median of the boots' medians, in nanoseconds."""
+    boots = {kernel: [] for kernel in kernels}
+    for _ in range(pairs):
+        for kernel in kernels:
+            boots[kernel].append(bench.boot(kernel))
+    found = {}
+    for kernel in kernels:
+        found[kernel] = {}
+        for name in dict.fromkeys(n for b in boots[kernel] for n in b):
+            all_of = [b[name] for b in boots[kernel] if name in b]
+            costs = [r["cost"] for r in all_of if "cost" in r]
+            found[kernel][name] = dict(next((r for r in all_of if "cost" not in r), all_of[0]))
+            if len(costs) == pairs:
+                found[kernel][name] = {"cost": statistics.median(costs), "boots": costs}
+    return found
+
+
+def spread(result):
+    """How far the runs lie apart, as a share of the first."""
+    if not result.get("again") or None in result["again"] or not result["cost"]:
+        return None
+    return max(abs(c - result["cost"]) for c in result["again"]) / result["cost"]
+
+
+def facts():
+    def said(*command):
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    return {"commit": said("git", "-C", oracle.TOP, "describe", "--always", "--abbrev=12"),
+            "linux": (oracle.release() or "").replace("vmlinuz-", ""),
+            "qemu": said(machine.QEMU, "--version").splitlines()[0].split("version ")[-1],
+            "cpu": CPU, "ram_mib": RAM_MIB, "wall_cpus": WALL_CPUS, "seed": SEED}
+
+
+def run(args):
+    if not os.path.exists(oracle.kernel() or "") and "linux" in args.kernels:
+        raise SystemExit("Linux's kernel package is missing: ci/deps.sh oracle")
+    names = args.only or operations(args.build, ("quick", "long", "later"))
+    names = list(dict.fromkeys(bench_ops.op_of(n) for n in names if n != "entry_to_init"))
+    folder = image.scratch(args.build)
+    data = {"facts": facts()}
+    if args.mode in ("exact", "both"):
+        data["exact"] = exact_mode(Bench(args.build, names, True, folder), args.kernels, args.runs)
+    if args.mode in ("wall", "both"):
+        data["wall"] = wall_mode(Bench(args.build, names, False, folder), args.kernels, args.pairs)
+    print(bench_page.text_tables(data))
+    out = os.path.join(args.build, "test", "bench")
+    os.makedirs(out, exist_ok=True)
+    with open(os.path.join(out, "bench.json"), "w") as sink:
+        json.dump(data, sink, indent=1)
+    bench_page.write(data, out)
+    if args.publish:
+        bench_page.write(data, os.path.join(oracle.TOP, "docs"))
+    if not os.environ.get("HALCYON_KEEP"):
+        subprocess.run(["rm", "-rf", folder], check=True)
+    wrong = ["%s on %s: %s" % (name, kernel, result["failed"])
+             for mode in ("exact", "wall") for kernel, results in data.get(mode, {}).items()
+             for name, result in results.items() if "failed" in result]
+    for text in wrong:
+        print("not ok - " + text)
+    return 1 if wrong else 0
+
+
+def check(args):
+    """Ring bench-check: no count above its baseline by more than a twentieth."""
+    report = Report(args.build, "bench-check")
+    folder = image.scratch(args.build)
+    results = Bench(args.build, operations(args.build, ("quick",)), True, folder).boot("halcyon")
+    costs = {name: r["cost"] for name, r in results.items() if "cost" in r}
+    if args.write_baseline:
+        with open(BASELINE, "w") as sink:
+            json.dump(costs, sink, indent=1)
+            sink.write("\n")
+        print("%d counts in %s" % (len(costs), os.path.relpath(BASELINE, oracle.TOP)))
+    with open(BASELINE) as source:
+        baseline = json.load(source)
+    for name, known in baseline.items():
+        if name not in costs:
+            report.fail("%s: %s" % (name, results.get(name, {}).get("failed", "not measured")))
+        elif costs[name] > known * MOST_GROWTH:
+            report.fail("%s: %.0f instructions, the baseline has %.0f (%+.1f %%)" %
+                        (name, costs[name], known, 100 * (costs[name] / known - 1)))
+        else:
+            report.succeed()
+            if costs[name] * MOST_GROWTH < known:
+                report.note("%s: %.0f instructions, the baseline has %.0f: make bench-baseline keeps the gain" %
+                            (name, costs[name], known))
+    for name, result in results.items():
+        if name not in baseline and "missing" not in result:
+            report.fail("%s has no baseline (%s)" % (name, result.get("failed", "make bench-baseline")))
+    return report.finish(folder)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--mode", choices=("exact", "wall", "both"), default="both")
+    parser.add_argument("--kernels", default="halcyon,linux", type=lambda text: text.split(","))
+    parser.add_argument("--only", nargs="*")
+    parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--publish", action="store_true")
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--write-baseline", action="store_true")
+    args = parser.parse_args()
+    return check(args) if args.check or args.write_baseline else run(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
