@@ -27,6 +27,7 @@
 #include <hal/cpu.h>
 #include <hal/mem.h>
 #include <hal/percpu.h>
+#include <hal/nmi.h>
 #include <hal/power.h>
 #include <hal/pt.h>
 #include <hal/tlb.h>
@@ -378,6 +379,22 @@ void hal_backtrace(const struct hal_regs *regs, hal_backtrace_fn fn, void *arg)
 void hal_backtrace_thread(const struct thread *t, hal_backtrace_fn fn, void *arg)
 {
 	(void)t, (void)fn, (void)arg;
+}
+
+bool hal_cpu_nmi(u32 cpu)
+{
+	(void)cpu;
+	return false;
+}
+
+const char *hal_nmi_timer_start(u64 *period_ns)
+{
+	(void)period_ns;
+	return NULL;
+}
+
+void hal_nmi_timer_stop(void)
+{
 }
 
 vaddr_t hal_call_target(vaddr_t ret)

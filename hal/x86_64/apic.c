@@ -152,21 +152,22 @@ void hal_timer_stop(void)
 }
 
 /*
- * One fixed interrupt, edge, physical destination (SDM vol. 3A 11.6.1). In x2APIC mode the register is one 64-bit
- * MSR whose write is not ordered after earlier stores: the fence makes what the target shall see visible
- * first (11.12.3). In xAPIC mode the previous command must have been taken.
+ * One interrupt, edge, physical destination (SDM vol. 3A 11.6.1); `command` is a vector or APIC_ICR_NMI.
+ * Interrupts off. In x2APIC mode the register is one 64-bit MSR whose write is not ordered after earlier stores: the
+ * fence makes what the target shall see visible first (11.12.3). In xAPIC mode the previous command must have been
+ * taken.
  */
-static void send_ipi(u32 apic_id, u32 vector)
+void x86_apic_send(u32 apic_id, u32 command)
 {
 	if (!xapic) {
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		x86_wrmsr(X86_MSR_X2APIC + APIC_ICR / 16, (u64)apic_id << 32 | vector);
+		x86_wrmsr(X86_MSR_X2APIC + APIC_ICR / 16, (u64)apic_id << 32 | command);
 		return;
 	}
 	for (u32 i = 0; i < 1000000 && (apic_read(NULL, APIC_ICR) & APIC_ICR_PENDING); i++)
 		hal_cpu_relax();
 	apic_write(NULL, APIC_ICR_HIGH, apic_id << 24);
-	apic_write(NULL, APIC_ICR, vector);
+	apic_write(NULL, APIC_ICR, command);
 }
 
 void hal_cpu_kick(u32 cpu)
@@ -177,6 +178,6 @@ void hal_cpu_kick(u32 cpu)
 	if (!pc || !hal_cpu_online(cpu))
 		return;
 	flags = hal_irq_save(); /* the two halves of an xAPIC command belong together */
-	send_ipi(pc->apic_id, X86_VEC_KICK);
+	x86_apic_send(pc->apic_id, X86_VEC_KICK);
 	hal_irq_restore(flags);
 }

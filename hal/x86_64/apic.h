@@ -29,6 +29,7 @@
 #define APIC_TIMER_DIV	0x3e0
 
 #define APIC_ICR_PENDING	0x1000u
+#define APIC_ICR_NMI	0x400u	/* delivery mode 100b; the vector is ignored */
 #define APIC_SVR_ENABLE		0x100u
 #define APIC_LVT_MASKED		0x10000u
 #define APIC_LVT_NMI		0x400u

@@ -77,8 +77,10 @@ static bool hpet_start(u64 *hz)
 	if (!hpet)
 		return false;
 	period = x86_mmio_read32(hpet + HPET_PERIOD);
-	if (period == 0 || period > HPET_MAX_PERIOD)
+	if (period == 0 || period > HPET_MAX_PERIOD) {
+		hpet = NULL;
 		return false;
+	}
 	x86_mmio_write32(hpet + HPET_CONFIG, x86_mmio_read32(hpet + HPET_CONFIG) | HPET_ENABLE);
 	*hz = FSEC_PER_SEC / period;
 	return true;
@@ -91,6 +93,11 @@ static void pit_start(void)
 	x86_outb(PIT_COMMAND, 0xb4);
 	x86_outb(PIT_CHANNEL2, 0);
 	x86_outb(PIT_CHANNEL2, 0);
+}
+
+volatile u8 *x86_hpet(void)
+{
+	return hpet;
 }
 
 static bool try_reference(const char *name, u64 (*read)(void *), u64 hz, u64 mask, struct calibration *out)

@@ -21,6 +21,7 @@
 #define ENTRY_ACTIVE_LOW	(1u << 13)
 #define ENTRY_LEVEL		(1u << 15)
 #define ENTRY_MASKED		(1u << 16)
+#define ENTRY_NMI		(4u << 8)
 #define ENTRY_MODE(e)		(((e) >> 8) & 7)
 #define MODE_FIXED		0
 #define MODE_LOWEST		1
@@ -144,6 +145,23 @@ int x86_ioapic_route(u32 irq, u32 vector, u32 apic_id, u32 flags)
 	ioapic_write(io, IOAPIC_REG_ENTRY(n), ENTRY_MASKED);
 	ioapic_write(io, IOAPIC_REG_ENTRY(n) + 1, apic_id << 24);
 	ioapic_write(io, IOAPIC_REG_ENTRY(n), ENTRY_MASKED | entry_shape(irq, flags) | vector);
+	unlock(f);
+	return 0;
+}
+
+int x86_ioapic_route_nmi(u32 irq, u32 apic_id)
+{
+	const struct ioapic *io = ioapic_of(irq);
+	irqflags_t f;
+	u32 n;
+
+	if (!io || apic_id > 255)
+		return -EINVAL;
+	n = irq - io->gsi_base;
+	f = lock();
+	ioapic_write(io, IOAPIC_REG_ENTRY(n), ENTRY_MASKED);
+	ioapic_write(io, IOAPIC_REG_ENTRY(n) + 1, apic_id << 24);
+	ioapic_write(io, IOAPIC_REG_ENTRY(n), ENTRY_NMI);
 	unlock(f);
 	return 0;
 }

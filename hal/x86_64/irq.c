@@ -106,6 +106,17 @@ static int attach(u32 irq, struct irq_action *a, u32 flags)
 	return 0;
 }
 
+bool x86_irq_line_used(u32 irq)
+{
+	irqflags_t f = lock();
+	bool used = false;
+
+	for (u32 i = 0; i < SLOTS; i++)
+		used |= slots[i].used && slots[i].irq == irq && slots[i].actions;
+	unlock(f);
+	return used;
+}
+
 int hal_irq_request(u32 irq, hal_irq_handler_t handler, void *arg, u32 flags, const char *name)
 {
 	struct irq_action *a = upcall_alloc(sizeof(*a));

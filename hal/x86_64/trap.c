@@ -190,7 +190,7 @@ static const struct {
 
 /*
  * System control port B says whether memory (SERR) or the I/O channel raised the NMI: then nothing can be
- * trusted any more. Other NMIs (a button, a debugger, another CPU's watchdog) are counted.
+ * trusted any more. Other NMIs (another CPU's question, the watchdog, a button) are counted and handed on.
  */
 static void non_maskable(struct hal_regs *regs)
 {
@@ -199,6 +199,8 @@ static void non_maskable(struct hal_regs *regs)
 	hal_percpu()->nmi_count++;
 	if (unlikely(reason & NMI_REASON_ERROR) && reason != 0xff)	/* FFh: no such port */
 		upcall_kernel_trap(regs, X86_VEC_NMI, reason, 0);
+	if (!upcall_nmi(regs) && HALCYON_COVERAGE)
+		x86_coverage_dump();	/* the test harness is about to end this machine */
 }
 
 static void user_trap(struct hal_regs *regs, u64 error, u32 vector)

@@ -63,6 +63,12 @@ void upcall_user_trap(struct hal_regs *regs, u32 kind, u64 code, vaddr_t addr);
  */
 __noreturn void upcall_kernel_trap(struct hal_regs *regs, u32 vector, u64 error, vaddr_t addr);
 
+/*
+ * core/nmi.c. An NMI that is no hardware error. NMI context: no lock, nothing that may fault; may log and panic.
+ * False: nobody here asked for it.
+ */
+bool upcall_nmi(struct hal_regs *regs);
+
 /* core/panic.c. Hardware or firmware made it impossible to go on. */
 __noreturn void upcall_panic(const char *fmt, ...) __printf(1, 2);
 

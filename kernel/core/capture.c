@@ -9,6 +9,7 @@
  * counts what it drops, and report_capture_end() fails the test then.
  */
 #define LOG_TAG "selftest"
+#include <kernel/core/assert.h>
 #include <kernel/core/log.h>
 #include <kernel/core/selftest.h>
 #include <lib/atomic.h>
@@ -40,6 +41,19 @@ bool report_capture_line(int level, const char *text, size_t n)
 	memcpy(capture_text + at, text, n);
 	__atomic_store_n(&capture_text[at + n], '\n', __ATOMIC_RELEASE);
 	return true;
+}
+
+void report_bug(const char *fmt, ...)
+{
+	char text[320];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vscnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (!report_capture_active())
+		panic("%s", text);
+	(void)report_capture_line(LOG_ERR, text, strlen(text));
 }
 
 void report_capture_begin(void)

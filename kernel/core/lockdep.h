@@ -7,7 +7,10 @@
 
 #if HALCYON_DEBUG
 void lockdep_spin_check(const struct spinlock *l, bool nested, vaddr_t place);
-void lockdep_spin_push(const struct spinlock *l, vaddr_t place);
+/* A try-lock cannot deadlock with its own CPU's order, but with an interrupt that finds it held. */
+void lockdep_spin_check_context(const struct spinlock *l, vaddr_t place);
+/* wait: hal_cycles() that it took to get it. */
+void lockdep_spin_push(struct spinlock *l, vaddr_t place, u64 wait);
 void lockdep_spin_pop(const struct spinlock *l);
 #endif
 

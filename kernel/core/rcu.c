@@ -33,6 +33,7 @@
 #include <kernel/core/log.h>
 #include <kernel/core/rcu.h>
 #include <kernel/core/spinlock.h>
+#include "rcu_debug.h"
 
 #define RCU_BATCH	128u	/* queued callbacks that start a grace period at once */
 #define RCU_PRESSURE	4096u	/* ... that make the CPUs hurry */
@@ -234,6 +235,7 @@ void rcu_expedite(void)
 
 void rcu_report_quiescent(void)
 {
+	rcu_debug_quiescent();
 	spin_lock(&rcu.lock);
 	this_cpu(rcu_qs_wanted) = 0;
 	gp_count_out(hal_cpu_id());
@@ -250,7 +252,7 @@ static bool cpu_has_callbacks(void)
 
 void rcu_poll(void)
 {
-	bool ready = false;
+	bool ready = false, stalled = false;
 	u64 now;
 
 	if (cpu_has_callbacks() || READ_ONCE(rcu.wake)) {
@@ -262,8 +264,11 @@ void rcu_poll(void)
 		spin_lock(&rcu.lock);
 		if (gp_running() && now - rcu.kick_ns >= RCU_KICK_NS)
 			gp_kick(now);
+		stalled = gp_running() && rcu_debug_stalled(rcu.started, now - rcu.start_ns, &rcu.waiting);
 		spin_unlock_no_resched(&rcu.lock);
 	}
+	if (unlikely(stalled))
+		rcu_debug_report_stall();
 	if (ready)
 		rcu_wake_thread();
 }

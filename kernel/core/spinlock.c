@@ -15,10 +15,8 @@
 #include <kernel/core/spinlock.h>
 #include "lockdep.h"
 
-/* A spin of this length is worth a report. */
-#define SPIN_REPORT_NS	1000000000ull
 /* Rounds between two looks at the clock. */
-#define SPIN_ROUNDS	(1u << 16)
+#define SPIN_ROUNDS	(1u << 10)
 
 static inline u16 spin_serving(const struct spinlock *l)
 {
@@ -35,46 +33,76 @@ void spin_lock_slow(struct spinlock *l, u32 ticket)
 
 #else
 
-static void spin_report(struct spinlock *l, vaddr_t place)
+u64 spin_report_ns = SPIN_REPORT_NS;
+
+/* Where the holder is: on its CPU, which is asked, or (a bug of another kind) asleep with the lock. */
+static void report_holder(const struct spinlock *l, const struct thread *holder, u32 cpu)
 {
-	log_err("cpu %u spins on \"%s\" (%p) at %pS; cpu %u holds it, taken at %pS by thread %p", hal_cpu_id(),
-		l->name, (void *)l, (void *)place, READ_ONCE(l->cpu), (void *)READ_ONCE(l->place),
-		(void *)READ_ONCE(l->thread));
-	backtrace_print(LOG_ERR);
+	char name[64] = "no thread";
+
+	if (holder && lock_dep_name_hook)
+		lock_dep_name_hook(holder, name, sizeof(name));
+	log_err("  holder: %s", name);
+	if (cpu != hal_cpu_id())
+		backtrace_print_cpu(LOG_ERR, cpu);
+	else if (holder && holder != hal_current())
+		backtrace_print_thread(LOG_ERR, holder);
 }
 
-static void spin_wait(struct spinlock *l, u16 ticket, vaddr_t place)
+static void spin_report(struct spinlock *l, vaddr_t place, u64 waited_ns)
 {
-	u64 start = hal_clock_ns();
+	const struct thread *holder = READ_ONCE(l->thread);
+	u32 cpu = READ_ONCE(l->cpu);
+	char name[64] = "no thread";
+
+	if (lock_dep_name_hook && hal_current())
+		lock_dep_name_hook(hal_current(), name, sizeof(name));
+	log_err("cpu %u spins for %llu ms on \"%s\" (%p) at %pS; cpu %u holds it, taken at %pS", hal_cpu_id(),
+		(unsigned long long)(waited_ns / (u64)NSEC_PER_MSEC), l->name, (void *)l, (void *)place, cpu,
+		(void *)READ_ONCE(l->place));
+	log_err("  waiter: %s", name);
+	backtrace_print(LOG_ERR);
+	report_holder(l, holder, cpu);
+}
+
+/* Returns how many hal_cycles() it took, at least 1. */
+static u64 spin_wait(struct spinlock *l, u16 ticket, vaddr_t place)
+{
+	u64 start = hal_clock_ns(), cycles = hal_cycles(), waited;
 	bool reported = false;
 
 	for (u32 round = 1; spin_serving(l) != ticket; round++) {
 		hal_cpu_relax();
-		if (round % SPIN_ROUNDS || reported || hal_clock_ns() - start < SPIN_REPORT_NS)
+		if (round % SPIN_ROUNDS || reported)
+			continue;
+		waited = hal_clock_ns() - start;
+		if (waited < READ_ONCE(spin_report_ns) || panic_active())
 			continue;
 		reported = true;
-		spin_report(l, place);
+		spin_report(l, place, waited);
 	}
+	return MAX(hal_cycles() - cycles, 1ull);
 }
 
-static void spin_note_taken(struct spinlock *l, vaddr_t place)
+static void spin_note_taken(struct spinlock *l, vaddr_t place, u64 wait)
 {
 	l->cpu = (u16)hal_cpu_id();
 	l->thread = hal_current();
 	WRITE_ONCE(l->place, place);
-	lockdep_spin_push(l, place);
+	lockdep_spin_push(l, place, wait);
 }
 
 static void spin_lock_at(struct spinlock *l, bool nested, vaddr_t place)
 {
+	u64 wait = 0;
 	u32 old;
 
 	preempt_disable();
 	lockdep_spin_check(l, nested, place);
 	old = __atomic_fetch_add(&l->tickets, SPIN_TICKET_ONE, __ATOMIC_ACQUIRE);
 	if (unlikely((u16)old != (u16)(old >> 16)))
-		spin_wait(l, (u16)(old >> 16), place);
-	spin_note_taken(l, place);
+		wait = spin_wait(l, (u16)(old >> 16), place);
+	spin_note_taken(l, place, wait);
 }
 
 void spin_lock(struct spinlock *l)
@@ -94,9 +122,11 @@ bool spin_trylock(struct spinlock *l)
 	if ((u16)old != (u16)(old >> 16))
 		return false;
 	preempt_disable();
+	if (!panic_active())
+		lockdep_spin_check_context(l, _RET_IP_);
 	if (__atomic_compare_exchange_n(&l->tickets, &old, old + SPIN_TICKET_ONE, false, __ATOMIC_ACQUIRE,
 					__ATOMIC_RELAXED)) {
-		spin_note_taken(l, _RET_IP_);
+		spin_note_taken(l, _RET_IP_, 0);
 		return true;
 	}
 	preempt_enable();
@@ -130,8 +160,8 @@ void spin_assert_held(const struct spinlock *l)
 {
 	if (likely(spin_is_locked(l) && l->cpu == hal_cpu_id()) || panic_active())
 		return;
-	panic("spinlock \"%s\" is not held here: held %d, cpu %u, taken at %pS", l->name, spin_is_locked(l), l->cpu,
-	      (void *)l->place);
+	report_bug("spinlock \"%s\" is not held here: held %d, cpu %u, taken at %pS", l->name, spin_is_locked(l), l->cpu,
+		   (void *)l->place);
 }
 
 #endif

@@ -6,6 +6,7 @@
  * the queue may take the lock: strict order, no starvation, and the slow paths are plain code under a lock.
  * Adaptive spinning can be added in front of the queue without a change to this.
  */
+#include <hal/clock.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/lockdep.h>
 #include <kernel/sched/mutex.h>
@@ -53,6 +54,44 @@ static bool lock_sleep(struct waitq *q, u32 state, const char *why, irqflags_t *
 	return false;
 }
 
+#if HALCYON_DEBUG
+
+/* For the hung-task detector and the statistics: what the thread waits for, and how long it took. */
+static u64 lock_wait_begin(struct lock_class_ref *dep, struct thread *holder)
+{
+	struct thread *me = current_thread();
+
+	WRITE_ONCE(me->blocked_by, holder);
+	WRITE_ONCE(me->blocked_on, dep);
+	return hal_cycles();
+}
+
+/* result: of the wait. */
+static void lock_wait_end(struct lock_class_ref *dep, u64 start, int result)
+{
+	struct thread *me = current_thread();
+
+	WRITE_ONCE(me->blocked_on, NULL);
+	WRITE_ONCE(me->blocked_by, NULL);
+	if (!result)
+		lock_dep_waited(dep, hal_cycles() - start);
+}
+
+#else
+
+static inline u64 lock_wait_begin(struct lock_class_ref *dep, struct thread *holder)
+{
+	(void)dep, (void)holder;
+	return 0;
+}
+
+static inline void lock_wait_end(struct lock_class_ref *dep, u64 start, int result)
+{
+	(void)dep, (void)start, (void)result;
+}
+
+#endif
+
 /* ---- mutex ------------------------------------------------------------------------------------- */
 
 void mutex_init(struct mutex *m, const char *name, u32 rank)
@@ -88,6 +127,7 @@ static void mutex_leave_queue(struct mutex *m, struct wait_entry *e)
 static int mutex_lock_slow(struct mutex *m, u32 state)
 {
 	struct wait_entry e = { .thread = current_thread(), .flags = WAIT_EXCLUSIVE };
+	u64 start = lock_wait_begin(&m->dep, (struct thread *)(word_load(&m->owner) & ~MUTEX_WAITERS));
 	irqflags_t flags = spin_lock_irqsave(&m->waiters.lock);
 	int result = 0;
 
@@ -106,6 +146,7 @@ static int mutex_lock_slow(struct mutex *m, u32 state)
 		}
 	}
 	spin_unlock_irqrestore(&m->waiters.lock, flags);
+	lock_wait_end(&m->dep, start, result);
 	return result;
 }
 
@@ -233,6 +274,7 @@ static void rwsem_leave_queue(struct rwsem *s, struct wait_entry *e)
 static int rwsem_lock_slow(struct rwsem *s, u32 entry_flags, u32 state)
 {
 	struct wait_entry e = { .thread = current_thread(), .flags = WAIT_EXCLUSIVE | entry_flags };
+	u64 start = lock_wait_begin(&s->dep, READ_ONCE(s->writer));
 	irqflags_t flags = spin_lock_irqsave(&s->waiters.lock);
 	int result = 0;
 
@@ -246,6 +288,7 @@ static int rwsem_lock_slow(struct rwsem *s, u32 entry_flags, u32 state)
 		}
 	}
 	spin_unlock_irqrestore(&s->waiters.lock, flags);
+	lock_wait_end(&s->dep, start, result);
 	return result;
 }
 

@@ -32,6 +32,7 @@
 #include <hal/upcall.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
+#include <kernel/core/watchdog.h>
 #include <kernel/core/record.h>
 #include <lib/errno.h>
 #include <lib/fls.h>
@@ -510,7 +511,7 @@ static void schedule_common(enum switch_reason reason)
 
 void schedule(void)
 {
-	might_sleep();
+	might_schedule();
 	do {
 		schedule_common(SWITCH_BLOCK);
 	} while (unlikely(sched_need_resched()));
@@ -543,11 +544,13 @@ void upcall_irq_enter(struct hal_regs *regs, u32 vector)
 	record_extra(RECORD_IRQ, hal_regs_user_mode(regs), vector, hal_regs_ip(regs));
 	hal_irq_depth_inc();
 	rcu_irq_enter();
+	lock_dep_irq_enter();
 	this_cpu_ptr(&sched_runqueue)->irq_regs = regs;
 }
 
 void upcall_irq_exit(struct hal_regs *regs)
 {
+	lock_dep_irq_exit();
 	hal_irq_depth_dec();
 	rcu_irq_exit();
 	if (!hal_regs_user_mode(regs) && hal_preempt_wanted())
@@ -581,6 +584,7 @@ static void sched_tick(struct timer *timer)
 		timer_arm(&rq->tick, now + SCHED_TICK_NS);
 	spin_unlock_no_resched(&rq->lock);
 	sched_load_tick(now);
+	watchdog_tick();
 	rcu_poll();
 	log_poll();
 }
@@ -602,15 +606,26 @@ static struct lock_held_stack *thread_held_locks(void)
 	return &current_thread()->held;
 }
 
+/* For reports: t may be dead, and its name anything. */
+static void describe_thread(const struct thread *t, char *buf, size_t n)
+{
+	snprintf(buf, n, "%.*s%s", THREAD_NAME_BYTES - 1, t->name, t->flags & THREAD_USER ? "" : " (kernel)");
+}
+
 static void describe_current(char *buf, size_t n)
 {
-	const struct thread *t = current_thread();
-
-	if (t)
-		snprintf(buf, n, "%s%s", t->name, t->flags & THREAD_USER ? "" : " (kernel)");
+	if (current_thread())
+		describe_thread(current_thread(), buf, n);
 	else
 		strscpy(buf, "none", n);
 }
+
+#if HALCYON_DEBUG
+static bool current_waits(void)
+{
+	return current_thread() && READ_ONCE(current_thread()->state) != THREAD_RUNNABLE;
+}
+#endif
 
 void sched_adopt_idle(struct thread *idle)
 {
@@ -628,7 +643,11 @@ void sched_adopt_idle(struct thread *idle)
 	preempt_schedule_hook = preempt_now;
 	rcu_kick_hook = sched_kick_cpu;
 	lock_dep_thread_hook = thread_held_locks;
+	lock_dep_name_hook = describe_thread;
 	panic_thread_hook = describe_current;
+#if HALCYON_DEBUG
+	might_sleep_state_hook = current_waits;
+#endif
 }
 
 /* Not preemptible: an interrupt must not switch away between rcu_idle_enter() and rcu_idle_exit(). */

@@ -12,6 +12,7 @@
 #include <hal/cpu.h>
 #include <hal/upcall.h>
 #include <kernel/core/assert.h>
+#include <kernel/core/spinlock.h>
 #include <kernel/mm/kmap.h>
 #include <kernel/mm/slab.h>
 #include <kernel/sched/completion.h>
@@ -96,6 +97,7 @@ void thread_exit_self(void)
 	struct thread *me = current_thread();
 
 	ASSERT(!in_atomic());
+	lock_dep_assert_none("the end of its thread");
 	thread_set_state(me, THREAD_DEAD);
 	schedule();
 	panic("dead thread %s runs", me->name);
@@ -114,10 +116,36 @@ void thread_cputime(const struct thread *t, u64 *utime_ns, u64 *stime_ns)
 
 /* ---- kernel threads ---------------------------------------------------------------------------- */
 
+static struct spinlock kthread_list_lock = SPINLOCK_INIT("kthread list", LOCK_RANK_LEAF);
+static LIST_HEAD(kthread_list); /* [kthread_list_lock] thread.all_node */
+
+void kthread_each(void (*fn)(struct thread *t, void *arg), void *arg)
+{
+	irqflags_t flags = spin_lock_irqsave(&kthread_list_lock);
+	struct thread *t;
+
+	list_for_each_entry(t, &kthread_list, all_node)
+		fn(t, arg);
+	spin_unlock_irqrestore(&kthread_list_lock, flags);
+}
+
+void kthread_each_unlocked(u32 most, bool (*fn)(struct thread *t, void *arg), void *arg)
+{
+	struct thread *t;
+
+	list_for_each_entry(t, &kthread_list, all_node)
+		if (!most-- || !fn(t, arg))
+			break;
+}
+
+/* [run queue lock free] On the next thread's stack, interrupts off. */
 static void kthread_release(struct thread *t)
 {
 	struct completion *exited = t->exited;
 
+	spin_lock(&kthread_list_lock);
+	list_del(&t->all_node);
+	spin_unlock_no_resched(&kthread_list_lock);
 	thread_fini(t);
 	kfree(t);
 	if (exited)
@@ -136,6 +164,7 @@ static void kthread_main(void *arg)
 struct thread *kthread_run(void (*fn)(void *), void *arg, const char *name)
 {
 	struct thread *t = kzalloc(sizeof(*t), 0);
+	irqflags_t flags;
 
 	if (!t)
 		return NULL;
@@ -147,6 +176,9 @@ struct thread *kthread_run(void (*fn)(void *), void *arg, const char *name)
 	t->fn_arg = arg;
 	t->sp = (struct sched_param_state){ .policy = SCHED_NORMAL, .weight = sched_nice_weight(0) };
 	hal_thread_init_kernel(&t->hal, t->hal.stack_base, t->hal.stack_size, kthread_main, NULL);
+	flags = spin_lock_irqsave(&kthread_list_lock);
+	list_add_tail(&t->all_node, &kthread_list);
+	spin_unlock_irqrestore(&kthread_list_lock, flags);
 	thread_start(t);
 	return t;
 }
@@ -160,6 +192,7 @@ void kthread_stop(struct thread *t)
 {
 	struct completion exited;
 
+	might_sleep();
 	completion_init(&exited);
 	t->exited = &exited;
 	__atomic_store_n(&t->should_stop, 1, __ATOMIC_RELEASE);

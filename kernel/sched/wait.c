@@ -215,6 +215,7 @@ static int completion_wait(struct completion *c, u32 state, const char *why)
 	};
 	int result = 0;
 
+	might_sleep();
 	for (;;) {
 		wait_prepare(&c->q, &e, state);
 		if (completion_take(c)) {

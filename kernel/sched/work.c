@@ -35,7 +35,7 @@ static void workq_main(void *arg)
 	struct work *w;
 
 	for (;;) {
-		WAIT_EVENT(&wq->wait, workq_has_items(wq), "workqueue");
+		WAIT_EVENT_IDLE(&wq->wait, workq_has_items(wq), "workqueue");
 		while ((w = workq_take(wq)))
 			w->fn(w); /* may free w */
 		waitq_wake_all(&wq->wait); /* flushers */
@@ -89,6 +89,7 @@ void workq_flush(struct workq *wq)
 {
 	struct flush_work f;
 
+	might_sleep();
 	work_init(&f.work, flush_fn);
 	completion_init(&f.done);
 	work_queue(wq, &f.work);
@@ -117,7 +118,7 @@ static void rcu_main(void *arg)
 	(void)arg;
 	sched_set_nice(current_thread(), RCU_NICE);
 	for (;;) {
-		WAIT_EVENT(&rcu_waitq, __atomic_exchange_n(&rcu_ready, false, __ATOMIC_SEQ_CST), "rcu");
+		WAIT_EVENT_IDLE(&rcu_waitq, __atomic_exchange_n(&rcu_ready, false, __ATOMIC_SEQ_CST), "rcu");
 		rcu_run_callbacks();
 	}
 }

@@ -85,5 +85,6 @@ enum lock_rank {
 	LOCK_RANK_CONSOLE,
 	LOCK_RANK_LAST,
 };
+_Static_assert(LOCK_RANK_LAST <= 255, "a rank is kept in a byte");
 
 #endif

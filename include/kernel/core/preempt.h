@@ -55,11 +55,28 @@ static __always_inline bool in_atomic(void)
 }
 
 #if HALCYON_DEBUG
-/* Panics when the caller may not sleep. Silent until there is a scheduler. */
+/*
+ * Reports when the caller may not sleep: interrupts off, in an interrupt, under a spinlock, in an RCU read section or
+ * with preemption off, or when it has begun to wait for something (its state is no longer runnable), which the sleep
+ * would lose. Silent until there is a scheduler.
+ */
 void might_sleep_at(const char *file, int line);
 #define might_sleep() might_sleep_at(__FILE__, __LINE__)
+/* The same for the scheduler, which is called by those who wait. */
+void might_schedule_at(const char *file, int line);
+#define might_schedule() might_schedule_at(__FILE__, __LINE__)
+/*
+ * The caller is about to touch user memory, which may fault and then sleeps and takes locks from LOCK_RANK_SPACE on.
+ * Nothing is checked where the thread has said that it wants no page brought in (hal_pagefault_disable).
+ */
+void might_fault_at(const char *file, int line);
+#define might_fault() might_fault_at(__FILE__, __LINE__)
+/* [I] Set by sched: the running thread has left the runnable state. */
+extern bool (*might_sleep_state_hook)(void);
 #else
 #define might_sleep() ((void)0)
+#define might_schedule() ((void)0)
+#define might_fault() ((void)0)
 #endif
 
 #endif

@@ -26,7 +26,20 @@ struct rcu_head {
 	void (*fn)(struct rcu_head *head);
 };
 
-/* Any context. Nests. The section must not sleep. */
+#if HALCYON_DEBUG
+
+/* With a note of where (kernel/core/rcu_debug.c). */
+void rcu_read_lock(void);
+void rcu_read_unlock(void);
+/* Where this CPU entered its outermost read section; 0: it is in none. Preemption off. */
+vaddr_t rcu_reader_place(void);
+vaddr_t rcu_reader_place_of(u32 cpu);
+/* Reports a look at a pointer of RCU's where a grace period may end. */
+void rcu_check_reader(void);
+
+#else
+
+/* Any context but idle. Nests. The section must not sleep. */
 static __always_inline void rcu_read_lock(void)
 {
 	preempt_disable();
@@ -37,13 +50,21 @@ static __always_inline void rcu_read_unlock(void)
 	preempt_enable();
 }
 
+static __always_inline void rcu_check_reader(void)
+{
+}
+
+#endif
+
 /* For assertions: no grace period can end here. */
 static inline bool rcu_read_held(void)
 {
 	return in_atomic() || !hal_irq_enabled();
 }
 
-#define rcu_dereference(p)	__atomic_load_n(&(p), __ATOMIC_CONSUME)
+#define rcu_dereference(p)	(rcu_check_reader(), __atomic_load_n(&(p), __ATOMIC_CONSUME))
+/* Read without a read section, by one who knows why that is right and says so. */
+#define rcu_dereference_raw(p)	__atomic_load_n(&(p), __ATOMIC_CONSUME)
 /* The writer holds the lock that protects p. */
 #define rcu_dereference_protected(p) __atomic_load_n(&(p), __ATOMIC_RELAXED)
 #define rcu_assign_pointer(p, v) __atomic_store_n(&(p), (v), __ATOMIC_RELEASE)
@@ -119,6 +140,12 @@ extern void (*rcu_wake_hook)(void);
 
 /* Runs all callbacks whose grace period has ended, of all CPUs. Thread context, preemptible, one caller. */
 void rcu_run_callbacks(void);
+
+#if HALCYON_DEBUG
+/* A grace period of this age is reported, and again at each multiple: Linux's 21 s. Self tests shorten it. */
+#define RCU_STALL_NS 21000000000ull
+extern u64 rcu_stall_ns;
+#endif
 
 struct rcu_stats {
 	u64 grace_periods;	/* ended since boot */

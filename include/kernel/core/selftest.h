@@ -74,7 +74,7 @@ void selftest_fail(const char *file, int line, const char *expr, u64 a, u64 b, b
  *	report_capture_begin();
  *	...the bug...
  *	EXPECT_REPORT("lock held too long");
- *	EXPECT_EQ(report_capture_reports(), 1);
+ *	EXPECT_REPORTS(1);
  *	report_capture_end();
  */
 void report_capture_begin(void);
@@ -86,7 +86,15 @@ u32 report_capture_count(const char *what);
 u32 report_capture_reports(void);
 /* Writes what was caught to the log, for the one who reads why a test failed. */
 void report_capture_dump(void);
-#define EXPECT_REPORT(text) do {								if (!EXPECT(report_capture_has(text)))							report_capture_dump();						} while (0)
+#define EXPECT_REPORT(text) do {						\
+		if (!EXPECT(report_capture_has(text)))				\
+			report_capture_dump();					\
+	} while (0)
+/* So many reports, and not one more. */
+#define EXPECT_REPORTS(n) do {							\
+		if (!EXPECT_EQ(report_capture_reports(), n))			\
+			report_capture_dump();					\
+	} while (0)
 
 #if HALCYON_DEBUG
 extern u32 report_capture_on;

@@ -23,7 +23,8 @@
 struct spinlock {
 	u32 tickets;			/* [a] next << 16 | serving */
 #if HALCYON_DEBUG
-	u16 rank;			/* [I] */
+	u8 rank;			/* [I] */
+	u8 class;			/* [a] lockstat.h's number; 0: not looked up yet */
 	u16 cpu;			/* [holder] */
 	const char *name;		/* [I] */
 	vaddr_t place;			/* [holder] where it was taken; 0: free */
@@ -45,7 +46,8 @@ static inline void spin_init(struct spinlock *l, const char *name, u32 rank)
 	(void)name, (void)rank;
 	l->tickets = 0;
 #if HALCYON_DEBUG
-	l->rank = (u16)rank;
+	l->rank = (u8)rank;
+	l->class = 0;
 	l->cpu = 0;
 	l->name = name;
 	l->place = 0;
@@ -71,6 +73,10 @@ static inline bool spin_is_contended(const struct spinlock *l)
 
 #if HALCYON_DEBUG
 
+/* A spin of this length is worth a report; self tests shorten it. */
+#define SPIN_REPORT_NS 1000000000ull
+extern u64 spin_report_ns;
+
 void spin_lock(struct spinlock *l);
 /* Equal rank may be held: the caller keeps an order of its own among them, named where it calls. */
 void spin_lock_nested(struct spinlock *l);
@@ -78,7 +84,7 @@ bool __must_check spin_trylock(struct spinlock *l);
 void spin_unlock(struct spinlock *l);
 /* Releases, but leaves preemption off: for the scheduler. */
 void spin_unlock_no_resched(struct spinlock *l);
-/* Panics unless this CPU holds it. */
+/* Reports unless this CPU holds it. */
 void spin_assert_held(const struct spinlock *l);
 
 #else

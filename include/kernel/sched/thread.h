@@ -100,6 +100,14 @@ struct thread {
 	struct completion *exited; /* [q] kthread_stop()'s */
 	struct list_head all_node; /* kernel threads: list of all, under kthread_list_lock */
 	struct lock_held_stack held; /* [s] debug: locks held in thread context */
+#if HALCYON_DEBUG
+	/* The sleeping lock that it waits for, and who had it when the wait began; NULL: none. */
+	const struct lock_class_ref *blocked_on; /* [s] read racily */
+	struct thread *blocked_by; /* [s] read racily; may be gone */
+	/* The hung-task detector's: how often the thread had switched when it was last seen to have, and when that was. */
+	u64 hung_switches, hung_since_ns;
+	bool hung_reported;
+#endif
 };
 
 static inline struct thread *current_thread(void)
@@ -155,6 +163,10 @@ void thread_set_name(struct thread *t, const char *name);
 struct thread *kthread_run(void (*fn)(void *), void *arg, const char *name);
 bool kthread_should_stop(void);
 void kthread_stop(struct thread *t);
+/* Calls fn for each kernel thread but the idle ones, under a spinlock: it must not sleep. */
+void kthread_each(void (*fn)(struct thread *t, void *arg), void *arg);
+/* The same without the lock, for a panic: the list may be damaged. At most `most` threads; fn's false ends it. */
+void kthread_each_unlocked(u32 most, bool (*fn)(struct thread *t, void *arg), void *arg);
 
 /* CPU time of a thread, split by the tick's samples as Linux does (getrusage(2)). Racy by design. */
 void thread_cputime(const struct thread *t, u64 *utime_ns, u64 *stime_ns);

@@ -68,6 +68,7 @@ void wait_finish(struct waitq *q, struct wait_entry *e);
 #define WAIT_EVENT_COMMON(q, cond, why, state_, flags_, deadline) \
 	({ \
 		int wait_result_ = 0; \
+		might_sleep(); \
 		if (!(cond)) { \
 			struct wait_entry wait_entry_ = { .node = LIST_HEAD_INIT(wait_entry_.node), \
 							  .thread = current_thread(), \
@@ -95,6 +96,9 @@ void wait_finish(struct waitq *q, struct wait_entry *e);
  * the monotonic clock, has passed); `cond` wins when it is true at the same time.
  */
 #define WAIT_EVENT(q, cond, why) ((void)WAIT_EVENT_COMMON(q, cond, why, THREAD_UNINTERRUPTIBLE, 0, WAIT_FOREVER))
+/* For a kernel thread that waits for work: it has no signals, and may wait for ever without being hung. */
+#define WAIT_EVENT_IDLE(q, cond, why) \
+	((void)WAIT_EVENT_COMMON(q, cond, why, THREAD_INTERRUPTIBLE, 0, WAIT_FOREVER))
 #define WAIT_EVENT_TIMEOUT(q, cond, why, deadline_ns) \
 	WAIT_EVENT_COMMON(q, cond, why, THREAD_UNINTERRUPTIBLE, 0, deadline_ns)
 #define WAIT_EVENT_INTERRUPTIBLE(q, cond, why) \
