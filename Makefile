@@ -1,7 +1,7 @@
 # Halcyon's build. `make help` lists what can be asked for.
 #
 # How it is laid out
-#   $(BUILD)          the release build; $(BUILD)/debug, $(BUILD)/check, $(BUILD)/coverage the other variants below. One
+#   $(BUILD)          the release build; $(BUILD)/debug and $(BUILD)/check the other variants below. One
 #                     run of make builds one variant, VARIANT (DEBUG=1 says debug); OUT is its folder.
 #   $(OUT)/stage      one include folder per layer, of links: a header that a layer may not include is not there, so
 #                     the include does not compile (design §2). The layers stand in order in LAYERS below.
@@ -34,6 +34,8 @@ KASAN := $(if $(filter 1,$(COVERAGE)),0,$(call variant_is,debug))
 UBSAN := $(KASAN)
 FEATURES := -DHALCYON_DEBUG=$(call variant_is,debug check) -DHALCYON_KASAN=$(KASAN) -DHALCYON_UBSAN=$(UBSAN) \
 	-DHALCYON_COVERAGE=$(COVERAGE)
+# The tree's name in what we build: not its path, so that builds are equal; gcov must find the sources.
+TREE_NAME := $(if $(filter 1,$(COVERAGE)),$(CURDIR),/halcyon)
 # COVERAGE=1: what the compiler is told, and the section that holds the list of an image's counters.
 gcov_flags = $(if $(filter 1,$(COVERAGE)),-fprofile-arcs -ftest-coverage -fprofile-info-section=$(1))
 
@@ -53,7 +55,7 @@ say  = $(if $(V),,@printf '  %-8s%s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$(2))')
 
 # ---- the machine that builds ---------------------------------------------------------------------
 # Missing packages are installed, or named, before anything is read from them.
-NEEDS_DEPS := $(filter-out clean help lint,$(or $(MAKECMDGOALS),all))
+NEEDS_DEPS := $(filter-out clean coverage help lint,$(or $(MAKECMDGOALS),all))
 ifneq ($(and $(filter 0,$(MAKELEVEL)),$(NEEDS_DEPS)),)
 ifneq ($(shell ci/deps.sh >&2 && echo ready),ready)
 $(error packages are missing, see above)
@@ -105,7 +107,7 @@ KERNEL_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(C
 	-fstack-protector-strong -mstack-protector-guard=tls -mstack-protector-guard-reg=gs \
 	-mstack-protector-guard-offset=40 \
 	-mindirect-branch=thunk-extern -mindirect-branch-register -fno-jump-tables \
-	-gno-record-gcc-switches -ffile-prefix-map=$(CURDIR)=/halcyon -ffile-prefix-map=$(OUT)/gen=gen \
+	-gno-record-gcc-switches -ffile-prefix-map=$(CURDIR)=$(TREE_NAME) -ffile-prefix-map=$(OUT)/gen=gen \
 	$(FEATURES) $(call gcov_flags,.gcov_info) $(WARNINGS)
 KERNEL_ASFLAGS := -f elf64 -Ox -w+error $(FEATURES) -I $(OUT)/gen/ -I hal/x86_64/
 KERNEL_LDFLAGS := -m elf_x86_64 -pie --no-dynamic-linker -Bsymbolic -z text -z noexecstack -z max-page-size=4096 \
@@ -124,7 +126,7 @@ KERNEL_OBJS := $(patsubst %,$(OUT)/obj/%.o,$(HAL_ASM) $(HAL_C) $(KERNEL_C)) \
 STAGE       := $(OUT)/stage/.done
 
 # ---- what one can ask for ------------------------------------------------------------------------
-.PHONY: all release variant image run debug test test-host test-selftest test-abi test-machine lint clean help FORCE
+.PHONY: all release variant image run debug test test-host test-selftest test-abi test-machine coverage lint clean help FORCE
 
 all: ## everything: loader, kernel, initrd and image, release and debug
 	+$(Q)$(MAKE) --no-print-directory VARIANT=release variant
@@ -159,6 +161,9 @@ test-abi: ## ring 3: Linux programs, on Linux first, then on Halcyon
 	$(Q)ci/rings --build $(BUILD) abi
 test-machine: ## ring 4: the whole machine, driven over its serial line
 	$(Q)ci/rings --build $(BUILD) machine
+
+coverage: ## all rings compiled with gcov: a table by folder, and HTML in build/coverage/html
+	$(Q)ci/coverage
 
 profile: release $(BUILD)/profile/plugin.so $(BUILD)/profile/init ## exact instructions per kernel function: PROG="command" (WARM=, MARKS=own, ADD=file, ROWS=, APPEND=)
 	$(Q)$(PYTHON) tools/profile/profile.py --build $(BUILD) --prog '$(subst ','\'',$(PROG))' --warm "$(or $(WARM),0)" \
@@ -203,8 +208,9 @@ $(BUILD)/epoch: FORCE
 
 # ---- kernel objects ------------------------------------------------------------------------------
 # The unit of a source says which stage folder it is compiled with.
-stage_flags = -I $(OUT)/stage/$(1) -ffile-prefix-map=$(CURDIR)/$(OUT)/stage/$(1)=include \
-	-ffile-prefix-map=$(OUT)/stage/$(1)/arch=hal/x86_64/include/arch -ffile-prefix-map=$(OUT)/stage/$(1)=include
+# Of the name maps that fit, gcc takes the last one.
+stage_flags = -I $(OUT)/stage/$(1) -ffile-prefix-map=$(CURDIR)/$(OUT)/stage/$(1)=include -ffile-prefix-map=$(OUT)/stage/$(1)=include \
+	-ffile-prefix-map=$(OUT)/stage/$(1)/arch=hal/x86_64/include/arch
 
 # kernel_rule SOURCE-PATTERN UNIT EXTRA-FLAGS
 define kernel_rule
@@ -286,7 +292,7 @@ LOADER_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -fpic -fshort-wchar -mno-red-z
 	-fno-stack-protector -fno-strict-aliasing -fno-common -fvisibility=hidden -fno-asynchronous-unwind-tables \
 	-fno-stack-clash-protection -fcf-protection=none -DGNU_EFI_USE_MS_ABI -isystem /usr/include/efi \
 	-isystem /usr/include/efi/x86_64 -I include -I efi-loader \
-	-gno-record-gcc-switches -ffile-prefix-map=$(CURDIR)=/halcyon -DHALCYON_COVERAGE=$(COVERAGE) \
+	-gno-record-gcc-switches -ffile-prefix-map=$(CURDIR)=$(TREE_NAME) -DHALCYON_COVERAGE=$(COVERAGE) \
 	$(call gcov_flags,.data.rel.gcov) $(WARNINGS) -Wframe-larger-than=4096
 
 ifeq ($(VARIANT),release)
@@ -316,7 +322,7 @@ endif
 # ---- user programs and the initrd ----------------------------------------------------------------
 # userland/NAME.c or userland/NAME/*.c becomes the static musl program $(BUILD)/userland/NAME.
 USER_CFLAGS := -std=gnu11 -O2 -static -fno-pie -no-pie -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes \
-	-Wstrict-prototypes -Wvla -ffile-prefix-map=$(CURDIR)=/halcyon -s
+	-Wstrict-prototypes -Wvla -ffile-prefix-map=$(CURDIR)=$(TREE_NAME) -s
 USER_NAMES  := $(sort $(patsubst userland/%.c,%,$(wildcard userland/*.c)) \
 	$(patsubst userland/%/,%,$(dir $(wildcard userland/*/*.c))))
 USER_BINS   := $(addprefix $(BUILD)/userland/,$(USER_NAMES))

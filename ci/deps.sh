@@ -7,6 +7,7 @@
 #                         cannot be done, print exactly what to install and fail
 #   ci/deps.sh oracle     also have Debian's Linux 6.1 kernel image, unpacked, in .cache/linux: the
 #                         tests run every ABI program on it first. Prints the path of the vmlinuz.
+#   ci/deps.sh coverage   also have what ci/coverage needs
 #
 # Nothing is downloaded once it is there. Works with the package names of Debian 12 and Ubuntu 22.04, 24.04.
 set -eu
@@ -35,6 +36,7 @@ needs() {
 	swtpm-tools swtpm_setup
 	gdb gdb
 	NEEDS
+	if [ "$purpose" = coverage ]; then echo "gcovr gcovr"; fi
 }
 
 have() {
@@ -136,9 +138,10 @@ fetch_oracle() {
 	oracle_vmlinuz
 }
 
+purpose=${1:-}
 install_missing
 case ${1:-} in
-'') ;;
+'' | coverage) ;;
 oracle) fetch_oracle ;;
-*) echo "usage: ci/deps.sh [oracle]" >&2; exit 2 ;;
+*) echo "usage: ci/deps.sh [oracle|coverage]" >&2; exit 2 ;;
 esac

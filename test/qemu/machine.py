@@ -104,6 +104,17 @@ class Serial:
         return "\n".join(self.text().splitlines()[-lines:])
 
 
+def coverage_arguments():
+    """ci/coverage: the port that takes the counters of a COVERAGE=1 build, into a file of this boot's own. The file
+    and the arguments."""
+    folder = os.environ.get("COVERAGE_RAW")
+    if not folder:
+        return None, []
+    handle, path = tempfile.mkstemp(dir=folder, suffix=".raw")
+    os.close(handle)
+    return path, ["-chardev", "file,id=cov0,path=" + path, "-device", "isa-debugcon,iobase=0x4e9,chardev=cov0"]
+
+
 class Machine:
     """One run of QEMU.  Use as a context manager."""
 
@@ -137,7 +148,8 @@ class Machine:
                           "-device", "virtio-blk-pci,drive=disk0,bootindex=0"]
         if tpm:
             self.argv += self._start_tpm()
-        self.argv += list(extra)
+        self.coverage, arguments = coverage_arguments()
+        self.argv += arguments + list(extra)
 
     def _start_tpm(self):
         """A software TPM spares OVMF two seconds of polling for one (30 s under icount)."""
@@ -188,7 +200,21 @@ class Machine:
     def __exit__(self, *_):
         self.close()
 
+    def _save_coverage(self):
+        """A COVERAGE=1 kernel writes its counters when the NMI comes; wait until it has no more to say."""
+        try:
+            self.qmp("inject-nmi")
+            size, quiet, end = -1, 0, time.monotonic() + 10
+            while quiet < 5 and time.monotonic() < end:
+                time.sleep(0.1)
+                now = os.path.getsize(self.coverage)
+                size, quiet = now, quiet + 1 if now == size else 0
+        except (Hang, OSError, RuntimeError, ValueError):
+            pass
+
     def close(self):
+        if self.coverage and self.qmp_sock and self.process.poll() is None:
+            self._save_coverage()
         for proc in (self.process, self.swtpm):
             if proc and proc.poll() is None:
                 proc.kill()
