@@ -27,6 +27,7 @@
 #include <lib/printf.h>
 #include <lib/string.h>
 #include <gen/syscall_protos.h>
+#include "trace.h"
 
 /* ---- names ------------------------------------------------------------------------------------- */
 
@@ -397,6 +398,8 @@ void syscall_init(void)
 	mutex_init(&uts_mutex, "uts", LOCK_RANK_SLEEP_LEAF);
 	mutex_init(&syslog_mutex, "syslog", LOCK_RANK_TTY_WRITE);
 	syscall_time_init();
+	trace_init();
+	stats_init();
 	(void)proc_register("version", 0444, show_version, NULL);
 	(void)proc_register("uptime", 0444, show_uptime, NULL);
 	(void)proc_register("cmdline", 0444, show_cmdline, NULL);
