@@ -36,7 +36,7 @@ needs() {
 	swtpm-tools swtpm_setup
 	gdb gdb
 	NEEDS
-	if [ "$purpose" = coverage ]; then echo "gcovr gcovr"; fi
+	if [ "$purpose" = coverage ]; then echo "lcov genhtml"; fi
 }
 
 have() {

@@ -9,10 +9,11 @@ collect: the streams of one boot follow each other: the loader's, then the kerne
 machine was killed while it wrote; what is whole counts. Counters of one function from several boots are added; a .gcda of another build (its stamp
 differs) is replaced.
 
-report: gcovr over all objects of a build (release, debug and host objects of one source are added), as a table by folder,
-and as HTML. What is counted are the folders of FOLDERS, tests left out: they are not the kernel.
+report: gcov over all objects of a build (release, debug and host objects of one source are added), as a table by folder,
+and as HTML by lcov's genhtml. What is counted are the folders of FOLDERS, tests left out: they are not the kernel.
 """
 import argparse
+import concurrent.futures
 import json
 import os
 import re
@@ -24,7 +25,7 @@ STREAM_MAGIC, DATA_MAGIC = 0x56434748, 0x67636461
 TAG_FUNCTION, TAG_COUNTER = 0x01000000, 0x01A10000
 FOLDERS = ["kernel", "hal/common", "efi-loader"]
 SHOWN = FOLDERS + ["hal/x86_64"]
-EXCLUDE = [r".*_test\.c", r"test/.*", r"hal/host/.*", r"userland/.*", r".*/gen/.*", r".*coverage\.c", r"include/lib/gcov\.h"]
+EXCLUDE = [r".*_test\.c", r".*/coverage\.c"]
 
 
 class Truncated(Exception):
@@ -124,16 +125,53 @@ def collect(args):
     print(f"coverage: {boots} boots, {len(files)} object files")
 
 
-def by_folder(summary):
-    """{folder: [lines, covered]} of the folders one or two levels deep."""
-    rows = {}
-    for item in summary["files"]:
-        folder = os.path.dirname(item["filename"])
-        if any(folder == f or folder.startswith(f + "/") for f in SHOWN):
-            row = rows.setdefault(folder, [0, 0])
-            row[0] += item["line_total"]
-            row[1] += item["line_covered"]
-    return rows
+def counted_file(name, root):
+    """The file's name below the tree, or None when it is not of those that are shown."""
+    path = os.path.relpath(os.path.realpath(os.path.join(root, name)), root)
+    if not path.startswith(tuple(f + "/" for f in SHOWN)) or any(re.fullmatch(p, path) for p in EXCLUDE):
+        return None
+    return path
+
+
+def gcov_lines(job):
+    """gcov over some object files: [(source, line, count)], the sources as the compiler named them."""
+    output = subprocess.run(["gcov", "--json-format", "--stdout", *job], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                            text=True).stdout
+    lines = []
+    for text in output.splitlines():
+        for source in json.loads(text)["files"]:
+            lines += [(source["file"], line["line_number"], line["count"]) for line in source["lines"]]
+    return lines
+
+
+def read_counts(build):
+    """{source: {line: count}} over all objects of the build."""
+    root, counts, names = os.getcwd(), {}, {}
+    notes = sorted(os.path.join(folder, leaf) for folder, _, leaves in os.walk(build) for leaf in leaves
+                   if leaf.endswith(".gcno"))
+    jobs = [notes[i:i + 16] for i in range(0, len(notes), 16)]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for lines in pool.map(gcov_lines, jobs):
+            for name, line, count in lines:
+                if name not in names:
+                    names[name] = counted_file(name, root)
+                if names[name]:
+                    row = counts.setdefault(names[name], {})
+                    row[line] = row.get(line, 0) + count
+    return counts
+
+
+def write_html(counts, folder):
+    """lcov's genhtml makes pages of its trace file format."""
+    os.makedirs(folder, exist_ok=True)
+    trace = os.path.join(folder, "coverage.info")
+    with open(trace, "w") as f:
+        for source in sorted(counts):
+            f.write(f"TN:\nSF:{os.path.abspath(source)}\n")
+            f.writelines(f"DA:{line},{count}\n" for line, count in sorted(counts[source].items()))
+            f.write("end_of_record\n")
+    subprocess.run(["genhtml", "--quiet", "--prefix", os.getcwd(), "--title", "Halcyon", "--output-directory", folder, trace],
+                   check=True, stdout=subprocess.DEVNULL)
 
 
 def percent(covered, lines):
@@ -141,23 +179,20 @@ def percent(covered, lines):
 
 
 def report(args):
-    os.makedirs(args.html, exist_ok=True)
-    summary = os.path.join(args.html, "summary.json")
-    command = ["gcovr", "--root", ".", "--exclude-unreachable-branches", "--json-summary", summary, "--html-details", os.path.join(args.html, "index.html"),
-               "-j", str(os.cpu_count() or 1)]
-    for pattern in EXCLUDE:
-        command += ["--exclude", pattern]
-    subprocess.run(command + [args.build], check=True)
-    with open(summary) as f:
-        rows = by_folder(json.load(f))
+    counts, rows = read_counts(args.build), {}
+    for source, lines in counts.items():
+        row = rows.setdefault(os.path.dirname(source), [0, 0])
+        row[0] += len(lines)
+        row[1] += sum(1 for count in lines.values() if count)
     print(f"{'folder':<24}{'lines':>8}{'run':>8}{'%':>8}")
     for folder in sorted(rows):
         lines, covered = rows[folder]
         print(f"{folder:<24}{lines:>8}{covered:>8}{percent(covered, lines):>8.1f}")
-    counted = [row for folder, row in rows.items() if any(folder == f or folder.startswith(f + "/") for f in FOLDERS)]
-    lines, covered = sum(r[0] for r in counted), sum(r[1] for r in counted)
+    together = [row for folder, row in rows.items() if (folder + "/").startswith(tuple(f + "/" for f in FOLDERS))]
+    lines, covered = sum(r[0] for r in together), sum(r[1] for r in together)
     figure = percent(covered, lines)
-    print(f"{' + '.join(FOLDERS):<24}\n{'together':<24}{lines:>8}{covered:>8}{figure:>8.1f}")
+    print(f"{'together, but hal/x86_64':<24}{lines:>8}{covered:>8}{figure:>8.1f}")
+    write_html(counts, args.html)
     if figure < args.minimum:
         sys.exit(f"coverage.py: {figure:.1f} % of the lines ran, {args.minimum:g} % are asked for")
 
