@@ -28,6 +28,7 @@ bool command_printf(struct command_io *io, const char *fmt, ...)
 	static const char cut[] = "... (more than a command may print)\n";
 	char text[COMMAND_TEXT_MAX];
 	va_list ap;
+	bool spent;
 	size_t n;
 
 	if (!io->budget)
@@ -38,8 +39,9 @@ bool command_printf(struct command_io *io, const char *fmt, ...)
 	for (size_t i = 0; i < n && io->budget; i++)
 		if (text[i] == '\n')
 			io->budget--;
-	io->emit(text, n);
-	if (!io->budget)
+	spent = !io->budget;
+	io->emit(text, n);	/* may also take the budget away: ^C */
+	if (spent)
 		io->emit(cut, sizeof(cut) - 1);
 	return io->budget != 0;
 }

@@ -16,6 +16,7 @@
 #include <hal/clock.h>
 #include <hal/upcall.h>
 #include <kernel/core/cmdline.h>
+#include <kernel/core/command.h>
 #include <kernel/core/log.h>
 #include <kernel/core/preempt.h>
 #include <kernel/core/selftest.h>
@@ -217,6 +218,8 @@ static const struct ring_record *ring_find(u64 seq)
 
 		if (r->facility != RECORD_FILLER && r->seq >= seq)
 			return r;
+		if (!r->size)
+			return NULL;	/* overwritten by somebody: a panic still wants its log */
 		pos += r->size;
 	}
 	return NULL;
@@ -329,22 +332,23 @@ bool log_in_panic(void)
 	return READ_ONCE(ring.panic);
 }
 
-void log_tail(u32 n, void (*emit)(const char *line, size_t n))
+static void command_log(struct command_io *io, int argc, char **argv)
 {
-	static char line[LOG_LINE_MAX + CONSOLE_PREFIX_MAX];
-	static char text[LOG_LINE_MAX];
-	u64 next = log_next_seq();
-	u64 seq = next - MIN((u64)n, next);
+	static char line[LOG_LINE_MAX + CONSOLE_PREFIX_MAX], text[LOG_LINE_MAX];
+	u64 n = 40, next = log_next_seq(), seq;
 	struct log_record rec;
 
-	while (seq < next) {
+	if (argc > 1 && !command_number(io, argv[1], &n))
+		return;
+	for (seq = next - MIN(n, next); seq < next && io->budget; io->budget--) {
 		ssize_t len = log_read(&seq, &rec, text, sizeof(text), NULL);
 
 		if (len < 0)
 			return;
-		emit(line, console_format(line, sizeof(line), &rec, text));
+		io->emit(line, console_format(line, sizeof(line), &rec, text));
 	}
 }
+DEBUG_COMMAND(log, "[lines]", "the end of the log", command_log);
 
 void log_init(void)
 {

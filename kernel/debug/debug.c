@@ -4,7 +4,9 @@
 
 void debug_init(void)
 {
-	debug_shell_init();
 	debug_failslab_init();
 	debug_leaks_init();
+	debug_locks_init();
+	debug_hung_task_init();
+	debug_knobs_init();
 }

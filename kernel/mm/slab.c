@@ -524,21 +524,34 @@ void slab_drain(void)
 	}
 }
 
+u64 slab_in_magazines(u32 cache_id)
+{
+	u64 sum = 0;
+	u32 cpu;
+
+	for_each_possible_cpu(cpu) {
+		const struct magazine *m = percpu_ready(cpu) ? per_cpu(magazines, cpu)[cache_id] : NULL;
+
+		if (m)
+			sum += READ_ONCE(m->count);
+	}
+	return sum;
+}
+
 void kmem_cache_stats(struct kmem_cache *c, struct kmem_cache_stats *out)
 {
 	irqflags_t f = spin_lock_irqsave(&c->lock);
-	u32 cpu;
 
 	*out = (struct kmem_cache_stats){ .name = c->name, .objects = c->out, .total = c->slabs * c->per_slab,
 					  .pages = c->slabs << c->order, .object_size = c->object_size,
 					  .slab_pages = 1u << c->order };
 	spin_unlock_irqrestore(&c->lock, f);
-	for_each_possible_cpu(cpu) {
-		const struct magazine *m = percpu_ready(cpu) ? per_cpu(magazines, cpu)[c->id] : NULL;
+	out->in_magazines = slab_in_magazines(c->id);
+}
 
-		if (m)
-			out->in_magazines += READ_ONCE(m->count);
-	}
+const struct list_head *slab_cache_list(void)
+{
+	return &cache_list;
 }
 
 struct kmem_cache *slab_cache_nth(u32 i)

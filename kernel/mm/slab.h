@@ -46,6 +46,11 @@ static inline void *slab_slot(const struct page *slab, u32 i)
 	return (u8 *)page_address(slab) + (u64)i * c->stride + c->offset;
 }
 
+/* slab.c, for slab_command.c: looked at under no lock. */
+const struct list_head *slab_cache_list(void);
+/* Objects of the cache with that number in the magazines of all CPUs. */
+u64 slab_in_magazines(u32 cache_id);
+
 /* slab_debug.c: red zones, poison, states. Nothing in the release kernel. */
 #if HALCYON_DEBUG
 /* Room around an object: sets offset, link and stride for an object of `size` bytes. */

@@ -14,6 +14,8 @@
  * uses less than 1 KiB of stack. After a panic all other CPUs stand; under SysRq they run on.
  */
 #include <lib/compiler.h>
+#include <lib/list.h>
+#include <lib/rbtree.h>
 #include <lib/types.h>
 
 struct command_io {
@@ -42,6 +44,44 @@ bool command_printf(struct command_io *io, const char *fmt, ...) __printf(2, 3);
 int __must_check command_peek(void *to, const void *from, size_t n);
 /* One field of a structure that may not be there: true when `var` has it. */
 #define COMMAND_LOAD(var, from) (command_peek(&(var), (from), sizeof(var)) == 0)
+/* A string, at most size - 1 bytes, what is not printable made a '?'. "(unreadable)" where it cannot be read. */
+void command_peek_string(char *to, size_t size, const char *from);
+
+/*
+ * Walks over lists and trees that may be damaged, under no lock: nodes are only peeked at, a broken link is told of and
+ * ends the walk, and so does COMMAND_WALK_MAX, should it go round in circles.
+ *
+ *	struct command_list l;
+ *	for (command_list_begin(&l, io, &head); command_list_next(&l);)
+ *		... l.node is a struct list_head * to a node (not the head), to be peeked at
+ */
+#define COMMAND_WALK_MAX 100000u
+struct command_list {
+	struct command_io *io;
+	const struct list_head *head;
+	struct list_head *node;
+	u32 left;
+};
+void command_list_begin(struct command_list *l, struct command_io *io, const struct list_head *head);
+bool command_list_next(struct command_list *l);
+
+/* In order, with t.node a struct rb_node *. */
+struct command_tree {
+	struct command_io *io;
+	struct rb_node *node;
+	struct rb_node *root;
+	bool begun;
+	u32 left;
+};
+void command_tree_begin(struct command_tree *t, struct command_io *io, const struct rb_root *root);
+bool command_tree_next(struct command_tree *t);
+
+/*
+ * What a word stands for: a symbol, symbol+N, 0x1f, a decimal number, hexadecimal digits that are no decimal number or
+ * are at least twelve, or $ip $sp $fp $fault of the panic. False, and said so: none of these.
+ */
+bool command_number(struct command_io *io, const char *word, u64 *out);
+
 /* Finds and runs one line of words; changes `line`. -ENOENT: no such command. Any context. */
 int command_run(struct command_io *io, char *line);
 /* Is there a command of that name, the first word of `line`? */

@@ -128,8 +128,6 @@ void log_poll(void);
 
 /* Panic only: no locks are waited for from now on, everything goes to all consoles at once. */
 void log_enter_panic(void);
-/* Panic only: the last n records through emit(line). */
-void log_tail(u32 n, void (*emit)(const char *line, size_t n));
 /* Panic only: raw text to every console and the early console. */
 void log_emit_raw(const char *s, size_t n);
 

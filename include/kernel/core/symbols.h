@@ -12,5 +12,7 @@ const char *symbol_lookup(vaddr_t addr, u64 *offset, u64 *size);
 /* The address of a name; 0 when there is none. Linear: for debuggers. */
 vaddr_t symbol_address(const char *name);
 bool symbol_is_text(vaddr_t addr);
+/* The function or variable at or before an address of the image, for debuggers; NULL outside the image. */
+const char *symbol_nearest(vaddr_t addr, u64 *offset);
 
 #endif

@@ -12,11 +12,14 @@
 /* From main, in the boot thread, once everything that has files is up and before the self tests. May sleep. */
 void debug_init(void);
 
+/* The detector of threads that sleep for ever. Starts its thread. */
+void debug_hung_task_init(void);
+/* /proc/sys/kernel/hung_task_* and the like; starts the NMI watchdog. */
+void debug_knobs_init(void);
+/* /proc/halcyon/locks. */
+void debug_locks_init(void);
 /* failslab=, /proc/halcyon/failslab, /proc/PID/fail-nth. */
 void debug_failslab_init(void);
 /* /proc/halcyon/leaks. */
 void debug_leaks_init(void);
-/* The shell after a panic (panic=shell). */
-void debug_shell_init(void);
-
 #endif

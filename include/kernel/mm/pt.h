@@ -109,6 +109,16 @@ void pt_unmap_kernel(vaddr_t va, u64 size);
 /* Where a kernel address leads; false when nowhere. Any context. */
 bool pt_kernel_phys(vaddr_t va, paddr_t *pa, u32 *prot);
 
+/* ---- for debug commands: any context, any damage ---- */
+
+struct command_io;
+/* Prints the entry of each level on the way to va. */
+void pt_show_walk(struct command_io *io, paddr_t root, vaddr_t va);
+/* Where va leads, by entries that are only peeked at; false when nowhere. */
+bool pt_peek(paddr_t root, vaddr_t va, paddr_t *pa);
+/* Copies from an address of the user half of that root, or from a kernel address. 0 or -EFAULT. */
+int __must_check pt_peek_memory(paddr_t root, void *to, vaddr_t from, size_t n);
+
 /* Page-table pages in use. */
 u64 pt_page_count(void);
 
