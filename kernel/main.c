@@ -160,7 +160,8 @@ static void add_word(struct init_words *w, const char **list, u32 *count, const 
 static bool is_kernel_word(const char *word)
 {
 	static const char *const known[] = {
-		"console", "debug", "deathtest", "failslab", "ignore_loglevel", "init", "initrd", "leakcheck",
+		"console", "debug", "deathtest", "failslab", "hung_task_panic", "hung_task_timeout", "ignore_loglevel", "init",
+		"initrd", "leakcheck", "lock_stat", "nmi_watchdog",
 		"loglevel", "maxcpus", "nokaslr", "norandmaps", "nosmp", "panic", "qemu-exit", "quiet", "rdinit",
 		"record", "ro", "root", "rw", "selftest", "selftest-continue", "trace", "BOOT_IMAGE",
 		"earlyprintk", "tsc", "noapic", "clocksource", "random.seed",

@@ -57,31 +57,25 @@ static bool lock_sleep(struct waitq *q, u32 state, const char *why, irqflags_t *
 #if HALCYON_DEBUG
 
 /* For the hung-task detector and the statistics: what the thread waits for, and how long it took. */
-static u64 lock_wait_begin(struct lock_class_ref *dep, struct thread *holder)
+static u64 lock_wait_begin(struct lock_class_ref *dep)
 {
-	struct thread *me = current_thread();
-
-	WRITE_ONCE(me->blocked_by, holder);
-	WRITE_ONCE(me->blocked_on, dep);
+	WRITE_ONCE(current_thread()->blocked_on, dep);
 	return hal_cycles();
 }
 
 /* result: of the wait. */
 static void lock_wait_end(struct lock_class_ref *dep, u64 start, int result)
 {
-	struct thread *me = current_thread();
-
-	WRITE_ONCE(me->blocked_on, NULL);
-	WRITE_ONCE(me->blocked_by, NULL);
+	WRITE_ONCE(current_thread()->blocked_on, NULL);
 	if (!result)
 		lock_dep_waited(dep, hal_cycles() - start);
 }
 
 #else
 
-static inline u64 lock_wait_begin(struct lock_class_ref *dep, struct thread *holder)
+static inline u64 lock_wait_begin(struct lock_class_ref *dep)
 {
-	(void)dep, (void)holder;
+	(void)dep;
 	return 0;
 }
 
@@ -127,7 +121,7 @@ static void mutex_leave_queue(struct mutex *m, struct wait_entry *e)
 static int mutex_lock_slow(struct mutex *m, u32 state)
 {
 	struct wait_entry e = { .thread = current_thread(), .flags = WAIT_EXCLUSIVE };
-	u64 start = lock_wait_begin(&m->dep, (struct thread *)(word_load(&m->owner) & ~MUTEX_WAITERS));
+	u64 start = lock_wait_begin(&m->dep);
 	irqflags_t flags = spin_lock_irqsave(&m->waiters.lock);
 	int result = 0;
 
@@ -274,7 +268,7 @@ static void rwsem_leave_queue(struct rwsem *s, struct wait_entry *e)
 static int rwsem_lock_slow(struct rwsem *s, u32 entry_flags, u32 state)
 {
 	struct wait_entry e = { .thread = current_thread(), .flags = WAIT_EXCLUSIVE | entry_flags };
-	u64 start = lock_wait_begin(&s->dep, READ_ONCE(s->writer));
+	u64 start = lock_wait_begin(&s->dep);
 	irqflags_t flags = spin_lock_irqsave(&s->waiters.lock);
 	int result = 0;
 

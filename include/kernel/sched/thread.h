@@ -101,10 +101,8 @@ struct thread {
 	struct list_head all_node; /* kernel threads: list of all, under kthread_list_lock */
 	struct lock_held_stack held; /* [s] debug: locks held in thread context */
 #if HALCYON_DEBUG
-	/* The sleeping lock that it waits for, and who had it when the wait began; NULL: none. */
-	const struct lock_class_ref *blocked_on; /* [s] read racily */
-	struct thread *blocked_by; /* [s] read racily; may be gone */
-	/* The hung-task detector's: how often the thread had switched when it was last seen to have, and when that was. */
+	const struct lock_class_ref *blocked_on; /* [s] the sleeping lock that it waits for; read racily, not followed */
+	/* The hung-task detector's: how often the thread had switched when that last changed, and when that was. */
 	u64 hung_switches, hung_since_ns;
 	bool hung_reported;
 #endif
