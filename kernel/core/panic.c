@@ -24,6 +24,7 @@
 #include <kernel/core/cmdline.h>
 #include <kernel/core/command.h>
 #include <kernel/core/log.h>
+#include <kernel/core/record.h>
 #include <kernel/core/preempt.h>
 #include <kernel/core/symbols.h>
 #include <lib/refcount.h>
@@ -132,6 +133,7 @@ static bool panic_enter(void)
 	if (other && other != me)
 		hal_cpu_halt_forever();
 	log_enter_panic();
+	record_freeze();
 	return !other;
 }
 

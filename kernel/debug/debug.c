@@ -9,4 +9,6 @@ void debug_init(void)
 	debug_locks_init();
 	debug_hung_task_init();
 	debug_knobs_init();
+	debug_recorder_init();
+	debug_sysrq_init();
 }

@@ -13,6 +13,7 @@
 #include <kernel/core/cmdline.h>
 #include <kernel/core/log.h>
 #include <kernel/core/lockrank.h>
+#include <kernel/sched/clock.h>
 #include <lib/string.h>
 
 #define SERIAL_FIFO 16u
@@ -39,6 +40,34 @@ static void send_locked(struct tty *tty)
 		hal_uart_set_tx_irq(false);
 }
 
+/*
+ * Magic SysRq (kernel/debug/sysrq.c): a break, and the next character within five seconds is a key for the kernel. The
+ * second break of two is an ordinary one, as on Linux.
+ */
+#define SYSRQ_PATIENCE_NS (5ull * NSEC_PER_SEC)
+void (*serial_sysrq_hook)(u8 key);
+static u64 sysrq_until_ns; /* [serial_tty.lock] 0: no break came */
+static u8 sysrq_key; /* [serial_tty.lock] to be served; 0: none */
+
+/* tty.lock held. Is this one not for the terminal? */
+static bool sysrq_takes(u8 c, u8 what)
+{
+	u64 until = sysrq_until_ns;
+
+	sysrq_until_ns = 0;
+	if (likely(!until && what != TTY_RX_BREAK) || !READ_ONCE(serial_sysrq_hook))
+		return false;
+	if (what == TTY_RX_BREAK) {
+		if (!until)
+			sysrq_until_ns = clock_mono_ns() + SYSRQ_PATIENCE_NS;
+		return !until;
+	}
+	if (!c || clock_mono_ns() > until)
+		return false;
+	sysrq_key = c;
+	return true;
+}
+
 /* tty.lock held. */
 static void receive_locked(struct tty *tty)
 {
@@ -52,7 +81,8 @@ static void receive_locked(struct tty *tty)
 			u8 what = flags[i] & HAL_UART_F_BREAK ? TTY_RX_BREAK :
 				  flags[i] & (HAL_UART_F_PARITY | HAL_UART_F_FRAME) ? TTY_RX_ERROR : 0;
 
-			room = tty_receive_locked(tty, buf[i], what);
+			if (!sysrq_takes(buf[i], what))
+				room = tty_receive_locked(tty, buf[i], what);
 		}
 	}
 	if (TTY_RX_RING - (tty->rx_head - tty->rx_tail) <= SERIAL_FIFO && !tty->throttled) {
@@ -66,6 +96,8 @@ static void serial_event(void *arg, u32 events)
 {
 	struct tty *tty = arg;
 	irqflags_t flags = spin_lock_irqsave(&tty->lock);
+	void (*sysrq)(u8 key) = READ_ONCE(serial_sysrq_hook);
+	u8 key;
 
 	if (events & HAL_UART_RX)
 		receive_locked(tty);
@@ -73,7 +105,11 @@ static void serial_event(void *arg, u32 events)
 		send_locked(tty);
 	if (events & HAL_UART_MODEM)
 		hal_uart_set_tx_irq(tty->tx_head != tty->tx_tail);
+	key = sysrq_key;
+	sysrq_key = 0;
 	spin_unlock_irqrestore(&tty->lock, flags);
+	if (unlikely(key && sysrq))
+		sysrq(key);
 }
 
 static void serial_start_tx(struct tty *tty)

@@ -548,6 +548,16 @@ void upcall_irq_enter(struct hal_regs *regs, u32 vector)
 	this_cpu_ptr(&sched_runqueue)->irq_regs = regs;
 }
 
+const struct hal_regs *sched_irq_regs(void)
+{
+	return in_irq() ? this_cpu_ptr(&sched_runqueue)->irq_regs : NULL;
+}
+
+const struct thread *sched_running_on(u32 cpu)
+{
+	return READ_ONCE(rq_of(cpu)->current);
+}
+
 void upcall_irq_exit(struct hal_regs *regs)
 {
 	lock_dep_irq_exit();

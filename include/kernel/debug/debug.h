@@ -20,6 +20,10 @@ void debug_knobs_init(void);
 void debug_locks_init(void);
 /* failslab=, /proc/halcyon/failslab, /proc/PID/fail-nth. */
 void debug_failslab_init(void);
+/* /proc/halcyon/recorder. */
+void debug_recorder_init(void);
+/* Magic SysRq: the serial line, /proc/sysrq-trigger, /proc/sys/kernel/sysrq. */
+void debug_sysrq_init(void);
 /* /proc/halcyon/leaks. */
 void debug_leaks_init(void);
 #endif

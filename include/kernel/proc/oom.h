@@ -10,5 +10,7 @@
  * caller then looks for a signal of its own and tries again.
  */
 void oom_make_room(void);
+/* Ends the process that holds most, whether memory is short or not: SysRq. Thread context. */
+void oom_kill_one(void);
 
 #endif

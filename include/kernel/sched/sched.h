@@ -24,6 +24,10 @@ void sched_idle_loop(void) __noreturn;
 void sched_set_need_resched(void);
 /* The same for any CPU, with an interrupt if it is another one. Any context. */
 void sched_kick_cpu(u32 cpu);
+/* What the innermost interrupt of this CPU interrupted; NULL outside of interrupts. */
+const struct hal_regs *sched_irq_regs(void);
+/* Who runs on that CPU, racily: to name it. */
+const struct thread *sched_running_on(u32 cpu);
 
 /* Gives up the CPU. When the caller's state is not RUNNABLE it leaves the run queue. irqs on, no spinlock. */
 void schedule(void);
