@@ -16,6 +16,7 @@
 #include <abi/linux/uio.h>
 #include <abi/linux/utsname.h>
 #include <kernel/vm/uaccess.h>
+#include <lib/fls.h>
 #include <lib/string.h>
 #include "trace.h"
 
@@ -85,7 +86,7 @@ static void show_times(struct trace_text *t, const s64 *v, u32 n, const char *pa
 static void show_sigset(struct trace_text *t, u64 set)
 {
 	const char *blank = "";
-	bool most = __builtin_popcountll(set) > 32;
+	bool most = popcount64(set) > 32;
 
 	set = most ? ~set : set;
 	trace_printf(t, most ? "~[" : "[");
