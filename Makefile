@@ -126,6 +126,7 @@ KERNEL_OBJS := $(patsubst %,$(OUT)/obj/%.o,$(HAL_ASM) $(HAL_C) $(KERNEL_C)) \
 STAGE       := $(OUT)/stage/.done
 
 # ---- what one can ask for ------------------------------------------------------------------------
+.PHONY: bench bench-check bench-baseline
 .PHONY: all release variant image run debug test test-host test-selftest test-abi test-machine coverage lint clean help FORCE
 
 all: ## everything: loader, kernel, initrd and image, release and debug
@@ -161,6 +162,16 @@ test-abi: ## ring 3: Linux programs, on Linux first, then on Halcyon
 	$(Q)ci/rings --build $(BUILD) abi
 test-machine: ## ring 4: the whole machine, driven over its serial line
 	$(Q)ci/rings --build $(BUILD) machine
+
+bench: ## one program on Halcyon and on Debian's Linux, beside each other (ONLY="ops", MODE=exact|wall, PUBLISH=1 for docs/)
+	+$(Q)$(MAKE) --no-print-directory VARIANT=release variant
+	$(Q)$(PYTHON) test/qemu/bench.py --build $(BUILD) --mode $(or $(MODE),both) $(if $(ONLY),--only $(ONLY)) $(if $(PUBLISH),--publish)
+bench-check: ## Halcyon's instruction counts against the committed baseline: none may grow by over 5 %
+	+$(Q)$(MAKE) --no-print-directory VARIANT=release variant
+	$(Q)$(PYTHON) test/qemu/run.py bench-check --build $(BUILD)
+bench-baseline: ## measure that baseline anew
+	+$(Q)$(MAKE) --no-print-directory VARIANT=release variant
+	$(Q)$(PYTHON) test/qemu/bench.py --build $(BUILD) --write-baseline
 
 coverage: ## all rings compiled with gcov: a table by folder, and HTML in build/coverage/html
 	$(Q)ci/coverage

@@ -10,6 +10,7 @@
     loader     the loader: what is missing or damaged, the menu, random places
     bad        a thousand mutated ELF files
     figures    instruction counts (-icount)
+    bench-check  the benchmark's counts on Halcyon against bench-baseline.json
     oracle     boot only Linux, for every program and applet: fills the cache
     summary    the totals of all rings that ran: one line `N passed, N failed`
 
@@ -26,7 +27,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import machine  # noqa: E402
 
-RINGS = ("selftest", "abi", "applets", "machine", "loader", "bad", "figures")
+RINGS = ("selftest", "abi", "applets", "machine", "loader", "bad", "figures", "bench-check")
 
 
 def run_ring(name, args):
@@ -45,6 +46,9 @@ def run_ring(name, args):
     if name == "loader":
         import ring_loader
         return ring_loader.run(args.build, args.only, args.options)
+    if name == "bench-check":
+        import bench
+        return bench.check(args.build)
     if name == "figures":
         import ring_figures
         return ring_figures.run(args.build, args.options)
