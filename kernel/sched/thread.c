@@ -138,6 +138,11 @@ void kthread_each_unlocked(u32 most, bool (*fn)(struct thread *t, void *arg), vo
 			break;
 }
 
+const struct list_head *kthread_list_head(void)
+{
+	return &kthread_list;
+}
+
 /* [run queue lock free] On the next thread's stack, interrupts off. */
 static void kthread_release(struct thread *t)
 {

@@ -18,6 +18,7 @@
 #define LOG_TAG "pid"
 #include <hal/cpu.h>
 #include <kernel/core/assert.h>
+#include <kernel/core/command.h>
 #include <kernel/core/log.h>
 #include <kernel/core/spinlock.h>
 #include <kernel/mm/leak.h>
@@ -204,6 +205,17 @@ struct pid *pid_find_rcu(int nr)
 		return NULL;
 	slot = pid_slot((int)index_nospec((u64)nr, (u64)pid_limit));
 	return slot ? smp_load_acquire(slot) : NULL;
+}
+
+bool pid_peek(int nr, struct task **out)
+{
+	pid_slot_t *leaf;
+	struct pid *pid;
+
+	*out = NULL;
+	if (!pid_leaves || nr < 0 || nr >= pid_limit || !COMMAND_LOAD(leaf, &pid_leaves[nr / PID_LEAF_SLOTS]) || !leaf)
+		return false;
+	return COMMAND_LOAD(pid, &leaf[nr % PID_LEAF_SLOTS]) && pid && COMMAND_LOAD(*out, &pid->task);
 }
 
 struct pid *pid_find_get(int nr)

@@ -165,6 +165,8 @@ void kthread_stop(struct thread *t);
 void kthread_each(void (*fn)(struct thread *t, void *arg), void *arg);
 /* The same without the lock, for a panic: the list may be damaged. At most `most` threads; fn's false ends it. */
 void kthread_each_unlocked(u32 most, bool (*fn)(struct thread *t, void *arg), void *arg);
+/* The list itself (thread.all_node), for debug commands that peek. */
+const struct list_head *kthread_list_head(void);
 
 /* CPU time of a thread, split by the tick's samples as Linux does (getrusage(2)). Racy by design. */
 void thread_cputime(const struct thread *t, u64 *utime_ns, u64 *stime_ns);

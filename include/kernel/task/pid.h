@@ -63,6 +63,8 @@ void pid_put(struct pid *pid);
 struct pid *pid_find_rcu(int nr);
 /* With a reference, or NULL. */
 struct pid *pid_find_get(int nr);
+/* For debug commands: the task of that number, under no lock and from a table that may be damaged. False: none. */
+bool pid_peek(int nr, struct task **out);
 /* The first used number >= nr, with a reference, or NULL: walks /proc. */
 struct pid *pid_next_get(int nr);
 

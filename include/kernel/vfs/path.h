@@ -103,6 +103,8 @@ static inline bool path_equal(const struct path *a, const struct path *b)
  * root NULL: the caller's.
  */
 char *path_name(const struct path *path, const struct path *root, char *buf, size_t size);
+/* For debug commands: the name from the root of all, by peeks and under no lock, cut at the front when it is long. */
+void path_peek(const struct path *path, char *buf, size_t size);
 /* getcwd's: 0 when reachable, else -ENOENT for a deleted one; *start gets the text. */
 int path_name_cwd(const struct path *path, const struct path *root, char *buf, size_t size,
 		  char **start);
