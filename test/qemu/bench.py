@@ -13,7 +13,7 @@ and start of the clock, addresses not randomised.
          kernel boots --runs times and the runs are compared; the first counts.
   wall   two CPUs, free running, boots in turn (A B A B); the medians count.
 
-Results: DIR/test/bench/{bench.json,bench.svg,performance.md}; --publish copies the
+Results: DIR/test/bench/{bench.json,performance.svg,performance.md}; --publish copies the
 page and the chart to docs/.
 """
 
@@ -91,7 +91,7 @@ class Bench:
         results, complete = bench_ops.parse(text)
         if not complete:
             print("# %s: %s\n%s" % (kernel, why, "\n".join(text.splitlines()[-20:])), flush=True)
-            results.setdefault("boot", {"failed": why.splitlines()[0]})
+            results["boot"] = {"failed": why.splitlines()[0]}
         print("# %s, %s: %d figures, %.0f s" %
               (kernel, "exact" if self.exact else "wall clock", len(results), seconds), flush=True)
         return results
@@ -127,13 +127,6 @@ def wall_mode(bench, kernels, pairs):
     return found
 
 
-def spread(result):
-    """How far the runs lie apart, as a share of the first."""
-    if not result.get("again") or None in result["again"] or not result["cost"]:
-        return None
-    return max(abs(c - result["cost"]) for c in result["again"]) / result["cost"]
-
-
 def facts():
     def said(*command):
         return subprocess.run(command, capture_output=True, text=True).stdout.strip()
@@ -153,6 +146,7 @@ def run(args):
     if args.mode in ("exact", "both"):
         data["exact"] = exact_mode(Bench(args.build, names, True, folder), args.kernels, args.runs)
     if args.mode in ("wall", "both"):
+        data["pairs"] = args.pairs
         data["wall"] = wall_mode(Bench(args.build, names, False, folder), args.kernels, args.pairs)
     print(bench_page.text_tables(data))
     out = os.path.join(args.build, "test", "bench")
@@ -160,6 +154,7 @@ def run(args):
     with open(os.path.join(out, "bench.json"), "w") as sink:
         json.dump(data, sink, indent=1)
     bench_page.write(data, out)
+    print("# %s" % ", ".join(os.path.join(out, leaf) for leaf in sorted(os.listdir(out))))
     if args.publish:
         bench_page.write(data, os.path.join(oracle.TOP, "docs"))
     if not os.environ.get("HALCYON_KEEP"):
@@ -172,13 +167,13 @@ def run(args):
     return 1 if wrong else 0
 
 
-def check(args):
+def check(build, write_baseline=False):
     """Ring bench-check: no count above its baseline by more than a twentieth."""
-    report = Report(args.build, "bench-check")
-    folder = image.scratch(args.build)
-    results = Bench(args.build, operations(args.build, ("quick",)), True, folder).boot("halcyon")
+    report = Report(build, "bench-check")
+    folder = image.scratch(build)
+    results = Bench(build, operations(build, ("quick",)), True, folder).boot("halcyon")
     costs = {name: r["cost"] for name, r in results.items() if "cost" in r}
-    if args.write_baseline:
+    if write_baseline:
         with open(BASELINE, "w") as sink:
             json.dump(costs, sink, indent=1)
             sink.write("\n")
@@ -214,7 +209,7 @@ def main():
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--write-baseline", action="store_true")
     args = parser.parse_args()
-    return check(args) if args.check or args.write_baseline else run(args)
+    return check(args.build, args.write_baseline) if args.check or args.write_baseline else run(args)
 
 
 if __name__ == "__main__":

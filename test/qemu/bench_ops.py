@@ -18,6 +18,7 @@ OPERATIONS = {
     "write_null_1": (0, "write 1 byte to /dev/null", 250),
     "sigaction": (1, "sigaction", None),
     "sigprocmask": (1, "sigprocmask", 170),
+    "sigprocmask_change": (1, "sigprocmask that changes the mask", None),
     "signal_self": (1, "signal to self", 1300),
     "yield": (1, "sched_yield alone", 280),
     "yield_two_threads": (1, "sched_yield of two threads", None),

@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include "bench.h"
 
-#define FILE_NAME	FOLDER "/file"
+#define FILE_NAME	"/tmp/bench-file"	/* a path of two names: what stat and open walk */
 #define FILE_BYTES	(256 * KIB)
 
 static int fd;
@@ -104,6 +104,7 @@ static void run_stat(const char *name)
 
 	fd = make_file(FILE_NAME, FILE_BYTES, 1);
 	measure(name, &loop);
+	unlink(FILE_NAME);
 }
 
 static void run_fstat(const char *name)
@@ -112,6 +113,7 @@ static void run_fstat(const char *name)
 
 	fd = make_file(FILE_NAME, FILE_BYTES, 1);
 	measure(name, &loop);
+	unlink(FILE_NAME);
 }
 
 static void body_open(unsigned long n)
@@ -143,6 +145,7 @@ static void run_open(const char *name)
 
 	fd = make_file(FILE_NAME, FILE_BYTES, 1);
 	measure(name, &loop);
+	unlink(FILE_NAME);
 }
 
 /* ---- pread and pwrite ---- */
@@ -194,6 +197,7 @@ static void run_pread(const char *name)
 	loop.iterations = length == 4 * KIB ? 200 : 20;
 	fd = make_file(FILE_NAME, FILE_BYTES, 1);
 	measure(name, &loop);
+	unlink(FILE_NAME);
 }
 
 static void run_pwrite(const char *name)
@@ -204,6 +208,7 @@ static void run_pwrite(const char *name)
 	loop.iterations = length == 4 * KIB ? 150 : 15;
 	fd = make_file(FILE_NAME, FILE_BYTES, 1);
 	measure(name, &loop);
+	unlink(FILE_NAME);
 }
 
 /* ---- poll: pipes of which only the last one has something to read ---- */
