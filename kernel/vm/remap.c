@@ -126,7 +126,10 @@ static int remap_move(struct remap *r, struct vm_area *a)
 		return 0;
 	}
 	area_merge(n);
-	return r->old_len ? vm_unmap_locked(s, r->old, r->old_len, &r->dead) : 0;
+	/* Without memory to cut the old place out it stays, empty: as on Linux, what is moved is moved. */
+	if (r->old_len)
+		(void)!vm_unmap_locked(s, r->old, r->old_len, &r->dead);
+	return 0;
 }
 
 static int remap_place(struct remap *r, struct vm_area *a, vaddr_t hint, u32 flags)
