@@ -12,12 +12,18 @@
  * hold it as well: percpu fpu_owner == thread and thread fpu_cpu == CPU. All of this changes with
  * interrupts off, by the thread itself or by the switch on its CPU.
  *
+ * Signal frames. The state goes straight into the user's frame and comes straight back from it, as one XSAVE
+ * and one XRSTOR of user memory with interrupts off, so that nobody takes the registers meanwhile. A page
+ * that is not there ends the attempt, and the caller goes the long way, through the thread's area.
+ *
  * Format: the standard XSAVE one (SDM vol. 1 13.4), never the compacted one, because signal frames and
  * ptrace show it. XSAVEOPT where there is one; FXSAVE on CPUs without XSAVE.
  */
+#include <abi/linux/sigcontext.h>
+#include <hal/uaccess.h>
 #include <lib/errno.h>
 #include <lib/string.h>
-#include "x86.h"
+#include "user.h"
 
 /* x87, SSE, AVX, MPX (2), AVX-512 (3). PKRU comes with protection keys, AMX asks for permission first. */
 #define XCR0_KNOWN	0x00000000000000ffull
@@ -28,11 +34,18 @@
 #define FCW_DEFAULT	0x037fu
 #define MXCSR_MASK_DEFAULT 0xffbfu
 #define XSAVE_ALIGN	64
+#define XSTATE_HEADER	512	/* offset of the header, SDM vol. 1 13.4.2 */
+#define SW_BYTES	464	/* offset of what XSAVE leaves to software, SDM vol. 1 10.5.1 */
+#define LEGACY_FEATURES	3ull	/* x87 and SSE */
+/* All components of XCR0_KNOWN in the standard format end before this (SDM vol. 1 13.5). */
+#define INITIAL_BYTES	4096
 
 u32 x86_fpu_bytes = FXSAVE_BYTES;
 u64 x86_xcr0;
 u32 x86_mxcsr_mask = MXCSR_MASK_DEFAULT;
 static bool have_xsaveopt;
+/* [I] What XRSTOR takes the initial state from: no component is marked as in use. */
+static u8 initial[INITIAL_BYTES] __aligned(XSAVE_ALIGN);
 
 /* The fields of the legacy area that this file sets; the rest of a fresh one is zeros. */
 struct fx_area {
@@ -81,9 +94,12 @@ static void read_mxcsr_mask(void)
 /* Once per CPU; the first one decides the format. */
 void x86_fpu_init(void)
 {
+	struct fx_area *fx = (struct fx_area *)initial;
 	struct x86_cpuid r;
 
 	__asm__ volatile("fninit");
+	fx->fcw = FCW_DEFAULT;
+	fx->mxcsr = MXCSR_DEFAULT;
 	read_mxcsr_mask();
 	if (!x86_has(X86_F_XSAVE))
 		return;
@@ -148,13 +164,102 @@ void x86_fpu_unload(struct hal_thread *t)
 		__asm__ volatile("fxsave64 (%0)" : : "r"(t->arch.fpu) : "memory");
 }
 
+/* Registers := the initial state of these components (0 on a CPU without XSAVE: of all). */
+static void load_initial(u64 features)
+{
+	if (x86_xcr0)
+		__asm__ volatile("xrstor64 (%0)" : : "r"(initial), "a"((u32)features), "d"((u32)(features >> 32)) :
+				 "memory");
+	else
+		__asm__ volatile("fxrstor64 (%0)" : : "r"(initial) : "memory");
+}
+
+/* The registers hold t's state now, and only they. */
+static void registers_are_true(struct hal_thread *t)
+{
+	own(t);
+	if (hal_work_get(t) & HAL_WORK_FPU)
+		hal_work_clear(t, HAL_WORK_FPU);
+}
+
 /* The initial state, for a new program or a signal handler. Interrupts off, own thread. */
 void x86_fpu_reset(struct hal_thread *t)
+{
+	load_initial(x86_xcr0);
+	registers_are_true(t);
+}
+
+/* The same, in memory: for whoever goes on to fill the area. Interrupts off, own thread. */
+void x86_fpu_reset_area(struct hal_thread *t)
 {
 	area_reset(t->arch.fpu);
 	if (hal_percpu()->fpu_owner == (struct thread *)t)
 		hal_percpu()->fpu_owner = NULL;
 	hal_work_set(t, HAL_WORK_FPU);
+}
+
+/*
+ * The calling thread's state into a signal frame at fp (64-aligned), with the software bytes and the word
+ * behind it as Linux makes them. XSAVE writes components in their initial state too, but of the header only the
+ * component bits, so that is cleared first; x87 and SSE are marked as in use, because programs that only know the legacy
+ * part change it without a look at the header. Interrupts off. -EFAULT: some page was not there.
+ */
+int x86_fpu_save_user(struct hal_thread *t, u64 fp)
+{
+	u32 bytes = x86_fpu_bytes;
+
+	if (!x86_xcr0 || !hal_user_range_ok(uptr(fp), bytes + sizeof(u32)))
+		return -EFAULT;
+	if (hal_work_get(t) & HAL_WORK_FPU)
+		x86_fpu_load(t);
+	x86_user_open();
+	x86_user_put64(fp, SW_BYTES, FP_XSTATE_MAGIC1 | (u64)(bytes + (u32)sizeof(u32)) << 32);
+	x86_user_put64(fp, SW_BYTES + 8, x86_xcr0);
+	x86_user_put64(fp, SW_BYTES + 16, bytes);
+	x86_user_put64(fp, SW_BYTES + 24, 0);
+	x86_user_put64(fp, SW_BYTES + 32, 0);
+	x86_user_put64(fp, SW_BYTES + 40, 0);
+	x86_user_put64(fp, XSTATE_HEADER, 0);
+	x86_user_put64(fp, XSTATE_HEADER + 8, 0);
+	x86_user_put64(fp, XSTATE_HEADER + 16, 0);
+	x86_user_put64(fp, XSTATE_HEADER + 24, 0);
+	x86_user_put64(fp, XSTATE_HEADER + 32, 0);
+	x86_user_put64(fp, XSTATE_HEADER + 40, 0);
+	x86_user_put64(fp, XSTATE_HEADER + 48, 0);
+	x86_user_put64(fp, XSTATE_HEADER + 56, 0);
+	__asm__ goto("1:	xsave64	(%0)\n" X86_EX_FAULT : : "r"(fp), "a"((u32)x86_xcr0),
+		     "d"((u32)(x86_xcr0 >> 32)) : "memory" : fault);
+	__asm__ goto("1:	orq	%1, %c2(%0)\n" X86_EX_FAULT : : "r"(fp), "i"(LEGACY_FEATURES),
+		     "i"(XSTATE_HEADER) : "memory", "cc" : fault);
+	x86_user_put32(fp + bytes, 0, FP_XSTATE_MAGIC2);
+	x86_user_close();
+	return 0;
+fault:
+	x86_user_close();
+	return -EFAULT;
+}
+
+/*
+ * Registers := these components of a signal frame's state, the others initial. The caller has checked that
+ * the frame says it has them. XRSTOR refuses what is not valid (#GP: reserved bits, alignment) and faults on
+ * what is not there: then the registers are the initial state, and -EFAULT. Interrupts off.
+ */
+int x86_fpu_load_user(struct hal_thread *t, u64 fp, u64 features)
+{
+	if (!x86_xcr0 || !hal_user_range_ok(uptr(fp), x86_fpu_bytes))
+		return -EFAULT;
+	if (features != x86_xcr0)
+		load_initial(x86_xcr0 & ~features);
+	x86_user_open();
+	__asm__ goto("1:	xrstor64 (%0)\n" X86_EX_FAULT : : "r"(fp), "a"((u32)features),
+		     "d"((u32)(features >> 32)) : "memory" : fault);
+	x86_user_close();
+	registers_are_true(t);
+	return 0;
+fault:
+	x86_user_close();
+	x86_fpu_reset(t);
+	return -EFAULT;
 }
 
 void x86_fpu_switch(struct hal_thread *prev, struct hal_thread *next)

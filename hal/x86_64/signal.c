@@ -7,17 +7,19 @@
  * 8 off a multiple of 16, as after a CALL. pretcode is the return address: the C library's call of
  * rt_sigreturn. Without SA_RESTORER there is no frame, because there is no code of ours to return to.
  *
+ * Both ways go field by field between registers and user memory (user.h), and the vector state by one XSAVE
+ * or XRSTOR of user memory (fpu.c): nothing is gathered in the kernel first.
+ *
  * Going back trusts nothing. Selectors must be the two of 64-bit user mode, flags are masked, a wild RIP
- * is caught by x86_exit_to_user(), and vector state is copied to kernel memory and checked for all that
- * XRSTOR would fault on. What Linux takes (no state at all, old-style state without the magic words) is
- * taken alike.
+ * is caught by x86_exit_to_user(), and vector state that XRSTOR refuses ends the program. What Linux takes
+ * (no state at all, old-style state without the magic words) is taken alike.
  */
 #include <abi/linux/sigcontext.h>
 #include <hal/signal.h>
 #include <hal/uaccess.h>
 #include <lib/errno.h>
 #include <lib/string.h>
-#include "x86.h"
+#include "user.h"
 
 #define RED_ZONE_BYTES		128
 #define XSAVE_ALIGN		64ull
@@ -69,7 +71,8 @@ static u64 place_frame(const struct hal_regs *regs, const struct hal_signal *s, 
 	return sp;
 }
 
-static int save_state(u64 fp)
+/* Through the thread's area: where XSAVE cannot go to the frame at once, because pages of it are not there yet. */
+static noinline int save_state_slow(u64 fp)
 {
 	struct hal_thread *t = (struct hal_thread *)hal_current();
 	struct _fpstate *legacy = t->arch.fpu;
@@ -97,90 +100,145 @@ static int save_state(u64 fp)
 	return hal_user_store_u32(uptr(fp + x86_fpu_bytes), FP_XSTATE_MAGIC2);
 }
 
-static void fill_sigcontext(struct sigcontext *sc, const struct hal_regs *r, const struct hal_signal *s, u64 fp)
+#define FRAME(field) offsetof(struct rt_sigframe, field)
+#define CONTEXT(field) offsetof(struct rt_sigframe, uc.uc_mcontext.field)
+
+_Static_assert(CONTEXT(ss) == CONTEXT(cs) + 6, "the four selectors are one word");
+_Static_assert(FRAME(uc.uc_stack.ss_flags) == FRAME(uc.uc_stack.ss_sp) + 8, "sigaltstack(2)");
+
+/* As on Linux, only those who asked for siginfo get it. What no layout of it uses is zeros. */
+static int store_siginfo(u64 sp, const void *info)
+{
+	u64 at = sp + FRAME(info);
+
+	if (hal_copy_to_user(uptr(at), info, SIGINFO_USED_BYTES))
+		return -EFAULT;
+	return hal_clear_user(uptr(at + SIGINFO_USED_BYTES), sizeof(siginfo_t) - SIGINFO_USED_BYTES) ? -EFAULT : 0;
+}
+
+static int store_frame(u64 sp, u64 fp, const struct hal_regs *r, const struct hal_signal *s)
 {
 	const struct arch_thread *a = &((const struct hal_thread *)hal_current())->arch;
 
-	*sc = (struct sigcontext){
-		.r8 = r->r8, .r9 = r->r9, .r10 = r->r10, .r11 = r->r11,
-		.r12 = r->r12, .r13 = r->r13, .r14 = r->r14, .r15 = r->r15,
-		.rdi = r->rdi, .rsi = r->rsi, .rbp = r->rbp, .rbx = r->rbx,
-		.rdx = r->rdx, .rax = r->rax, .rcx = r->rcx, .rsp = r->rsp,
-		.rip = r->rip, .eflags = r->rflags, .cs = (u16)r->cs, .ss = (u16)r->ss,
-		.err = a->trap_error, .trapno = a->trap_vector, .oldmask = s->mask, .cr2 = a->trap_addr,
-		.fpstate = uptr(fp),
-	};
+	if (!hal_user_range_ok(uptr(sp), sizeof(struct rt_sigframe)))
+		return -EFAULT;
+	x86_user_open();
+	x86_user_put64(sp, FRAME(pretcode), s->restorer);
+	x86_user_put64(sp, FRAME(uc.uc_flags), (x86_xcr0 ? UC_FP_XSTATE : 0) | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS);
+	x86_user_put64(sp, FRAME(uc.uc_link), 0);
+	x86_user_put64(sp, FRAME(uc.uc_stack.ss_sp), s->alt_sp);
+	x86_user_put64(sp, FRAME(uc.uc_stack.ss_flags), s->alt_size ? s->alt_flags : SS_DISABLE);
+	x86_user_put64(sp, FRAME(uc.uc_stack.ss_size), s->alt_size);
+	x86_user_put64(sp, CONTEXT(r8), r->r8);
+	x86_user_put64(sp, CONTEXT(r9), r->r9);
+	x86_user_put64(sp, CONTEXT(r10), r->r10);
+	x86_user_put64(sp, CONTEXT(r11), r->r11);
+	x86_user_put64(sp, CONTEXT(r12), r->r12);
+	x86_user_put64(sp, CONTEXT(r13), r->r13);
+	x86_user_put64(sp, CONTEXT(r14), r->r14);
+	x86_user_put64(sp, CONTEXT(r15), r->r15);
+	x86_user_put64(sp, CONTEXT(rdi), r->rdi);
+	x86_user_put64(sp, CONTEXT(rsi), r->rsi);
+	x86_user_put64(sp, CONTEXT(rbp), r->rbp);
+	x86_user_put64(sp, CONTEXT(rbx), r->rbx);
+	x86_user_put64(sp, CONTEXT(rdx), r->rdx);
+	x86_user_put64(sp, CONTEXT(rax), r->rax);
+	x86_user_put64(sp, CONTEXT(rcx), r->rcx);
+	x86_user_put64(sp, CONTEXT(rsp), r->rsp);
+	x86_user_put64(sp, CONTEXT(rip), r->rip);
+	x86_user_put64(sp, CONTEXT(eflags), r->rflags);
+	x86_user_put64(sp, CONTEXT(cs), (r->cs & 0xffff) | r->ss << 48);
+	x86_user_put64(sp, CONTEXT(err), a->trap_error);
+	x86_user_put64(sp, CONTEXT(trapno), a->trap_vector);
+	x86_user_put64(sp, CONTEXT(oldmask), s->mask);
+	x86_user_put64(sp, CONTEXT(cr2), a->trap_addr);
+	x86_user_put64(sp, CONTEXT(fpstate), fp);
+	x86_user_put64(sp, FRAME(uc.uc_sigmask), s->mask);
+	x86_user_close();
+	return s->sa_flags & SA_SIGINFO ? store_siginfo(sp, s->siginfo) : 0;
+fault:
+	x86_user_close();
+	return -EFAULT;
 }
 
-static int store_frame(u64 sp, u64 fp, const struct hal_regs *regs, const struct hal_signal *s)
+/* The vector state into the frame, and the initial one for the handler. */
+static int hand_over_state(struct hal_thread *t, u64 fp)
 {
-	struct rt_sigframe frame;
-	size_t bytes = offsetof(struct rt_sigframe, info);
+	irqflags_t f = hal_irq_save();
+	int err = x86_fpu_save_user(t, fp);
 
-	memset(&frame, 0, sizeof(frame));
-	frame.pretcode = uptr(s->restorer);
-	frame.uc.uc_flags = (x86_xcr0 ? UC_FP_XSTATE : 0) | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
-	frame.uc.uc_stack.ss_sp = uptr(s->alt_sp);
-	frame.uc.uc_stack.ss_flags = (s32)(s->alt_size ? s->alt_flags : SS_DISABLE);
-	frame.uc.uc_stack.ss_size = s->alt_size;
-	fill_sigcontext(&frame.uc.uc_mcontext, regs, s, fp);
-	frame.uc.uc_sigmask = s->mask;
-	/* As on Linux, only those who asked for siginfo get it. */
-	if (s->sa_flags & SA_SIGINFO) {
-		memcpy(&frame.info, s->siginfo, sizeof(frame.info));
-		bytes = sizeof(frame);
+	if (unlikely(err)) {
+		hal_irq_restore(f);
+		err = save_state_slow(fp);
+		if (err)
+			return err;
+		f = hal_irq_save();
 	}
-	return hal_copy_to_user(uptr(sp), &frame, bytes) ? -EFAULT : 0;
+	x86_fpu_reset(t);
+	hal_work_set(t, HAL_WORK_FRAME);
+	hal_irq_restore(f);
+	return 0;
 }
 
 int hal_signal_frame_setup(struct hal_regs *regs, const struct hal_signal *s)
 {
+	struct hal_thread *t = (struct hal_thread *)hal_current();
 	u64 fp, sp = place_frame(regs, s, &fp);
-	irqflags_t f;
 
 	if (!sp || !(s->sa_flags & SA_RESTORER))
 		return -EFAULT;
-	if (save_state(fp) || store_frame(sp, fp, regs, s))
+	if (store_frame(sp, fp, regs, s) || hand_over_state(t, fp))
 		return -EFAULT;
 
 	regs->rdi = (u64)s->sig;
-	regs->rsi = sp + offsetof(struct rt_sigframe, info);
-	regs->rdx = sp + offsetof(struct rt_sigframe, uc);
+	regs->rsi = sp + FRAME(info);
+	regs->rdx = sp + FRAME(uc);
 	regs->rax = 0;
 	regs->rip = s->handler;
 	regs->rsp = sp;
 	regs->cs = X86_USER_CS;
 	regs->ss = X86_USER_SS;
 	regs->rflags &= ~(X86_RFLAGS_DF | X86_RFLAGS_RF | X86_RFLAGS_TF);
-
-	f = hal_irq_save();
-	x86_fpu_reset((struct hal_thread *)hal_current());
-	hal_work_set((struct hal_thread *)hal_current(), HAL_WORK_FRAME);
-	hal_irq_restore(f);
 	return 0;
 }
 
 /* ---- going back ---- */
 
-/* Do the software bytes and the word behind the area say that all of it is there? -EFAULT: unreadable. */
+/*
+ * Do the software bytes and the word behind the area say that all of it is there, and would MXCSR be
+ * accepted? -EFAULT: unreadable.
+ */
 static int has_extended(u64 fp, bool *extended, u64 *features)
 {
-	struct _fpx_sw_bytes sw;
-	u32 magic2;
+	u32 mxcsr, magic1, whole, bytes, magic2;
+	u64 offered;
 
 	*extended = false;
 	if (!x86_xcr0)
 		return 0;
-	if (hal_copy_from_user(&sw, uptr(fp + offsetof(struct _fpstate, sw_reserved)), sizeof(sw)))
+	if (!hal_user_range_ok(uptr(fp), LEGACY_BYTES))
 		return -EFAULT;
-	if (sw.magic1 != FP_XSTATE_MAGIC1 || sw.xstate_size < LEGACY_BYTES + XSAVE_HEADER_BYTES ||
-	    sw.xstate_size > x86_fpu_bytes || sw.xstate_size > sw.extended_size)
+	x86_user_open();
+	x86_user_get32(fp, offsetof(struct _fpstate, mxcsr), mxcsr);
+	x86_user_get32(fp, offsetof(struct _fpstate, sw_reserved.magic1), magic1);
+	x86_user_get32(fp, offsetof(struct _fpstate, sw_reserved.extended_size), whole);
+	x86_user_get64(fp, offsetof(struct _fpstate, sw_reserved.xfeatures), offered);
+	x86_user_get32(fp, offsetof(struct _fpstate, sw_reserved.xstate_size), bytes);
+	x86_user_close();
+	if (magic1 != FP_XSTATE_MAGIC1 || bytes < LEGACY_BYTES + XSAVE_HEADER_BYTES || bytes > x86_fpu_bytes ||
+	    bytes > whole)
 		return 0;
-	if (hal_user_load_u32(uptr(fp + sw.xstate_size), &magic2))
+	if (hal_user_load_u32(uptr(fp + bytes), &magic2))
+		return -EFAULT;
+	/* XRSTOR refuses reserved bits of MXCSR; emulators may load them without a word. */
+	if (mxcsr & ~x86_mxcsr_mask)
 		return -EFAULT;
 	*extended = magic2 == FP_XSTATE_MAGIC2;
-	*features = sw.xfeatures & x86_xcr0;
+	*features = offered & x86_xcr0;
 	return 0;
+fault:
+	x86_user_close();
+	return -EFAULT;
 }
 
 /* XRSTOR's own rules (SDM vol. 1 13.8), so that it will not fault. */
@@ -195,27 +253,27 @@ static bool state_valid(const struct _fpstate *legacy)
 	return !(h->xfeatures & ~x86_xcr0) && !h->reserved1[0] && !h->reserved1[1];
 }
 
-/*
- * The thread's area is filled while it is in use as "memory is the truth": HAL_WORK_FPU is set first, so
- * a switch in the middle of the copy neither saves over it nor takes it for the registers' contents.
- */
-static int restore_state(u64 fp)
+static void reset_registers(struct hal_thread *t)
 {
-	struct hal_thread *t = (struct hal_thread *)hal_current();
-	struct _fpstate *legacy = t->arch.fpu;
-	struct _xstate_header *header = (void *)(legacy + 1);
 	irqflags_t f = hal_irq_save();
-	bool extended;
-	u64 features = 0;
-	int err;
 
 	x86_fpu_reset(t);
 	hal_irq_restore(f);
-	if (!fp)
-		return 0;
-	err = has_extended(fp, &extended, &features);
-	if (err)
-		return err;
+}
+
+/*
+ * The long way: old-style state, or pages that are not there. The thread's area is filled while it is in
+ * use as "memory is the truth": HAL_WORK_FPU is set first, so a switch in the middle of the copy neither saves over
+ * it nor takes it for the registers' contents.
+ */
+static noinline int restore_state_slow(struct hal_thread *t, u64 fp, bool extended, u64 features)
+{
+	struct _fpstate *legacy = t->arch.fpu;
+	struct _xstate_header *header = (void *)(legacy + 1);
+	irqflags_t f = hal_irq_save();
+
+	x86_fpu_reset_area(t);
+	hal_irq_restore(f);
 	if (hal_copy_from_user(legacy, uptr(fp), extended ? x86_fpu_bytes : LEGACY_BYTES))
 		goto damaged;
 	if (!extended && x86_xcr0)
@@ -227,46 +285,91 @@ static int restore_state(u64 fp)
 	return 0;
 
 damaged:
-	f = hal_irq_save();
-	x86_fpu_reset(t);
-	hal_irq_restore(f);
+	reset_registers(t);
 	return -EFAULT;
 }
 
-static int restore_registers(struct hal_regs *r, const struct sigcontext *sc, u64 uc_flags)
+static int restore_state(u64 fp)
 {
-	u64 ss = sc->ss | 3u;
+	struct hal_thread *t = (struct hal_thread *)hal_current();
+	bool extended = false;
+	u64 features = 0;
+	irqflags_t f;
+	int err = fp ? has_extended(fp, &extended, &features) : 0;
 
-	/* An old frame, or one made by hand, may hold any SS: without the strict flag it is repaired. */
-	if (!(uc_flags & UC_STRICT_RESTORE_SS))
-		ss = X86_USER_SS;
-	if ((sc->cs | 3) != X86_USER_CS || ss != X86_USER_SS)
+	if (unlikely(err || !fp)) {
+		reset_registers(t);
+		return err;
+	}
+	if (unlikely(!extended))
+		return restore_state_slow(t, fp, false, 0);
+	f = hal_irq_save();
+	err = x86_fpu_load_user(t, fp, features);
+	hal_irq_restore(f);
+	return unlikely(err) ? restore_state_slow(t, fp, true, features) : 0;
+}
+
+/* Both ends of the frame first: what faults then, faults before a register is changed. */
+static int restore_registers(struct hal_regs *r, u64 sp, struct hal_sigreturn *out, u64 *fp)
+{
+	u64 uc_flags, selectors, flags, alt_flags, v;
+	u16 cs, ss;
+
+	if (!hal_user_range_ok(uptr(sp), sizeof(struct rt_sigframe)))
 		return -EFAULT;
-	*r = (struct hal_regs){
-		.r8 = sc->r8, .r9 = sc->r9, .r10 = sc->r10, .r11 = sc->r11,
-		.r12 = sc->r12, .r13 = sc->r13, .r14 = sc->r14, .r15 = sc->r15,
-		.rdi = sc->rdi, .rsi = sc->rsi, .rbp = sc->rbp, .rbx = sc->rbx,
-		.rdx = sc->rdx, .rax = sc->rax, .rcx = sc->rcx, .rsp = sc->rsp,
-		.rip = sc->rip, .cs = X86_USER_CS, .ss = X86_USER_SS,
-		.rflags = (r->rflags & ~X86_SIGRETURN_FLAGS) | (sc->eflags & X86_SIGRETURN_FLAGS),
-		.orig_rax = ~0ull,
-	};
+	x86_user_open();
+	x86_user_get64(sp, FRAME(uc.uc_flags), uc_flags);
+	x86_user_get64(sp, FRAME(uc.uc_sigmask), out->mask);
+	x86_user_get64(sp, CONTEXT(cs), selectors);
+	cs = (u16)selectors | 3;
+	ss = (u16)(selectors >> 48) | 3;
+	/* An old frame, or one made by hand, may hold any SS: without the strict flag it is repaired. */
+	if (unlikely(cs != X86_USER_CS || (ss != X86_USER_SS && (uc_flags & UC_STRICT_RESTORE_SS))))
+		goto fault;
+	x86_user_get64(sp, FRAME(uc.uc_stack.ss_sp), out->alt_sp);
+	x86_user_get64(sp, FRAME(uc.uc_stack.ss_flags), alt_flags);
+	x86_user_get64(sp, FRAME(uc.uc_stack.ss_size), out->alt_size);
+	x86_user_get64(sp, CONTEXT(fpstate), *fp);
+#define RESTORE(reg)				\
+	x86_user_get64(sp, CONTEXT(reg), v);	\
+	r->reg = v
+	RESTORE(r8);
+	RESTORE(r9);
+	RESTORE(r10);
+	RESTORE(r11);
+	RESTORE(r12);
+	RESTORE(r13);
+	RESTORE(r14);
+	RESTORE(r15);
+	RESTORE(rdi);
+	RESTORE(rsi);
+	RESTORE(rbp);
+	RESTORE(rbx);
+	RESTORE(rdx);
+	RESTORE(rax);
+	RESTORE(rcx);
+	RESTORE(rsp);
+	RESTORE(rip);
+#undef RESTORE
+	x86_user_get64(sp, CONTEXT(eflags), flags);
+	x86_user_close();
+	out->alt_flags = (u32)alt_flags;
+	r->cs = X86_USER_CS;
+	r->ss = X86_USER_SS;
+	r->rflags = (r->rflags & ~X86_SIGRETURN_FLAGS) | (flags & X86_SIGRETURN_FLAGS);
+	r->orig_rax = ~0ull;
 	return 0;
+fault:
+	x86_user_close();
+	return -EFAULT;
 }
 
 int hal_signal_frame_return(struct hal_regs *regs, struct hal_sigreturn *out)
 {
-	struct ucontext uc;
-	u64 sp = regs->rsp - 8;	/* RET has popped pretcode */
+	u64 fp;
 
 	hal_work_set((struct hal_thread *)hal_current(), HAL_WORK_FRAME);
-	if (hal_copy_from_user(&uc, uptr(sp + offsetof(struct rt_sigframe, uc)), sizeof(uc)))
+	if (restore_registers(regs, regs->rsp - 8, out, &fp))	/* RET has popped pretcode */
 		return -EFAULT;
-	out->mask = uc.uc_sigmask;
-	out->alt_sp = uc.uc_stack.ss_sp.addr;
-	out->alt_size = uc.uc_stack.ss_size;
-	out->alt_flags = (u32)uc.uc_stack.ss_flags;
-	if (restore_registers(regs, &uc.uc_mcontext, uc.uc_flags))
-		return -EFAULT;
-	return restore_state(uc.uc_mcontext.fpstate.addr);
+	return restore_state(fp);
 }

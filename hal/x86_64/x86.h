@@ -203,6 +203,9 @@ void x86_fpu_switch(struct hal_thread *prev, struct hal_thread *next);
 void x86_fpu_load(struct hal_thread *t);
 void x86_fpu_unload(struct hal_thread *t);
 void x86_fpu_reset(struct hal_thread *t);
+void x86_fpu_reset_area(struct hal_thread *t);
+int x86_fpu_save_user(struct hal_thread *t, u64 fp);
+int x86_fpu_load_user(struct hal_thread *t, u64 fp, u64 features);
 int x86_fpu_alloc(struct hal_thread *t);
 void x86_fpu_free(struct hal_thread *t);
 extern u32 x86_fpu_bytes;	/* [I] of the standard XSAVE (or FXSAVE) area */

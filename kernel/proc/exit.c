@@ -278,6 +278,7 @@ void process_reap_locked(struct process *p, struct list_head *dead)
 	process_detach_task_locked(t);
 	sigpending_flush(&t->pending);
 	sigpending_flush(&p->pending);
+	signal_drop_spare_locked(p);
 	spin_unlock(&p->siglock);
 	session_set_pgrp_locked(p, NULL);
 	session_set_sid_locked(p, NULL);

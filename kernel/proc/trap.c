@@ -138,7 +138,8 @@ void upcall_exit_work(struct hal_regs *regs, u32 work)
 		if (t->notify)
 			t->notify(t);
 	}
-	if (work & (RSEQ_WORK | HAL_WORK_SIGNAL)) /* before a frame saves where it goes on */
+	/* Before a frame saves where it goes on. */
+	if ((work & RSEQ_WORK) || ((work & HAL_WORK_SIGNAL) && !uptr_is_null(current_task()->rseq)))
 		rseq_resume(regs);
 	if (work & HAL_WORK_SIGNAL)
 		signal_deliver(regs);

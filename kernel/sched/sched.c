@@ -326,16 +326,14 @@ static struct runqueue *thread_lock(const struct thread *t, irqflags_t *flags)
 	}
 }
 
-bool thread_wake_state(struct thread *t, u32 mask)
+/* The state was seen to be one of mask, behind a barrier. */
+static noinline bool wake_seen(struct thread *t, u32 mask)
 {
 	struct runqueue *rq;
 	irqflags_t flags;
 	u64 vclock;
 	u32 cpu;
 
-	smp_mb(); /* the waker's condition is visible before the state is read */
-	if (!(READ_ONCE(t->state) & mask))
-		return false;
 	rq = thread_lock(t, &flags);
 	if (!(READ_ONCE(t->state) & mask)) {
 		spin_unlock_irqrestore(&rq->lock, flags);
@@ -359,6 +357,12 @@ bool thread_wake_state(struct thread *t, u32 mask)
 	return true;
 }
 
+bool thread_wake_state(struct thread *t, u32 mask)
+{
+	smp_mb(); /* the waker's condition is visible before the state is read */
+	return READ_ONCE(t->state) & mask ? wake_seen(t, mask) : false;
+}
+
 void thread_start(struct thread *t)
 {
 	struct runqueue *rq;
@@ -376,11 +380,15 @@ void thread_start(struct thread *t)
 
 void thread_signal_kick(struct thread *t, bool fatal)
 {
+	u32 mask;
+
 	if (fatal)
 		WRITE_ONCE(t->fatal, 1);
-	__atomic_fetch_or(&t->hal.work, HAL_WORK_SIGNAL, __ATOMIC_SEQ_CST);
-	if (!thread_wake_state(t, THREAD_INTERRUPTIBLE | (fatal ? THREAD_KILLABLE : 0)) && t != current_thread() &&
-	    READ_ONCE(t->cpu) != hal_cpu_id())
+	__atomic_fetch_or(&t->hal.work, HAL_WORK_SIGNAL, __ATOMIC_SEQ_CST); /* the barrier of the wake-up, too */
+	mask = THREAD_INTERRUPTIBLE | (fatal ? THREAD_KILLABLE : 0);
+	if ((READ_ONCE(t->state) & mask) && wake_seen(t, mask))
+		return;
+	if (t != current_thread() && READ_ONCE(t->cpu) != hal_cpu_id())
 		sched_kick_cpu(READ_ONCE(t->cpu)); /* it may be in user mode there */
 }
 

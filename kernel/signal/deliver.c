@@ -164,7 +164,9 @@ relock:
 		}
 		if ((t->jobctl & JOBCTL_STOP_PENDING) && signal_stop_locked(t, 0, f))
 			goto relock;
-		sig = signal_dequeue_fault_locked(t, info);
+		sig = 0;
+		if (unlikely(t->pending.set & ~t->blocked & SIG_SYNCHRONOUS_MASK))
+			sig = signal_dequeue_fault_locked(t, info);
 		if (!sig)
 			sig = signal_dequeue_locked(t, t->blocked, info);
 		if (!sig) {
@@ -174,9 +176,7 @@ relock:
 		if (p->sighand->ignored & SIGMASK(sig))
 			continue;
 		if (p->sighand->caught & SIGMASK(sig)) {
-			sighand_action(p->sighand, sig, act);
-			if (act->sa_flags & SA_RESETHAND)
-				sighand_set_default(p->sighand, sig);
+			sighand_take(p->sighand, sig, act);
 			spin_unlock_irqrestore(&p->siglock, f);
 			return sig;
 		}

@@ -4,18 +4,45 @@
 
 /* What the files of the signal layer share. */
 #include <kernel/signal/signal.h>
+#include <lib/string.h>
 
 struct user;
 
+/*
+ * One that is pending. Only what layouts of siginfo_t use is kept: see siginfo_copy(). A process keeps one of these
+ * when it is free again (process.sigqueue_spare), as one signal at a time is the rule.
+ */
 struct sigqueue {
 	struct list_head node;
 	struct user *user;	/* counted in its sigpending */
-	siginfo_t info;
+	union {
+		struct {
+			s32 si_signo;
+			s32 si_errno;
+			s32 si_code;
+		};
+		u64 words[SIGINFO_USED_BYTES / sizeof(u64)];
+	} info;
 };
+
+/* For those who fill it in and stay within the used part. */
+static inline siginfo_t *sigqueue_info(struct sigqueue *q)
+{
+	return (siginfo_t *)&q->info;
+}
+
+/* The used part of one. Who shows a whole siginfo_t to a program makes the rest zeros: siginfo_pad(). */
+static inline void siginfo_copy(void *to, const void *from)
+{
+	memcpy(to, from, SIGINFO_USED_BYTES);
+}
 
 struct sigqueue *sigqueue_alloc(struct task *to, bool override);
 void sigqueue_free(struct sigqueue *q);
 void sigpending_flush_mask(struct sigpending *p, sigset64_t mask);
+
+/* An action that has a handler, for one delivery: copied, and reset when it says SA_RESETHAND. siglock held. */
+void sighand_take(struct sighand *sh, int sig, struct sigaction *out);
 
 /* siglock held. */
 int signal_dequeue_fault_locked(struct task *t, siginfo_t *info);

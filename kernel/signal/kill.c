@@ -51,11 +51,16 @@ static int signal_kill_process(struct process *p, int sig, const siginfo_t *info
 	return info ? signal_send_info_process(p, sig, info) : signal_send_process(p, sig, false);
 }
 
+/* The caller itself needs no look-up and no reference: it is here. */
 static int signal_kill_number(int pid, int sig, const siginfo_t *info)
 {
-	struct task *t = task_by_tid(pid);
+	struct process *self = current_process();
+	struct task *t;
 	int err;
 
+	if (pid == self->pid->nr)
+		return signal_kill_process(self, sig, info);
+	t = task_by_tid(pid);
 	if (!t)
 		return -ESRCH;
 	err = signal_kill_process(t->process, sig, info);
@@ -134,30 +139,37 @@ static void siginfo_init_tkill(siginfo_t *info, int sig)
 	info->si_code = SI_TKILL;
 }
 
-int signal_kill_thread(int tgid, int tid, int sig, const siginfo_t *info)
+static int signal_kill_task(struct task *t, int tgid, int sig, const siginfo_t *info)
 {
-	struct task *t = task_by_tid(tid);
 	siginfo_t own;
-	int err = -ESRCH;
+	int err;
 
-	if (!t)
-		return -ESRCH;
 	if (tgid > 0 && t->process->pid->nr != tgid)
-		goto put;
-	err = -EINVAL;
+		return -ESRCH;
 	if (sig < 0 || sig > SIGRTMAX)
-		goto put;
+		return -EINVAL;
 	err = info && info->si_code > 0 ? 0 : signal_may_send(t->process, sig);
 	if (err || !sig)
-		goto put;
+		return err;
 	if (!info) {
 		siginfo_init_tkill(&own, sig);
 		info = &own;
 	}
 	err = signal_send_info_task(t, sig, info);
-	if (err == -ESRCH)
-		err = 0;	/* as if it had died just after */
-put:
+	return err == -ESRCH ? 0 : err;		/* as if it had died just after */
+}
+
+int signal_kill_thread(int tgid, int tid, int sig, const siginfo_t *info)
+{
+	struct task *t = current_task();
+	int err;
+
+	if (tid == t->pid->nr)
+		return signal_kill_task(t, tgid, sig, info);
+	t = task_by_tid(tid);
+	if (!t)
+		return -ESRCH;
+	err = signal_kill_task(t, tgid, sig, info);
 	task_put(t);
 	return err;
 }

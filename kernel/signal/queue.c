@@ -29,8 +29,19 @@ void signal_init(void)
 		panic("no memory for signals");
 }
 
+/* The process's spare one, or one from the cache. */
+static struct sigqueue *sigqueue_take(struct process *p)
+{
+	struct sigqueue *q = p->sigqueue_spare;
+
+	if (!q)
+		return kmem_cache_alloc(sigqueue_cache, MM_NOWAIT);
+	p->sigqueue_spare = NULL;
+	return q;
+}
+
 /*
- * Counted against the receiver's user. `override` lets signals through that the
+ * Counted against the receiver's user. siglock held. `override` lets signals through that the
  * kernel or kill(2) made, of which there can be only one of a kind.
  */
 struct sigqueue *sigqueue_alloc(struct task *to, bool override)
@@ -44,7 +55,7 @@ struct sigqueue *sigqueue_alloc(struct task *to, bool override)
 	rcu_read_unlock();
 	n = atomic64_inc_return(&u->sigpending);
 	if (override || (u64)n <= rlimit_get(to->process, RLIMIT_SIGPENDING))
-		q = kmem_cache_alloc(sigqueue_cache, MM_NOWAIT);
+		q = sigqueue_take(to->process);
 	if (!q) {
 		atomic64_dec(&u->sigpending);
 		user_put(u);
@@ -59,6 +70,25 @@ void sigqueue_free(struct sigqueue *q)
 	atomic64_dec(&q->user->sigpending);
 	user_put(q->user);
 	kmem_cache_free(sigqueue_cache, q);
+}
+
+/* Free, and kept for the next one if the process has none. */
+static void sigqueue_recycle(struct process *p, struct sigqueue *q)
+{
+	if (p->sigqueue_spare) {
+		sigqueue_free(q);
+		return;
+	}
+	atomic64_dec(&q->user->sigpending);
+	user_put(q->user);
+	p->sigqueue_spare = q;
+}
+
+void signal_drop_spare_locked(struct process *p)
+{
+	if (p->sigqueue_spare)
+		kmem_cache_free(sigqueue_cache, p->sigqueue_spare);
+	p->sigqueue_spare = NULL;
 }
 
 void sigpending_flush(struct sigpending *p)
@@ -109,7 +139,7 @@ static int sigpending_next(const struct sigpending *p, sigset64_t mask)
 	return ffs64(ready);
 }
 
-static void sigpending_collect(struct sigpending *p, int sig, siginfo_t *info)
+static void sigpending_collect(struct process *owner, struct sigpending *p, int sig, siginfo_t *info)
 {
 	struct sigqueue *q, *first = NULL;
 
@@ -122,15 +152,15 @@ static void sigpending_collect(struct sigpending *p, int sig, siginfo_t *info)
 	}
 	p->set &= ~SIGMASK(sig);
 	if (!first) {
-		memset(info, 0, sizeof(*info));
+		memset(info, 0, SIGINFO_USED_BYTES);
 		info->si_signo = sig;
 		info->si_code = SI_USER;
 		return;
 	}
 more:
-	*info = first->info;
+	siginfo_copy(info, &first->info);
 	list_del(&first->node);
-	sigqueue_free(first);
+	sigqueue_recycle(owner, first);
 }
 
 /*
@@ -148,7 +178,7 @@ int signal_dequeue_fault_locked(struct task *t, siginfo_t *info)
 		int sig = q->info.si_signo;
 
 		if (q->info.si_code > SI_USER && (ready & SIGMASK(sig))) {
-			sigpending_collect(&t->pending, sig, info);
+			sigpending_collect(t->process, &t->pending, sig, info);
 			signal_recalc_locked(t);
 			return sig;
 		}
@@ -166,7 +196,7 @@ int signal_dequeue_locked(struct task *t, sigset64_t mask, siginfo_t *info)
 		sig = sigpending_next(from, mask);
 	}
 	if (sig) {
-		sigpending_collect(from, sig, info);
+		sigpending_collect(t->process, from, sig, info);
 		if (SIGMASK(sig) & SIG_STOP_MASK)
 			t->jobctl |= JOBCTL_STOP_DEQUEUED;
 	}
@@ -209,7 +239,7 @@ void siginfo_init_user(siginfo_t *info, int sig)
 {
 	struct task *t = task_current_or_null();
 
-	memset(info, 0, sizeof(*info));
+	memset(info, 0, SIGINFO_USED_BYTES);
 	info->si_signo = sig;
 	info->si_code = SI_USER;
 	if (t) {
@@ -220,7 +250,7 @@ void siginfo_init_user(siginfo_t *info, int sig)
 
 void siginfo_init_kernel(siginfo_t *info, int sig)
 {
-	memset(info, 0, sizeof(*info));
+	memset(info, 0, SIGINFO_USED_BYTES);
 	info->si_signo = sig;
 	info->si_code = SI_KERNEL;
 }

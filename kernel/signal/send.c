@@ -191,11 +191,11 @@ static void signal_complete(struct task *t, int sig, bool shared)
 static void sigqueue_fill(struct sigqueue *q, int sig, enum signal_source src, const siginfo_t *info)
 {
 	if (src == SIGNAL_FROM_INFO)
-		q->info = *info;
+		siginfo_copy(&q->info, info);
 	else if (src == SIGNAL_FROM_KERNEL)
-		siginfo_init_kernel(&q->info, sig);
+		siginfo_init_kernel(sigqueue_info(q), sig);
 	else
-		siginfo_init_user(&q->info, sig);
+		siginfo_init_user(sigqueue_info(q), sig);
 }
 
 int signal_send_locked(struct task *t, bool shared, int sig, enum signal_source src,

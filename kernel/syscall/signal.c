@@ -117,8 +117,11 @@ long sys_rt_sigtimedwait(uptr_t user_set, uptr_t user_info, uptr_t timeout, size
 			deadline += clock_mono_ns();
 	}
 	sig = signal_wait(set, &info, deadline);
-	if (sig > 0 && !uptr_is_null(user_info) && copy_to_user(user_info, &info, sizeof(info)))
-		return -EFAULT;
+	if (sig > 0 && !uptr_is_null(user_info)) {
+		siginfo_pad(&info);
+		if (copy_to_user(user_info, &info, sizeof(info)))
+			return -EFAULT;
+	}
 	return sig;
 }
 
@@ -137,11 +140,34 @@ long sys_tgkill(int tgid, int tid, int sig)
 	return tgid <= 0 || tid <= 0 ? -EINVAL : signal_kill_thread(tgid, tid, sig, NULL);
 }
 
+/* Does Linux know what stands in a siginfo with this code (sigaction(2))? The codes of the kernel's own, by signal. */
+static bool siginfo_layout_known(int sig, int code)
+{
+	static const u8 codes[] = {
+		[SIGILL] = 11, [SIGFPE] = 15, [SIGSEGV] = 9, [SIGBUS] = 5, [SIGTRAP] = 6, [SIGCHLD] = 6, [SIGSYS] = 2,
+	};
+	const int poll_codes = 6, dethread = -7, asyncnl = -60;
+
+	if (code == SI_KERNEL || code == asyncnl || (code >= dethread && code <= SI_USER))
+		return true;
+	if (code < 0)
+		return false;
+	return code <= poll_codes || (sig > 0 && sig < (int)ARRAY_SIZE(codes) && code <= codes[sig]);
+}
+
+/* What is behind the used part is dropped, unless it may mean something that is not known here. */
 static int copy_siginfo(siginfo_t *info, uptr_t user, int sig)
 {
+	const u8 *rest = (const u8 *)info + SIGINFO_USED_BYTES;
+
 	if (copy_from_user(info, user, sizeof(*info)))
 		return -EFAULT;
 	info->si_signo = sig;
+	if (likely(siginfo_layout_known(sig, info->si_code)))
+		return 0;
+	for (size_t i = 0; i < sizeof(*info) - SIGINFO_USED_BYTES; i++)
+		if (rest[i])
+			return -E2BIG;
 	return 0;
 }
 
@@ -200,11 +226,14 @@ long sys_rt_sigreturn(void)
 		return 0;
 	}
 	signal_set_blocked(frame.mask);
-	alt.ss_sp = uptr(frame.alt_sp);
-	alt.ss_size = frame.alt_size;
-	alt.ss_flags = (s32)frame.alt_flags;
-	/* Linux ignores a stack in the frame that cannot be installed. */
-	(void)signal_altstack(&alt, NULL, hal_regs_sp(regs));
+	/* The rule is that it is what was put into the frame. Linux ignores a stack that cannot be installed. */
+	if (unlikely(frame.alt_sp != t->altstack.ss_sp.addr || frame.alt_size != t->altstack.ss_size ||
+		     frame.alt_flags != (frame.alt_size ? (u32)t->altstack.ss_flags : SS_DISABLE))) {
+		alt.ss_sp = uptr(frame.alt_sp);
+		alt.ss_size = frame.alt_size;
+		alt.ss_flags = (s32)frame.alt_flags;
+		(void)signal_altstack(&alt, NULL, hal_regs_sp(regs));
+	}
 	t->restart.fn = NULL;
 	return (long)hal_regs_ret(regs);
 }

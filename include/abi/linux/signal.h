@@ -243,6 +243,9 @@ typedef struct siginfo {
 
 static_assert(sizeof(siginfo_t) == SI_MAX_SIZE, "siginfo_t");
 
+/* No layout of siginfo_t is longer: what the kernel keeps of one. Programs find zeros behind it. */
+#define SIGINFO_USED_BYTES 48
+
 #define si_pid		_sifields._kill._pid
 #define si_uid		_sifields._kill._uid
 #define si_tid		_sifields._timer._tid

@@ -15,6 +15,7 @@
 #include <kernel/task/process.h>
 #include <kernel/task/sigstate.h>
 #include <kernel/task/task.h>
+#include <lib/string.h>
 
 struct cred;
 struct hal_regs;
@@ -159,7 +160,14 @@ bool signal_participate_stop_locked(struct task *t);
 void signal_notify_parent_stop(struct task *t, int why);
 /* Ends the caller's process with a wait status; set by proc. */
 extern void (*signal_exit_hook)(int status) __noreturn;
-/* Fills a siginfo as kill(2) of the caller makes it. */
+/* The process has been reaped: what it kept for the next signal goes. siglock held. */
+void signal_drop_spare_locked(struct process *p);
+/* The part of a siginfo that no layout uses becomes zeros. */
+static inline void siginfo_pad(siginfo_t *info)
+{
+	memset((u8 *)info + SIGINFO_USED_BYTES, 0, sizeof(*info) - SIGINFO_USED_BYTES);
+}
+/* Fills the used part of a siginfo as kill(2) of the caller makes it. */
 void siginfo_init_user(siginfo_t *info, int sig);
 
 /* Where this is to be restarted by restart_syscall(2); returns -ERESTART_RESTARTBLOCK. */

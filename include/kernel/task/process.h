@@ -66,6 +66,7 @@ struct process {
 
 	/* Signals */
 	struct sigpending pending;	/* [s] sent to the process */
+	struct sigqueue *sigqueue_spare; /* [s] for the next signal; NULL: from the cache */
 	struct task *sig_target;	/* [s] who was chosen last */
 	u32 sigflags;			/* [s] */
 	int group_stop_count;		/* [s] threads that must still stop */
