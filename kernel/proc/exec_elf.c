@@ -159,9 +159,16 @@ static int zero_part(struct elf_load *l, vaddr_t from, vaddr_t to, bool writable
 
 	while (writable && from < to) {
 		size_t n = MIN(sizeof(zeros), to - from);
+		int err;
 
-		if (vm_access_remote(l->space, from, (u8 *)(uintptr_t)zeros, n, true, false) != n)
-			return -ENOEXEC;
+		if (vm_access_remote(l->space, from, (u8 *)(uintptr_t)zeros, n, true, false) != n) {
+			/* No memory, or behind the end of the file? Asked here, where it costs nobody. */
+			err = vm_populate(l->space, from, n, true);
+			if (err)
+				return err == -EFAULT ? -ENOEXEC : err;
+			if (vm_access_remote(l->space, from, (u8 *)(uintptr_t)zeros, n, true, false) != n)
+				return -ENOMEM;
+		}
 		from += n;
 	}
 	return 0;
