@@ -197,8 +197,6 @@ static void non_maskable(struct hal_regs *regs)
 	u8 reason = x86_inb(NMI_REASON_PORT);
 
 	hal_percpu()->nmi_count++;
-	if (HALCYON_COVERAGE)
-		x86_coverage_dump();	/* the test harness is about to end this machine */
 	if (unlikely(reason & NMI_REASON_ERROR) && reason != 0xff)	/* FFh: no such port */
 		upcall_kernel_trap(regs, X86_VEC_NMI, reason, 0);
 	if (!upcall_nmi(regs) && HALCYON_COVERAGE)
