@@ -31,19 +31,30 @@ static LIST_HEAD(consoles);
 static struct spinlock console_list_lock = SPINLOCK_INIT("console list", LOCK_RANK_CONSOLE);
 static u32 console_busy;	/* [a] */
 static bool early_silent;	/* [a] */
-static char console_line[LOG_LINE_MAX + CONSOLE_PREFIX_MAX];	/* [p] */
-static char console_text[LOG_LINE_MAX];				/* [p] */
+static char console_line[CONSOLE_LINE_MAX];			/* [p] */
+static char console_text[LOG_RECORD_MAX];			/* [p] */
 
 size_t console_format(char *line, size_t size, const struct log_record *rec, const char *text)
 {
 	u64 us = rec->ns / (u64)NSEC_PER_USEC;
-	size_t n = (size_t)scnprintf(line, size, "[%5llu.%06llu] ", (unsigned long long)(us / (u64)USEC_PER_SEC),
-				     (unsigned long long)(us % (u64)USEC_PER_SEC));
-	size_t len = MIN((size_t)rec->len, size - n - 1);
+	const char *end = text + MIN((size_t)rec->len, (size_t)LOG_RECORD_MAX);
+	size_t n = 0;
 
-	memcpy(line + n, text, len);
-	line[n + len] = '\n';
-	return n + len + 1;
+	do {
+		const char *stop = memchr(text, '\n', (size_t)(end - text));
+		size_t len = (size_t)((stop ? stop : end) - text);
+
+		if (n + CONSOLE_PREFIX_MAX > size)
+			break;
+		n += (size_t)scnprintf(line + n, size - n, "[%5llu.%06llu] ", (unsigned long long)(us / (u64)USEC_PER_SEC),
+				       (unsigned long long)(us % (u64)USEC_PER_SEC));
+		len = MIN(len, size - n - 1);
+		memcpy(line + n, text, len);
+		n += len;
+		line[n++] = '\n';
+		text = stop ? stop + 1 : end;
+	} while (text < end);
+	return n;
 }
 
 static bool console_wants(const struct console *c)

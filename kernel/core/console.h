@@ -6,6 +6,7 @@
 #include <kernel/core/log.h>
 
 #define CONSOLE_PREFIX_MAX 40u
+#define CONSOLE_LINE_MAX (LOG_RECORD_MAX + 8 * CONSOLE_PREFIX_MAX)	/* a record with its stamp before each line */
 
 void console_init(void);
 /* Prints what the consoles have not shown yet, unless somebody is at it. */

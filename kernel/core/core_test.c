@@ -46,7 +46,7 @@ SELFTEST(log, old_records_give_way)
 {
 	u64 first = log_first_seq(), seq = first, missed = 0;
 	struct log_record rec;
-	char text[LOG_LINE_MAX];
+	char text[LOG_RECORD_MAX];
 	int level = log_console_level;
 
 	log_console_level = 1;
@@ -63,7 +63,7 @@ SELFTEST(log, long_lines_are_cut)
 {
 	u64 seq = log_next_seq();
 	struct log_record rec;
-	char text[LOG_LINE_MAX];
+	char text[LOG_RECORD_MAX];
 
 	log_printf(LOG_DEBUG, "%01000d", 0);
 	EXPECT_EQ(log_read(&seq, &rec, text, sizeof(text), NULL), LOG_LINE_MAX);

@@ -116,7 +116,7 @@ static void ring_add(int level, int facility, const char *text, size_t len)
 	irqflags_t f;
 	struct ring_record *r;
 
-	len = MIN(len, (size_t)LOG_LINE_MAX);
+	len = MIN(len, (size_t)LOG_RECORD_MAX);
 	if (!ring_lock(&f)) {
 		__atomic_fetch_add(&ring.lost, 1, __ATOMIC_RELAXED);
 		return;
@@ -203,7 +203,9 @@ void upcall_log(int level, const char *fmt, ...)
 
 void log_write_user(int level, int facility, const char *text, size_t n)
 {
-	log_add_lines(level & 7, facility, text, n);
+	if (n && text[n - 1] == '\n')
+		n--;
+	ring_add(level & 7, facility, text, n);
 	console_flush();
 	log_wake();
 }
@@ -334,7 +336,7 @@ bool log_in_panic(void)
 
 static void command_log(struct command_io *io, int argc, char **argv)
 {
-	static char line[LOG_LINE_MAX + CONSOLE_PREFIX_MAX], text[LOG_LINE_MAX];
+	static char line[CONSOLE_LINE_MAX], text[LOG_RECORD_MAX];
 	u64 n = 40, next = log_next_seq(), seq;
 	struct log_record rec;
 

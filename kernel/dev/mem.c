@@ -7,6 +7,7 @@
 #include <abi/linux/ioctl.h>
 #include <kernel/core/log.h>
 #include <kernel/core/random.h>
+#include <kernel/dev/kmsg.h>
 #include <kernel/dev/tty.h>
 #include <kernel/mm/slab.h>
 #include <kernel/sched/mutex.h>
@@ -226,7 +227,7 @@ struct kmsg_file {
 	u64 seq; /* [mutex] the next record */
 };
 
-static struct waitq kmsg_wait = WAITQ_INIT(kmsg_wait);
+struct waitq kmsg_wait = WAITQ_INIT(kmsg_wait);
 
 static void kmsg_wake(struct work *w)
 {
@@ -288,12 +289,12 @@ static size_t kmsg_format(const struct log_record *r, const char *text, size_t l
 	return n;
 }
 
-#define KMSG_LINE_MAX 2200u /* every character of a record escaped, and the head */
+#define KMSG_LINE_MAX (4 * LOG_RECORD_MAX + 80u) /* every character of a record escaped, and the head */
 
 static ssize_t kmsg_read_locked(struct kmsg_file *k, struct iter *to)
 {
 	struct log_record rec;
-	char text[LOG_LINE_MAX], *line;
+	char text[LOG_RECORD_MAX], *line;
 	u64 missed = 0;
 	ssize_t n = log_read(&k->seq, &rec, text, sizeof(text), &missed);
 

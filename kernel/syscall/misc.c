@@ -110,6 +110,7 @@ long sys_getrandom(uptr_t buf, size_t len, unsigned flags)
 		size_t n = MIN(len - done, sizeof(chunk)), left;
 
 		random_bytes(chunk, n);
+		might_fault();
 		left = hal_copy_to_user(uptr_add(buf, done), chunk, n);
 		done += n - left;
 		if (left)
@@ -119,151 +120,6 @@ long sys_getrandom(uptr_t buf, size_t len, unsigned flags)
 	}
 	memset(chunk, 0, sizeof(chunk));
 	return done || !len ? (long)done : -EFAULT;
-}
-
-/* ---- syslog(2) --------------------------------------------------------------------------------- */
-
-static struct mutex syslog_mutex;
-static u64 syslog_seq; /* [syslog_mutex] what READ comes to next */
-static u32 syslog_part; /* [syslog_mutex] bytes of that record that were read already */
-static int syslog_saved_level = -1; /* [syslog_mutex] before CONSOLE_OFF */
-
-#define SYSLOG_LINE_MAX (LOG_LINE_MAX + 40)
-
-/* One record as text: "<level>[seconds.micros] text\n". Bytes, or 0 at the end. Steps *seq. */
-static u32 syslog_line(u64 *seq, char *out, u32 room)
-{
-	struct log_record r;
-	char text[LOG_LINE_MAX];
-	ssize_t n = log_read(seq, &r, text, sizeof(text), NULL);
-
-	if (n < 0)
-		return 0;
-	n = MIN(n, (ssize_t)sizeof(text));
-	return (u32)snprintf(out, room, "<%u>[%5llu.%06llu] %.*s\n", (u32)r.facility << 3 | r.level,
-			     (unsigned long long)(r.ns / NSEC_PER_SEC),
-			     (unsigned long long)(r.ns % NSEC_PER_SEC / 1000), (int)n, text);
-}
-
-/* READ: consumes. Waits for a record. */
-static long syslog_read(uptr_t buf, u32 len)
-{
-	char line[SYSLOG_LINE_MAX];
-	u32 done = 0;
-
-	mutex_lock(&syslog_mutex);
-	while (done < len) {
-		u64 seq = syslog_seq;
-		u32 n = syslog_line(&seq, line, sizeof(line)), part = MIN(syslog_part, n);
-		u32 take = MIN(n - part, len - done);
-
-		if (!n)
-			break;
-		if (copy_to_user(uptr_add(buf, done), line + part, take)) {
-			mutex_unlock(&syslog_mutex);
-			return done ? (long)done : -EFAULT;
-		}
-		done += take;
-		syslog_part = part + take;
-		if (syslog_part == n) {
-			syslog_seq = seq;
-			syslog_part = 0;
-		}
-	}
-	mutex_unlock(&syslog_mutex);
-	return done;
-}
-
-static u64 syslog_bytes(u64 seq)
-{
-	char line[SYSLOG_LINE_MAX];
-	u64 bytes = 0;
-	u32 n;
-
-	while ((n = syslog_line(&seq, line, sizeof(line))))
-		bytes += n;
-	return bytes;
-}
-
-/* READ_ALL: the last `len` bytes of whole records since the last clear. */
-static long syslog_read_all(uptr_t buf, u32 len, bool clear)
-{
-	char line[SYSLOG_LINE_MAX];
-	u64 seq = log_clear_seq(), bytes = syslog_bytes(seq);
-	u32 done = 0, n;
-
-	while (bytes > len && (n = syslog_line(&seq, line, sizeof(line))))
-		bytes -= n;
-	while ((n = syslog_line(&seq, line, sizeof(line))) && done + n <= len) {
-		if (copy_to_user(uptr_add(buf, done), line, n))
-			return -EFAULT;
-		done += n;
-	}
-	if (clear)
-		log_clear();
-	return done;
-}
-
-static long syslog_console(int type, int level)
-{
-	if (type == 6) {
-		if (syslog_saved_level < 0)
-			syslog_saved_level = log_console_level;
-		log_console_level = 1;
-	} else if (type == 7) {
-		if (syslog_saved_level >= 0)
-			log_console_level = syslog_saved_level;
-		syslog_saved_level = -1;
-	} else {
-		if (level < 1 || level > 8)
-			return -EINVAL;
-		log_console_level = level;
-		syslog_saved_level = -1;
-	}
-	return 0;
-}
-
-long sys_syslog(int type, uptr_t buf, int len)
-{
-	long result;
-
-	if (type < 0 || type > 10)
-		return -EINVAL;
-	/* dmesg_restrict is 0: READ_ALL and SIZE_BUFFER are everybody's, syslog(2). */
-	if (type != 3 && type != 10 && !capable(CAP_SYSLOG) && !capable(CAP_SYS_ADMIN))
-		return -EPERM;
-	switch (type) {
-	case 0:
-	case 1:
-		return 0;
-	case 2:
-	case 3:
-	case 4:
-		if (uptr_is_null(buf) || len < 0)
-			return -EINVAL;
-		if (!len)
-			return 0;
-		if (!user_range_ok(buf, (u64)len))
-			return -EFAULT;
-		return type == 2 ? syslog_read(buf, (u32)len) : syslog_read_all(buf, (u32)len, type == 4);
-	case 5:
-		log_clear();
-		return 0;
-	case 6:
-	case 7:
-	case 8:
-		mutex_lock(&syslog_mutex);
-		result = syslog_console(type, len);
-		mutex_unlock(&syslog_mutex);
-		return result;
-	case 9:
-		mutex_lock(&syslog_mutex);
-		result = (long)(syslog_bytes(syslog_seq) - syslog_part);
-		mutex_unlock(&syslog_mutex);
-		return result;
-	default:
-		return (long)log_ring_bytes();
-	}
 }
 
 /* ---- the end ----------------------------------------------------------------------------------- */
@@ -396,8 +252,8 @@ static int show_text(struct seq *s, void *arg)
 void syscall_init(void)
 {
 	mutex_init(&uts_mutex, "uts", LOCK_RANK_SLEEP_LEAF);
-	mutex_init(&syslog_mutex, "syslog", LOCK_RANK_TTY_WRITE);
 	syscall_time_init();
+	syslog_init();
 	trace_init();
 	stats_init();
 	(void)proc_register("version", 0444, show_version, NULL);

@@ -47,5 +47,6 @@ void stats_enter(u64 nr);
 void stats_leave(u64 nr, u64 ns, long result);
 
 /* Boot, from syscall_init(). */
+void syslog_init(void);
 void trace_init(void);
 void stats_init(void);

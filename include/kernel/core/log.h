@@ -31,7 +31,8 @@ enum log_level {
 	LOG_DEBUG = 7,
 };
 
-#define LOG_LINE_MAX 480	/* bytes of one record's text; longer text is cut */
+#define LOG_LINE_MAX 480	/* bytes of one line of the kernel's own; a longer one is cut */
+#define LOG_RECORD_MAX 992	/* bytes of a record's text: what a program writes may be longer, and have several lines */
 
 void log_printf(int level, const char *fmt, ...) __printf(2, 3);
 void log_vprintf(int level, const char *fmt, va_list ap) __printf(2, 0);
@@ -115,7 +116,7 @@ void log_clear(void);
 u64 log_clear_seq(void);
 /* Bytes of the ring. */
 size_t log_ring_bytes(void);
-/* Writes as user space does (/dev/kmsg): facility 1 unless given. Text may have several lines. */
+/* Writes as user space does (/dev/kmsg), one record: facility 1 unless given. */
 void log_write_user(int level, int facility, const char *text, size_t n);
 
 /*
