@@ -129,6 +129,7 @@ static int futex_fault_in(uptr_t uaddr)
 {
 	u32 val;
 
+	might_fault();
 	return hal_user_load_u32(uaddr, &val);
 }
 
@@ -451,6 +452,7 @@ static int futex_fault_in_write(uptr_t uaddr)
 {
 	u32 old;
 
+	might_fault();
 	return hal_user_atomic_op_u32(uaddr, HAL_ATOMIC_ADD, 0, &old);
 }
 
@@ -540,6 +542,7 @@ static int futex_owner_died(struct task *t, uptr_t uaddr, bool pi, bool pending)
 {
 	u32 val, found;
 
+	might_fault();
 	if (uaddr.addr % sizeof(u32) || hal_user_load_u32(uaddr, &val))
 		return -EFAULT;
 	if (pending && !pi && !(val & FUTEX_TID_MASK)) {
@@ -563,6 +566,7 @@ static int futex_load_entry(uptr_t at, uptr_t *entry, bool *pi)
 {
 	u64 word;
 
+	might_fault();
 	if (hal_user_load_u64(at, &word))
 		return -EFAULT;
 	*entry = uptr(word & ~1ULL);

@@ -105,6 +105,7 @@ static int exec_word(const struct exec_source *src, u64 vector, size_t i, u64 *o
 		*out = ((const u64 *)(uintptr_t)vector)[i];
 		return 0;
 	}
+	might_fault();
 	return hal_user_load_u64(uptr(vector + i * sizeof(u64)), out);
 }
 

@@ -58,6 +58,7 @@ void exit_release_user_memory(struct task *t)
 	/* Nobody is there to see it when the memory has no other user. */
 	if (!uptr_is_null(tid) && p->space &&
 	    (atomic_load(&p->space_threads) > 1 || refcount_read(&p->space->users) > 1)) {
+		might_fault();
 		if (!hal_user_store_u32(tid, 0))
 			(void)futex_wake_user(tid, 1);
 	}

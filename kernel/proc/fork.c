@@ -343,6 +343,7 @@ unlock:
 /* In the child, before its first instruction: only there its memory is at hand. */
 static void fork_store_child_tid(struct task *t)
 {
+	might_fault();
 	/* Linux ignores a bad pointer here too. */
 	if (hal_user_store_u32(t->set_child_tid, (u32)t->pid->nr))
 		return;

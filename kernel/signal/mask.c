@@ -68,6 +68,7 @@ int signal_set_user_mask(uptr_t user, size_t size)
 		return 0;
 	if (size != sizeof(set))
 		return -EINVAL;
+	might_fault();
 	if (hal_user_load_u64(user, &set))
 		return -EFAULT;
 	t->flags |= TASK_RESTORE_MASK;

@@ -31,6 +31,7 @@ static int data_arg(uptr_t user, char **out)
 		return -ENOMEM;
 	if (uptr_is_null(user))
 		return 0;
+	might_fault();
 	left = hal_copy_from_user(*out, user, PAGE_SIZE - 1);
 	if (left == PAGE_SIZE - 1) {
 		kfree(*out);

@@ -34,6 +34,7 @@ long sys_rt_sigprocmask(int how, uptr_t set, uptr_t old, size_t size)
 
 	if (size != SIGSET_BYTES)
 		return -EINVAL;
+	might_fault();
 	if (!uptr_is_null(set)) {
 		if (hal_user_load_u64(set, &new))
 			return -EFAULT;
@@ -86,6 +87,7 @@ long sys_rt_sigsuspend(uptr_t set, size_t size)
 
 	if (size != SIGSET_BYTES)
 		return -EINVAL;
+	might_fault();
 	if (hal_user_load_u64(set, &new))
 		return -EFAULT;
 	t->saved_mask = t->blocked;

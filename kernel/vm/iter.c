@@ -74,6 +74,7 @@ static size_t kernel_chunk(enum iter_op op, void *at, void *buf, size_t n)
 
 static size_t user_chunk(enum iter_op op, u64 addr, void *buf, size_t n)
 {
+	might_fault();
 	switch (op) {
 	case OP_TO:
 		return n - hal_copy_to_user(uptr(addr), buf, n);

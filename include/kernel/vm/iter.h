@@ -33,6 +33,7 @@
  * assignment saves its position.
  */
 #include <hal/uaccess.h>
+#include <kernel/core/preempt.h>
 #include <kernel/mm/page.h>
 #include <lib/compiler.h>
 #include <lib/errno.h>
@@ -167,6 +168,7 @@ static inline size_t iter_copy_to(struct iter *it, const void *buf, size_t n)
 	if (unlikely(it->kind != ITER_USER))
 		return iter_copy_to_any(it, buf, n);
 	n = MIN(n, it->count);
+	might_fault();
 	return iter_moved(it, n - hal_copy_to_user(uptr(it->base + it->off), buf, n));
 }
 
@@ -175,6 +177,7 @@ static inline size_t iter_copy_from(struct iter *it, void *buf, size_t n)
 	if (unlikely(it->kind != ITER_USER))
 		return iter_copy_from_any(it, buf, n);
 	n = MIN(n, it->count);
+	might_fault();
 	return iter_moved(it, n - hal_copy_from_user(buf, uptr(it->base + it->off), n));
 }
 
@@ -184,6 +187,7 @@ static inline size_t iter_zero(struct iter *it, size_t n)
 	if (unlikely(it->kind != ITER_USER))
 		return iter_zero_any(it, n);
 	n = MIN(n, it->count);
+	might_fault();
 	return iter_moved(it, n - hal_clear_user(uptr(it->base + it->off), n));
 }
 

@@ -10,21 +10,25 @@
  * copy may have been done.
  */
 #include <hal/uaccess.h>
+#include <kernel/core/preempt.h>
 #include <lib/compiler.h>
 #include <lib/errno.h>
 
 static inline int __must_check copy_from_user(void *dst, uptr_t src, size_t n)
 {
+	might_fault();
 	return unlikely(hal_copy_from_user(dst, src, n)) ? -EFAULT : 0;
 }
 
 static inline int __must_check copy_to_user(uptr_t dst, const void *src, size_t n)
 {
+	might_fault();
 	return unlikely(hal_copy_to_user(dst, src, n)) ? -EFAULT : 0;
 }
 
 static inline int __must_check clear_user(uptr_t dst, size_t n)
 {
+	might_fault();
 	return unlikely(hal_clear_user(dst, n)) ? -EFAULT : 0;
 }
 
@@ -34,12 +38,14 @@ static inline int __must_check clear_user(uptr_t dst, size_t n)
  */
 static inline ssize_t __must_check strncpy_from_user(char *dst, uptr_t src, size_t max)
 {
+	might_fault();
 	return hal_strncpy_from_user(dst, src, max);
 }
 
 /* Length with the NUL, max + 1 when longer than max (NUL included), 0 on a fault: strnlen_user of Linux. */
 static inline size_t strnlen_user(uptr_t s, size_t max)
 {
+	might_fault();
 	return hal_strnlen_user(s, max);
 }
 
