@@ -101,8 +101,11 @@ static u32 class_add(const char *name, u32 rank)
 
 u32 lock_stat_class(const char *name, u32 rank)
 {
-	const struct name_slot *slot = slot_find(name, rank);
+	const struct name_slot *slot;
 
+	if (unlikely(!name)) /* a lock that was never initialised, which was reported */
+		name = "(no name)";
+	slot = slot_find(name, rank);
 	return likely(slot->name) ? slot->class : class_add(name, rank);
 }
 

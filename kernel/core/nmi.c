@@ -104,7 +104,7 @@ void watchdog_tick(void)
 static void log_regs_line(const char *line, void *arg)
 {
 	(void)arg;
-	log_err("  %s", line);
+	log_printf(LOG_ERR, "  %s", line);
 }
 
 static void lockup_report(u32 cpu, const struct watch *w, const struct hal_regs *regs)
@@ -123,7 +123,7 @@ static void lockup_report(u32 cpu, const struct watch *w, const struct hal_regs 
 		backtrace_print_regs(LOG_ERR, regs);
 	}
 	for (u32 i = 0; held && lock_dep_describe(held, i, line, sizeof(line)); i++)
-		log_err("  spinlock %s", line);
+		log_printf(LOG_ERR, "  spinlock %s", line);
 	if (watchdog_panics)
 		panic_regs(regs, "watchdog: cpu %u takes no interrupts", cpu);
 }

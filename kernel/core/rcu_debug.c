@@ -117,9 +117,9 @@ static void report_cpu(u32 cpu)
 	vaddr_t place = rcu_reader_place_of(cpu);
 
 	if (place)
-		log_err("  cpu %u is in a read section entered at %pS", cpu, (void *)place);
+		log_printf(LOG_ERR, "  cpu %u is in a read section entered at %pS", cpu, (void *)place);
 	else
-		log_err("  cpu %u is in no read section, idle state %x", cpu, READ_ONCE(per_cpu(rcu_idle_state, cpu)));
+		log_printf(LOG_ERR, "  cpu %u is in no read section, idle state %x", cpu, READ_ONCE(per_cpu(rcu_idle_state, cpu)));
 	if (cpu == hal_cpu_id())
 		backtrace_print(LOG_ERR);
 	else

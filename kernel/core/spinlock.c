@@ -42,7 +42,7 @@ static void report_holder(const struct spinlock *l, const struct thread *holder,
 
 	if (holder && lock_dep_name_hook)
 		lock_dep_name_hook(holder, name, sizeof(name));
-	log_err("  holder: %s", name);
+	log_printf(LOG_ERR, "  holder: %s", name);
 	if (cpu != hal_cpu_id())
 		backtrace_print_cpu(LOG_ERR, cpu);
 	else if (holder && holder != hal_current())
@@ -60,7 +60,7 @@ static void spin_report(struct spinlock *l, vaddr_t place, u64 waited_ns)
 	log_err("cpu %u spins for %llu ms on \"%s\" (%p) at %pS; cpu %u holds it, taken at %pS", hal_cpu_id(),
 		(unsigned long long)(waited_ns / (u64)NSEC_PER_MSEC), l->name, (void *)l, (void *)place, cpu,
 		(void *)READ_ONCE(l->place));
-	log_err("  waiter: %s", name);
+	log_printf(LOG_ERR, "  waiter: %s", name);
 	backtrace_print(LOG_ERR);
 	report_holder(l, holder, cpu);
 }

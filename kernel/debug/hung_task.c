@@ -65,7 +65,7 @@ static void report_thread(struct thread *t, struct hung_scan *scan)
 		(unsigned long long)((scan->now - t->hung_since_ns) / (u64)NSEC_PER_MSEC), why ? why : "?");
 	backtrace_print_thread(LOG_ERR, t);
 	for (u32 i = 0; lock_dep_describe(&t->held, i, line, sizeof(line)); i++)
-		log_err("  lock %s%s", line, t->held.held[i].lock == t->blocked_on ? ", not had yet" : "");
+		log_printf(LOG_ERR, "  lock %s%s", line, t->held.held[i].lock == t->blocked_on ? ", not had yet" : "");
 	scan->waits_for = READ_ONCE(t->blocked_on);
 	scan->reported = true;
 }
@@ -96,7 +96,7 @@ static void look_for_holder(struct thread *t, void *arg)
 		if (t->held.held[i].lock != scan->waits_for)
 			continue;
 		debug_thread_name(t, who);
-		log_err("  the lock is held by %s, taken at %pS", who, (void *)t->held.held[i].place);
+		log_printf(LOG_ERR, "  the lock is held by %s, taken at %pS", who, (void *)t->held.held[i].place);
 		if (t != current_thread() && READ_ONCE(t->state) != THREAD_RUNNABLE)
 			backtrace_print_thread(LOG_ERR, t);
 	}
