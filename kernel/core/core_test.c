@@ -411,14 +411,6 @@ DEATHTEST(lock_recursion, "lock recursion: \"test\"")
 	spin_lock(&l);
 }
 
-DEATHTEST(lock_irqs_on, "taken with interrupts on")
-{
-	struct spinlock l;
-
-	spin_init(&l, "test", LOCK_RANK_LEAF);
-	spin_lock(&l);
-}
-
 DEATHTEST(unlock_unheld, "is not held here")
 {
 	struct spinlock l;
