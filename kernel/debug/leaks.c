@@ -171,7 +171,7 @@ static ssize_t leaks_read(struct kiocb *iocb, struct iter *to)
 }
 
 /* Loses both on purpose. The pointers are hidden from a detector that looks for references: there is none. */
-static void plant_leak(void)
+static noinline void plant_leak(void)
 {
 	void *object = kmalloc(100, MM_KERNEL);
 	struct page *page = page_alloc(0, MM_KERNEL);

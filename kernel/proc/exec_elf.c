@@ -337,7 +337,7 @@ static int map_stack(struct elf_load *l)
 /* Writes through the kernel's view; the pages are made as they are needed. */
 static int stack_write(struct elf_load *l, vaddr_t at, const void *buf, size_t n)
 {
-	return vm_access_remote(l->space, at, (void *)(uintptr_t)buf, n, true, false) == n ? 0 : -EFAULT;
+	return vm_access_remote(l->space, at, (void *)(uintptr_t)buf, n, true, false) == n ? 0 : -ENOMEM;
 }
 
 struct auxv {

@@ -28,6 +28,15 @@ QEMU = "qemu-system-x86_64"
 EXIT_PORT = 0xF4
 
 
+# How the reports of the kernel's detectors begin, anywhere in a line.
+REPORTS = re.compile(r"leak: |KASAN: |UBSAN: |BUG: |WARNING: |\blockdep: |rcu: .*stall|hung task|kernel panic|PANIC", re.I)
+
+
+def reports(text):
+    """The lines of a serial log that a detector wrote: a test run without any is a clean one."""
+    return [line for line in text.splitlines() if REPORTS.search(line)]
+
+
 class Hang(Exception):
     """The guest did not do what was expected in time; carries the dump."""
 

@@ -8,6 +8,7 @@
     applets    busybox applets and shell scripts, byte for byte as on Linux
     machine    the real image in several machines, driven over the serial line
     loader     the loader: what is missing or damaged, the menu, random places
+    fail       each allocation of each system call fails once; leaks
     bad        a thousand mutated ELF files
     figures    instruction counts (-icount)
     bench-check  the benchmark's counts on Halcyon against bench-baseline.json
@@ -27,13 +28,16 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import machine  # noqa: E402
 
-RINGS = ("selftest", "abi", "applets", "machine", "loader", "bad", "figures", "bench-check")
+RINGS = ("selftest", "abi", "applets", "fail", "machine", "loader", "bad", "figures", "bench-check")
 
 
 def run_ring(name, args):
     if name in ("abi", "bad"):
         import ring_abi
         return ring_abi.run(args.build, name, args.only, args.options)
+    if name == "fail":
+        import ring_fail
+        return ring_fail.run(args.build, args.only, args.options)
     if name == "selftest":
         import ring_selftest
         return ring_selftest.run(args.build, args.only, args.options)

@@ -1,0 +1,132 @@
+"""Ring "fail": what happens when memory runs out, anywhere.
+
+First boot: test/fail runs each system call with its 1st, 2nd, 3rd ... allocation failing (fail.h), and the
+account of what is allocated must be the same afterwards.  Every call of syscall.tbl that is there must have a
+scene.  Second boot: the programs of the ring "abi" under a shower of failures, whose answers do not count: no
+crash, no report, and nothing left at power-off.  Third: a leak that is planted on purpose must be found.
+Debug kernel; each boot ends with the check for leaks (kernel/debug/leaks.c).
+"""
+
+import concurrent.futures
+import os
+import re
+
+import image
+import machine
+import ring_abi
+import tap
+from report import Report
+
+GOOD_STATUS, LEAKED_STATUS = 33, 37
+SCENES = os.path.join(ring_abi.oracle.TOP, "test", "fail")
+SHOWER_PERCENT = 2
+SHOWER_SECONDS = 5
+# Not under the shower: what measures how full the machine can get takes minutes then.
+NO_SHOWER = {"rootbomb", "limits", "vmstress", "tty"}
+
+
+def boot(build, programs, folder, name, seconds):
+    """(exit status or None, serial text, dump)."""
+    path = ring_abi.pack(build, programs, os.path.join(folder, name + ".initrd"))
+    debug = os.path.join(build, "debug")
+    disk = image.make(os.path.join(debug, "halcyon.img"), os.path.join(folder, name + ".img"),
+                      options="console=ttyS0 qemu-exit nokaslr quiet", initrd=path)
+    with machine.Machine(image=disk, name=name, cpus=1, tpm=True,
+                         symbols=os.path.join(debug, "kernel.elf")) as halcyon:
+        try:
+            status, dump = halcyon.wait(seconds), ""
+        except machine.Hang as hang:
+            status, dump = None, "%s\n%s" % (hang, halcyon.dump())
+        return status, halcyon.serial.text(), dump
+
+
+def judge_end(report, name, status, text, dump, wanted=GOOD_STATUS):
+    """The boot ended as it should, and no detector said anything."""
+    said = machine.reports(text) if wanted == GOOD_STATUS else []
+    good = report.check(status == wanted and not said, "%s: status %s of %d, %d reports" % (name, status, wanted, len(said)))
+    if not good:
+        report.note(dump or "\n".join(said[:40] or text.splitlines()[-40:]))
+
+
+def covered(report):
+    """Every call that is there has a scene."""
+    names = set()
+    for leaf in os.listdir(SCENES):
+        with open(os.path.join(SCENES, leaf)) as source:
+            text = source.read()
+        names |= set(re.findall(r'SCENE\w*\(\w+, "(\w+)', text)) | set(re.findall(r"\bSIMPLE\((\w+)", text))
+    with open(os.path.join(ring_abi.oracle.TOP, "kernel", "syscall", "syscall.tbl")) as source:
+        calls = [line.split()[1] for line in source if re.match(r"\d+ \w+ (done|partial)", line)]
+    missing = [call for call in calls if call not in names]
+    report.check(not missing, "each of %d calls has a scene%s" % (len(calls), "".join(", not " + m for m in missing)))
+
+
+def scenes(build, folder, only):
+    program = ring_abi.Program("fail", 100, only or [])
+    return boot(build, [program], folder, "scenes", 110)
+
+
+def judge_scenes(report, status, text, dump):
+    results, _ = tap.parse(text)
+    result = results.get("fail")
+    if result is None:
+        report.fail("the scenes did not begin")
+        report.note(dump or "\n".join(text.splitlines()[-40:]))
+        return
+    for line in result.lines:
+        if line.startswith("# "):
+            report.line("    " + line[2:])
+    bad = [name for name, (good, _) in result.points.items() if not good]
+    report.succeed(len(result.points) - len(bad))
+    for name in bad:
+        report.fail("scene " + name)
+    report.check(result.plan == len(result.points) and result.points,
+                 "%d scenes of %s in %d ms" % (len(result.points), result.plan, result.ms))
+    judge_end(report, "scenes", status, text, dump)
+
+
+def shower(build, folder, only):
+    programs = []
+    for p in ring_abi.read_plan():
+        if p.name in NO_SHOWER or (only and p.name not in only):
+            continue
+        args = ["-a", str(SHOWER_PERCENT), "/tests/" + p.binary] + p.args
+        programs.append(ring_abi.Program(p.name, SHOWER_SECONDS, args, binary="fail"))
+    extra = sorted({p.args[2].split("/")[-1] for p in programs})
+    return programs, boot_shower(build, programs, extra, folder)
+
+
+def boot_shower(build, programs, extra, folder):
+    carriers = programs + [ring_abi.Program("-" + name, 0, binary=name) for name in extra]
+    return boot(build, carriers, folder, "shower", 30 + SHOWER_SECONDS * len(programs))
+
+
+def judge_shower(report, programs, status, text, dump):
+    results, finished = tap.parse(text)
+    ended = [p for p in programs if p.name in results and results[p.name].end != "no end"]
+    report.check(finished and len(ended) == len(programs), "shower: %d of %d programs came to an end" %
+                 (len(ended), len(programs)))
+    judge_end(report, "shower", status, text, dump)
+
+
+def planted(build, folder):
+    program = ring_abi.Program("plant", 10, ["-p"], binary="fail")
+    return boot(build, [program], folder, "planted", 40)
+
+
+def run(build, only=None, options=""):
+    report = Report(build, "fail")
+    ring_abi.build_programs(build)
+    folder = image.scratch(build)
+    covered(report)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(scenes, build, folder, only)
+        rained = pool.submit(shower, build, folder, only) if not only else None
+        judge_scenes(report, *asked.result())
+        if rained:
+            programs, answer = rained.result()
+            judge_shower(report, programs, *answer)
+            status, text, dump = planted(build, folder)
+            judge_end(report, "a planted leak", status, text, dump, LEAKED_STATUS)
+            report.check("allocated at plant_leak" in text, "the planted leak is named")
+    return report.finish(folder)
