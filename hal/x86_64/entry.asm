@@ -30,6 +30,9 @@ default rel
 extern x86_cpu0, x86_boot_stacks, x86_cpus, x86_smap
 extern x86_boot_cpu_init, kernel_main, upcall_thread_start
 extern x86_trap, x86_trap_ist, x86_exit_to_user, x86_syscall_exit
+%if HALCYON_DEBUG
+extern upcall_leave_kernel
+%endif
 extern syscall_table, syscall_table_size, upcall_syscall_slow
 extern __x86_indirect_thunk_rax, __x86_indirect_thunk_rbx
 
@@ -383,6 +386,9 @@ x86_syscall_call:
 .done:
 	cli
 	mov	[rbp + 16 + REGS_RAX], rax
+%if HALCYON_DEBUG
+	call	upcall_leave_kernel
+%endif
 	cmp	dword [rbx + HT_WORK], 0
 	jne	.work
 	lea	rsp, [rbp + 16]

@@ -314,6 +314,9 @@ void x86_exit_to_user(struct hal_regs *regs)
 			break;
 		}
 	}
+#if HALCYON_DEBUG
+	upcall_leave_kernel();
+#endif
 	if (work & HAL_WORK_FPU)
 		x86_fpu_load(t);
 	if (work & HAL_WORK_FRAME)

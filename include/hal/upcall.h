@@ -89,6 +89,11 @@ void upcall_irq_exit(struct hal_regs *regs);
  */
 void upcall_exit_work(struct hal_regs *regs, u32 work);
 
+#if HALCYON_DEBUG
+/* sched. The last thing before user mode, interrupts off: is everything given back? Does not change the thread. */
+void upcall_leave_kernel(void);
+#endif
+
 /*
  * syscall/. The table of syscall functions, and how many there are. Each takes the six argument
  * registers; a hole holds a function too. syscall_table_size is below 2^31.

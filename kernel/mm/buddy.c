@@ -390,6 +390,7 @@ void page_free(struct page *page)
 	irqflags_t f;
 
 	debug_check_free(page);
+	lock_dep_assert_freed(page_address(page), PAGE_SIZE << page->order);
 	atomic_store_relaxed(&page->refcount, 0);
 	if (unlikely(page->order)) {
 		free_block(page);

@@ -317,6 +317,7 @@ void slab_free_object(struct kmem_cache *c, struct page *slab, void *obj, vaddr_
 	struct magazine *m;
 	irqflags_t f;
 
+	lock_dep_assert_freed(obj, c->object_size);
 	slab_debug_free(c, slab, obj, place);
 	f = hal_irq_save();
 	m = magazine_of(c);

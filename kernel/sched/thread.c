@@ -92,6 +92,22 @@ void upcall_thread_start(struct thread *prev)
 	hal_irq_enable();
 }
 
+#if HALCYON_DEBUG
+/* What a system call or trap handler forgot shows here, whichever way it returned. */
+void upcall_leave_kernel(void)
+{
+	const struct thread *t = current_thread();
+
+	if (unlikely(hal_preempt_count()))
+		report_bug("%s goes to user mode with preempt count %x", t->name, hal_preempt_count());
+	if (unlikely(t->hal.nofault))
+		report_bug("%s goes to user mode with faults forbidden %u times", t->name, (u32)t->hal.nofault);
+	if (unlikely(READ_ONCE(t->state) != THREAD_RUNNABLE))
+		report_bug("%s goes to user mode in state %x", t->name, t->state);
+	lock_dep_assert_none("the way to user mode");
+}
+#endif
+
 void thread_exit_self(void)
 {
 	struct thread *me = current_thread();
