@@ -127,7 +127,7 @@ STAGE       := $(OUT)/stage/.done
 
 # ---- what one can ask for ------------------------------------------------------------------------
 .PHONY: bench bench-check bench-baseline
-.PHONY: all release variant image run debug test test-host test-selftest test-abi test-machine coverage lint clean help FORCE
+.PHONY: all release variant image run debug attach test test-host test-selftest test-abi test-machine coverage lint clean help FORCE
 
 all: ## everything: loader, kernel, initrd and image, release and debug
 	+$(Q)$(MAKE) --no-print-directory VARIANT=release variant
@@ -149,7 +149,10 @@ debug: ## QEMU stopped at its stub and gdb attached, with the symbols of kernel 
 	+$(Q)$(MAKE) --no-print-directory VARIANT=debug variant
 	$(Q)$(PYTHON) tools/qemu.py debug --image $(BUILD)/debug/halcyon.img --kernel $(BUILD)/debug/kernel.elf \
 		--loader $(BUILD)/debug/BOOTX64.so --memory "$(or $(MEM),512M)" --cpus "$(or $(CPUS),1)" \
-		--append "$(APPEND)" -- $(QEMU_ARGS)
+		--append "$(APPEND)" --build $(BUILD) -- $(QEMU_ARGS)
+
+attach: ## gdb, with the hx- commands, on the machine that `make run` started last (STUB=socket or host:port, KERNEL=elf)
+	$(Q)$(PYTHON) tools/qemu.py attach --build $(BUILD) $(if $(STUB),--stub "$(STUB)") $(if $(KERNEL),--kernel "$(KERNEL)")
 
 test: ## every ring of tests; the last line is `N passed, N failed`
 	$(Q)ci/rings --build $(BUILD) host selftest abi machine
@@ -331,7 +334,7 @@ $(BUILD)/BOOTX64.EFI: $(BUILD)/BOOTX64.so tools/pefix.py
 endif
 
 # ---- user programs and the initrd ----------------------------------------------------------------
-# userland/NAME.c or userland/NAME/*.c becomes the static musl program $(BUILD)/userland/NAME.
+# userland/NAME.c or userland/NAME/*.c becomes the static musl program $(BUILD)/userland/NAME; NAME.elf beside it has its symbols.
 USER_CFLAGS := -std=gnu11 -O2 -static -fno-pie -no-pie -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes \
 	-Wstrict-prototypes -Wvla -ffile-prefix-map=$(CURDIR)=$(TREE_NAME) -s
 USER_NAMES  := $(sort $(patsubst userland/%.c,%,$(wildcard userland/*.c)) \
@@ -355,7 +358,8 @@ $(BUILD)/userland/$(1): $(call sources,userland/$(1).c userland/$(1)/*.c) $(wild
 		$(BUILD)/flags $(UAPI)
 	$$(call say,MUSL,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)musl-gcc $$(USER_CFLAGS) -idirafter $(BUILD)/uapi -I include/abi -o $$@ $$(filter %.c,$$^)
+	$$(Q)musl-gcc $$(filter-out -s,$$(USER_CFLAGS)) -g -idirafter $(BUILD)/uapi -I include/abi -o $$@.elf $$(filter %.c,$$^)
+	$$(Q)$(STRIP) --strip-all -o $$@ $$@.elf
 endef
 $(foreach n,$(USER_NAMES),$(eval $(call user_rule,$(n))))
 
@@ -390,8 +394,14 @@ $(BUILD)/profile/init $(BUILD)/profile/exact: $(BUILD)/profile/%: tools/profile/
 	$(call say,MUSL,$@)
 	@mkdir -p $(@D)
 	$(Q)musl-gcc $(USER_CFLAGS) -o $@ $<
+# What the tests of gdb's helpers look at; it keeps its symbols.
+$(BUILD)/gdb/init: test/gdb/target.c $(BUILD)/flags
+	$(call say,MUSL,$@)
+	@mkdir -p $(@D)
+	$(Q)musl-gcc $(filter-out -s -O2,$(USER_CFLAGS)) -O1 -g -o $@ $<
 endif
-.PHONY: profile profile-programs
+.PHONY: profile profile-programs gdb-programs
+gdb-programs: $(BUILD)/gdb/init
 profile-programs: $(BUILD)/profile/plugin.so $(BUILD)/profile/init $(BUILD)/profile/exact
 
 # ---- the disk image ------------------------------------------------------------------------------

@@ -1,16 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Boot the disk image in QEMU for a person: `make run` and `make debug`. (Tests have test/qemu.)
+"""Boot the disk image in QEMU for a person: `make run`, `make debug`, `make attach`. (Tests have test/qemu.)
 
-    qemu.py run   --image IMG [--memory 512M] [--cpus 2] [--append WORDS] [-- more QEMU arguments]
-    qemu.py debug --image IMG --kernel ELF --loader SO [same] [--gdb ARGUMENT]...
+    qemu.py run    --image IMG [--memory 512M] [--cpus 2] [--append WORDS] [-- more QEMU arguments]
+    qemu.py debug  --image IMG --kernel ELF --loader SO [same] [--gdb COMMAND]... [--batch]
+    qemu.py attach --build DIR [--stub SOCKET-OR-PORT] [--kernel ELF] [--gdb COMMAND]... [--batch]
 
-run: the serial line is this terminal; every key goes to the guest, Ctrl-C too. Ctrl-] x ends QEMU.
+run: the serial line is this terminal; every key goes to the guest, Ctrl-C too. Ctrl-] x ends QEMU. gdb's stub is
+the socket gdb.sock beside the image.
 
 debug: QEMU waits at its stub, gdb is attached, with the kernel's symbols (nokaslr is added, so they are
 where they were linked) and the loader's. Where the firmware will put the loader is found by a first,
 quick boot of the same machine: the loader prints its address, and the same firmware does the same thing
 twice. The guest's serial line is the socket BUILD/debug/serial.sock, and is logged beside it.
+
+attach: gdb on a machine that runs already: the one of `make run` started last, of any variant, or that at --stub. The machine
+stops; it goes on when gdb lets it, or ends. The symbols follow KASLR.
+
+Both load the hx- commands (tools/gdb, docs/debugging.md).
 
 Hardware virtualisation is used where it works, otherwise TCG. A software TPM is attached when swtpm is
 there: OVMF spends two seconds polling for one that is not. The image is never written to.
@@ -27,6 +34,8 @@ import time
 
 OVMF = ["/usr/share/ovmf/OVMF.fd", "/usr/share/qemu/OVMF.fd", "/usr/share/OVMF/OVMF.fd"]
 OVMF_CODE = ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd"]
+STUB = "gdb.sock"
+SOCKET_PATH_MAX = 107       # unix(7): sun_path, with its NUL
 LOADER_LINE = re.compile(rb"Halcyon loader, image at ([0-9a-f]+)")
 
 
@@ -112,11 +121,20 @@ class Machine:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def stub_arguments(image):
+    """A stub for `make attach` beside the image. A folder where no socket can be made gets none."""
+    path = os.path.abspath(os.path.join(os.path.dirname(image) or ".", STUB))
+    if len(path) > SOCKET_PATH_MAX or not os.access(os.path.dirname(path), os.W_OK):
+        print(f"(no stub for `make attach`: {path} cannot be a socket)")
+        return []
+    return ["-gdb", f"unix:{path},server=on,wait=off"]
+
+
 def run(machine):
     print("Halcyon in QEMU. Every key goes to the guest; `poweroff` there, or Ctrl-] x here, ends it.", flush=True)
     command = machine.command(
         acceleration(), "-display", "none", "-echr", "0x1d", "-chardev", "stdio,id=tty,mux=on,signal=off",
-        "-serial", "chardev:tty", "-mon", "chardev=tty")
+        "-serial", "chardev:tty", "-mon", "chardev=tty", *stub_arguments(machine.args.image))
     return subprocess.run(command).returncode
 
 
@@ -138,20 +156,43 @@ def find_loader(machine):
     return int(match[1], 16)
 
 
-GDB_COMMANDS = """
+GDB_COMMON = """
 set pagination off
 set confirm off
 set architecture i386:x86-64
+set $hx_build = "{build}"
+set $hx_kernel = "{kernel}"
+source {helpers}
+"""
+GDB_DEBUG = GDB_COMMON + """
 file {kernel}
 add-symbol-file {loader} -o {base:#x}
-set confirm on
-set pagination on
 target remote {stub}
+hx-symbols
 hbreak efi_main
 hbreak kernel_entry
 echo \\nThe machine stands at its reset vector. `continue` runs to the loader, again to the kernel.\\n
 echo Serial line: {serial} (for example: socat -,rawer UNIX-CONNECT:{serial})\\n
 """
+GDB_ATTACH = GDB_COMMON + """
+target remote {stub}
+hx-symbols
+"""
+GDB_LAST = """
+echo `apropos ^hx-` lists the helpers.\\n
+set confirm on
+set pagination on
+"""
+
+
+def start_gdb(args, folder, text, **values):
+    script = os.path.join(folder, "commands.gdb")
+    values.update(build=os.path.abspath(args.build), kernel=os.path.abspath(args.kernel),
+                  helpers=os.path.join(os.path.dirname(os.path.abspath(__file__)), "gdb", "halcyon.py"))
+    with open(script, "w") as f:
+        f.write((text + ("" if args.batch else GDB_LAST)).format(**values))
+    more = [word for argument in args.gdb for word in ("-ex", argument)]
+    return subprocess.run(["gdb", "-q", *(["-nx", "-batch"] if args.batch else []), "-x", script, *more]).returncode
 
 
 def debug(machine):
@@ -165,13 +206,43 @@ def debug(machine):
         f"socket,id=tty,path={serial},server=on,wait=off,logfile={serial[:-5]}.log", "-serial", "chardev:tty")
     qemu = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
     machine.children.append(qemu)
-    script = os.path.join(machine.folder, "commands.gdb")
-    with open(script, "w") as f:
-        f.write(GDB_COMMANDS.format(kernel=args.kernel, loader=args.loader, base=base, stub=stub, serial=serial))
     while not os.path.exists(stub) and qemu.poll() is None:
         time.sleep(0.02)
-    more = [word for argument in args.gdb for word in ("-ex", argument)]
-    return subprocess.run(["gdb", "-q", "-x", script, *more]).returncode
+    return start_gdb(args, machine.folder, GDB_DEBUG, loader=args.loader, base=base, stub=stub, serial=serial)
+
+
+# ---- attach --------------------------------------------------------------------------------------
+
+def listening(path):
+    """Is somebody behind that socket? (Connecting would stop the machine.)"""
+    with open("/proc/net/unix") as table:
+        return any(line.rstrip("\n").endswith(" " + path) for line in table)
+
+
+def running_stub(build):
+    """(socket, kernel.elf) of the machine that was started last from this build folder."""
+    found = []
+    for variant in ("", "debug", "check", "coverage"):
+        folder = os.path.abspath(os.path.join(build, variant))
+        path = os.path.join(folder, STUB)
+        if os.path.exists(path) and listening(path):
+            found.append((os.stat(path).st_mtime, path, os.path.join(folder, "kernel.elf")))
+    if not found:
+        fail(f"no machine runs from {build}: start one with `make run` (VARIANT=debug for the debug kernel), in another terminal")
+    return max(found)[1:]
+
+
+def attach(args):
+    if args.stub:
+        stub, kernel = args.stub, args.kernel or os.path.join(args.build, "kernel.elf")
+    else:
+        stub, kernel = running_stub(args.build)
+        kernel = args.kernel or kernel
+    if not os.path.exists(kernel):
+        fail(f"there is no {kernel}")
+    args.kernel = kernel
+    with tempfile.TemporaryDirectory(prefix="halcyon-") as folder:
+        return start_gdb(args, folder, GDB_ATTACH, stub=stub)
 
 
 def main():
@@ -179,16 +250,23 @@ def main():
     qemu = words[words.index("--") + 1:] if "--" in words else []
     words = words[:words.index("--")] if "--" in words else words
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", choices=["run", "debug"])
-    parser.add_argument("--image", required=True)
+    parser.add_argument("mode", choices=["run", "debug", "attach"])
+    parser.add_argument("--image")
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--stub", help="attach: a socket, or HOST:PORT")
     parser.add_argument("--kernel")
     parser.add_argument("--loader")
     parser.add_argument("--memory", default="512M")
     parser.add_argument("--cpus", default="2")
     parser.add_argument("--append", default="")
     parser.add_argument("--gdb", action="append", default=[], help="a command for gdb after attaching")
+    parser.add_argument("--batch", action="store_true", help="end gdb after its commands")
     args = parser.parse_args(words)
     args.qemu = qemu
+    if args.mode == "attach":
+        sys.exit(attach(args))
+    if not args.image:
+        parser.error("--image is needed")
     if args.mode == "debug":
         args.append = f"nokaslr {args.append}".strip()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

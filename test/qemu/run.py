@@ -9,6 +9,7 @@
     machine    the real image in several machines, driven over the serial line
     loader     the loader: what is missing or damaged, the menu, random places
     fail       each allocation of each system call fails once; leaks
+    gdb        gdb's helpers in batch mode; the profiler's counts against -icount
     bad        a thousand mutated ELF files
     figures    instruction counts (-icount)
     bench-check  the benchmark's counts on Halcyon against bench-baseline.json
@@ -28,7 +29,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import machine  # noqa: E402
 
-RINGS = ("selftest", "abi", "applets", "fail", "machine", "loader", "bad", "figures", "bench-check")
+RINGS = ("selftest", "abi", "applets", "fail", "machine", "loader", "gdb", "bad", "figures", "bench-check")
 
 
 def run_ring(name, args):
@@ -38,6 +39,9 @@ def run_ring(name, args):
     if name == "fail":
         import ring_fail
         return ring_fail.run(args.build, args.only, args.options)
+    if name == "gdb":
+        import ring_gdb
+        return ring_gdb.run(args.build, args.only, args.options)
     if name == "selftest":
         import ring_selftest
         return ring_selftest.run(args.build, args.only, args.options)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The hx- commands; ../halcyon.py loads them."""
