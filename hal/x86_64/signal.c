@@ -175,11 +175,11 @@ static int hand_over_state(struct hal_thread *t, u64 fp)
 		f = hal_irq_save();
 	}
 	x86_fpu_reset(t);
-	hal_work_set(t, HAL_WORK_FRAME);
 	hal_irq_restore(f);
 	return 0;
 }
 
+/* Exit work leads out through the whole frame: HAL_WORK_FRAME is not needed here. */
 int hal_signal_frame_setup(struct hal_regs *regs, const struct hal_signal *s)
 {
 	struct hal_thread *t = (struct hal_thread *)hal_current();
@@ -211,7 +211,7 @@ int hal_signal_frame_setup(struct hal_regs *regs, const struct hal_signal *s)
 static int has_extended(u64 fp, bool *extended, u64 *features)
 {
 	u32 mxcsr, magic1, whole, bytes, magic2;
-	u64 offered;
+	u64 offered, at;
 
 	*extended = false;
 	if (!x86_xcr0)
@@ -224,12 +224,17 @@ static int has_extended(u64 fp, bool *extended, u64 *features)
 	x86_user_get32(fp, offsetof(struct _fpstate, sw_reserved.extended_size), whole);
 	x86_user_get64(fp, offsetof(struct _fpstate, sw_reserved.xfeatures), offered);
 	x86_user_get32(fp, offsetof(struct _fpstate, sw_reserved.xstate_size), bytes);
-	x86_user_close();
 	if (magic1 != FP_XSTATE_MAGIC1 || bytes < LEGACY_BYTES + XSAVE_HEADER_BYTES || bytes > x86_fpu_bytes ||
-	    bytes > whole)
+	    bytes > whole) {
+		x86_user_close();
 		return 0;
-	if (hal_user_load_u32(uptr(fp + bytes), &magic2))
-		return -EFAULT;
+	}
+	at = fp + bytes;
+	if (!hal_user_range_ok(uptr(at), sizeof(magic2)))
+		goto fault;
+	x86_user_barrier();
+	x86_user_get32(at, 0, magic2);
+	x86_user_close();
 	/* XRSTOR refuses reserved bits of MXCSR; emulators may load them without a word. */
 	if (mxcsr & ~x86_mxcsr_mask)
 		return -EFAULT;

@@ -294,7 +294,7 @@ void x86_trap_ist(struct hal_regs *regs, u64 error, u32 vector)
  * IRET. IRET with a non-canonical RIP would fault in the kernel (the user's GS already loaded), so such a
  * frame gets its #GP here.
  */
-void x86_exit_to_user(struct hal_regs *regs)
+static __always_inline void exit_to_user(struct hal_regs *regs)
 {
 	struct hal_thread *t = (struct hal_thread *)hal_current();
 	u32 work, todo;
@@ -323,10 +323,15 @@ void x86_exit_to_user(struct hal_regs *regs)
 		hal_work_clear(t, HAL_WORK_FRAME);
 }
 
+void x86_exit_to_user(struct hal_regs *regs)
+{
+	exit_to_user(regs);
+}
+
 /* A syscall's slow way out. True: the frame is one that SYSRET can restore. */
 bool x86_syscall_exit(struct hal_regs *regs)
 {
-	x86_exit_to_user(regs);
+	exit_to_user(regs);
 	return regs->rcx == regs->rip && regs->r11 == regs->rflags && !(regs->rip >> 47) &&
 	       !(regs->rflags & (X86_RFLAGS_RF | X86_RFLAGS_TF)) && regs->cs == X86_USER_CS &&
 	       regs->ss == X86_USER_SS;

@@ -30,6 +30,12 @@ static __always_inline void x86_user_open(void)
 	__asm__ volatile("lfence" : : : "memory");
 }
 
+/* After another range check inside the window. */
+static __always_inline void x86_user_barrier(void)
+{
+	__asm__ volatile("lfence" : : : "memory");
+}
+
 static __always_inline void x86_user_close(void)
 {
 	if (likely(x86_smap))

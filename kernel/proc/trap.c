@@ -129,6 +129,11 @@ void upcall_user_trap(struct hal_regs *regs, u32 kind, u64 code, vaddr_t addr)
 
 void upcall_exit_work(struct hal_regs *regs, u32 work)
 {
+	/* A signal and nothing else. */
+	if (likely(work == HAL_WORK_SIGNAL && uptr_is_null(current_task()->rseq))) {
+		signal_deliver(regs);
+		return;
+	}
 	if (work & HAL_WORK_RESCHED)
 		sched_exit_work();
 	if (work & HAL_WORK_NOTIFY) {

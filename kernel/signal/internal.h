@@ -3,6 +3,7 @@
 #define KERNEL_SIGNAL_INTERNAL_H
 
 /* What the files of the signal layer share. */
+#include <kernel/signal/sighand.h>
 #include <kernel/signal/signal.h>
 #include <lib/string.h>
 
@@ -14,7 +15,7 @@ struct user;
  */
 struct sigqueue {
 	struct list_head node;
-	struct user *user;	/* counted in its sigpending */
+	struct user *user;	/* counted in its sigpending while pending; holds a reference, the spare one too */
 	union {
 		struct {
 			s32 si_signo;
@@ -24,6 +25,7 @@ struct sigqueue {
 		u64 words[SIGINFO_USED_BYTES / sizeof(u64)];
 	} info;
 };
+static_assert(SIGINFO_USED_BYTES == 6 * sizeof(u64), "below");
 
 /* For those who fill it in and stay within the used part. */
 static inline siginfo_t *sigqueue_info(struct sigqueue *q)
@@ -32,9 +34,24 @@ static inline siginfo_t *sigqueue_info(struct sigqueue *q)
 }
 
 /* The used part of one. Who shows a whole siginfo_t to a program makes the rest zeros: siginfo_pad(). */
-static inline void siginfo_copy(void *to, const void *from)
+static __always_inline void siginfo_copy(void *to, const void *from)
 {
-	memcpy(to, from, SIGINFO_USED_BYTES);
+	const u64 *src = from;
+	u64 *dst = to;
+
+	dst[0] = src[0];
+	dst[1] = src[1];
+	dst[2] = src[2];
+	dst[3] = src[3];
+	dst[4] = src[4];
+	dst[5] = src[5];
+}
+
+static __always_inline void siginfo_clear(void *info)
+{
+	u64 *dst = info;
+
+	dst[0] = dst[1] = dst[2] = dst[3] = dst[4] = dst[5] = 0;
 }
 
 struct sigqueue *sigqueue_alloc(struct task *to, bool override);
@@ -42,7 +59,18 @@ void sigqueue_free(struct sigqueue *q);
 void sigpending_flush_mask(struct sigpending *p, sigset64_t mask);
 
 /* An action that has a handler, for one delivery: copied, and reset when it says SA_RESETHAND. siglock held. */
-void sighand_take(struct sighand *sh, int sig, struct sigaction *out);
+static inline void sighand_take(struct sighand *sh, int sig, struct sigaction *out)
+{
+	struct sigaction *act = &sh->actions[sig - 1];
+
+	spin_lock(&sh->lock);
+	*out = *act;
+	if (unlikely(act->sa_flags & SA_RESETHAND)) {
+		act->sa_handler = UPTR_NULL;
+		sh->caught &= ~SIGMASK(sig);
+	}
+	spin_unlock(&sh->lock);
+}
 
 /* siglock held. */
 int signal_dequeue_fault_locked(struct task *t, siginfo_t *info);

@@ -51,16 +51,11 @@ static int signal_kill_process(struct process *p, int sig, const siginfo_t *info
 	return info ? signal_send_info_process(p, sig, info) : signal_send_process(p, sig, false);
 }
 
-/* The caller itself needs no look-up and no reference: it is here. */
 static int signal_kill_number(int pid, int sig, const siginfo_t *info)
 {
-	struct process *self = current_process();
-	struct task *t;
+	struct task *t = task_by_tid(pid);
 	int err;
 
-	if (pid == self->pid->nr)
-		return signal_kill_process(self, sig, info);
-	t = task_by_tid(pid);
 	if (!t)
 		return -ESRCH;
 	err = signal_kill_process(t->process, sig, info);
@@ -119,13 +114,21 @@ static int signal_kill_all(int sig)
 	return err;
 }
 
-int signal_kill(int pid, int sig)
+static noinline int signal_kill_others(int pid, int sig)
 {
 	if (pid > 0)
 		return signal_kill_number(pid, sig, NULL);
 	if (pid == INT32_MIN)
 		return -ESRCH;
 	return pid == -1 ? signal_kill_all(sig) : signal_kill_pgrp(-pid, sig);
+}
+
+/* The caller itself needs no look-up, no reference and no permission: it is here. signal_send_process() checks sig. */
+int signal_kill(int pid, int sig)
+{
+	struct process *self = current_task()->process;
+
+	return pid == self->pid->nr ? signal_send_process(self, sig, false) : signal_kill_others(pid, sig);
 }
 
 int signal_queue(int pid, int sig, const siginfo_t *info)

@@ -36,7 +36,7 @@ static void signal_set_blocked_locked(struct task *t, sigset64_t set)
  * A sender does it the other way round (signal_complete()): first the pending bit,
  * then our mask. One of the two sees the other's write.
  */
-static bool signal_set_blocked_alone(struct task *t, sigset64_t set)
+static inline bool signal_set_blocked_alone(struct task *t, sigset64_t set)
 {
 	struct process *p = t->process;
 
@@ -46,17 +46,21 @@ static bool signal_set_blocked_alone(struct task *t, sigset64_t set)
 	return !((READ_ONCE(t->pending.set) | READ_ONCE(p->pending.set)) & ~set);
 }
 
+static noinline void signal_set_blocked_slow(struct task *t, sigset64_t set)
+{
+	irqflags_t f = spin_lock_irqsave(&t->process->siglock);
+
+	signal_set_blocked_locked(t, set);
+	spin_unlock_irqrestore(&t->process->siglock, f);
+}
+
 void signal_set_blocked(sigset64_t set)
 {
 	struct task *t = current_task();
-	irqflags_t f;
 
 	set &= ~SIG_KERNEL_ONLY_MASK;
-	if (t->blocked == set || signal_set_blocked_alone(t, set))
-		return;
-	f = spin_lock_irqsave(&t->process->siglock);
-	signal_set_blocked_locked(t, set);
-	spin_unlock_irqrestore(&t->process->siglock, f);
+	if (unlikely(t->blocked != set && !signal_set_blocked_alone(t, set)))
+		signal_set_blocked_slow(t, set);
 }
 
 int signal_set_user_mask(uptr_t user, size_t size)

@@ -29,14 +29,18 @@ void signal_init(void)
 		panic("no memory for signals");
 }
 
-/* The process's spare one, or one from the cache. */
-static struct sigqueue *sigqueue_take(struct process *p)
+/* The process's spare one if it belongs to this user: it has the reference already. */
+static struct sigqueue *sigqueue_take(struct process *p, struct user *u)
 {
 	struct sigqueue *q = p->sigqueue_spare;
 
-	if (!q)
-		return kmem_cache_alloc(sigqueue_cache, MM_NOWAIT);
-	p->sigqueue_spare = NULL;
+	if (likely(q && q->user == u)) {
+		p->sigqueue_spare = NULL;
+		return q;
+	}
+	q = kmem_cache_alloc(sigqueue_cache, MM_NOWAIT);
+	if (q)
+		q->user = user_get(u);
 	return q;
 }
 
@@ -50,18 +54,15 @@ struct sigqueue *sigqueue_alloc(struct task *to, bool override)
 	struct user *u;
 	s64 n;
 
+	/* The credentials keep the user alive until the queue does. */
 	rcu_read_lock();
-	u = user_get(rcu_dereference(to->real_cred)->user);
-	rcu_read_unlock();
+	u = rcu_dereference(to->real_cred)->user;
 	n = atomic64_inc_return(&u->sigpending);
 	if (override || (u64)n <= rlimit_get(to->process, RLIMIT_SIGPENDING))
-		q = sigqueue_take(to->process);
-	if (!q) {
+		q = sigqueue_take(to->process, u);
+	if (unlikely(!q))
 		atomic64_dec(&u->sigpending);
-		user_put(u);
-		return NULL;
-	}
-	q->user = u;
+	rcu_read_unlock();
 	return q;
 }
 
@@ -80,15 +81,18 @@ static void sigqueue_recycle(struct process *p, struct sigqueue *q)
 		return;
 	}
 	atomic64_dec(&q->user->sigpending);
-	user_put(q->user);
 	p->sigqueue_spare = q;
 }
 
 void signal_drop_spare_locked(struct process *p)
 {
-	if (p->sigqueue_spare)
-		kmem_cache_free(sigqueue_cache, p->sigqueue_spare);
+	struct sigqueue *q = p->sigqueue_spare;
+
+	if (!q)
+		return;
 	p->sigqueue_spare = NULL;
+	user_put(q->user);
+	kmem_cache_free(sigqueue_cache, q);
 }
 
 void sigpending_flush(struct sigpending *p)
@@ -139,7 +143,7 @@ static int sigpending_next(const struct sigpending *p, sigset64_t mask)
 	return ffs64(ready);
 }
 
-static void sigpending_collect(struct process *owner, struct sigpending *p, int sig, siginfo_t *info)
+static __always_inline void sigpending_collect(struct process *owner, struct sigpending *p, int sig, siginfo_t *info)
 {
 	struct sigqueue *q, *first = NULL;
 
@@ -152,7 +156,7 @@ static void sigpending_collect(struct process *owner, struct sigpending *p, int 
 	}
 	p->set &= ~SIGMASK(sig);
 	if (!first) {
-		memset(info, 0, SIGINFO_USED_BYTES);
+		siginfo_clear(info);
 		info->si_signo = sig;
 		info->si_code = SI_USER;
 		return;
@@ -239,7 +243,7 @@ void siginfo_init_user(siginfo_t *info, int sig)
 {
 	struct task *t = task_current_or_null();
 
-	memset(info, 0, SIGINFO_USED_BYTES);
+	siginfo_clear(info);
 	info->si_signo = sig;
 	info->si_code = SI_USER;
 	if (t) {
@@ -250,7 +254,7 @@ void siginfo_init_user(siginfo_t *info, int sig)
 
 void siginfo_init_kernel(siginfo_t *info, int sig)
 {
-	memset(info, 0, SIGINFO_USED_BYTES);
+	siginfo_clear(info);
 	info->si_signo = sig;
 	info->si_code = SI_KERNEL;
 }

@@ -100,12 +100,17 @@ static bool signal_prepare(struct task *t, int sig, bool forced)
 
 static void signal_kick(struct task *t, bool fatal)
 {
+	/* The caller is awake; unless it is about to sleep, and this is an interrupt on its CPU. */
+	if (!fatal && &t->thread == current_thread() && READ_ONCE(t->thread.state) == THREAD_RUNNABLE) {
+		hal_work_set(&t->thread.hal, HAL_WORK_SIGNAL);
+		return;
+	}
 	thread_signal_kick(&t->thread, fatal);
 	if (fatal)
 		thread_wake_state(&t->thread, THREAD_STOPPED | THREAD_TRACED);
 }
 
-static bool signal_wanted_by(struct task *t, int sig)
+static inline bool signal_wanted_by(struct task *t, int sig)
 {
 	if ((t->blocked & SIGMASK(sig)) || (t->flags & TASK_EXITING))
 		return false;

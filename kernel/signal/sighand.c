@@ -8,8 +8,6 @@
 #include <lib/fls.h>
 #include <lib/string.h>
 
-#include "internal.h"
-
 static struct kmem_cache *sighand_cache;
 
 void sighand_init(void)
@@ -69,19 +67,6 @@ void sighand_action(struct sighand *sh, int sig, struct sigaction *out)
 	else
 		*out = (struct sigaction){ .sa_flags = 0 };
 	spin_unlock_irqrestore(&sh->lock, f);
-}
-
-void sighand_take(struct sighand *sh, int sig, struct sigaction *out)
-{
-	struct sigaction *act = &sh->actions[sig - 1];
-
-	spin_lock(&sh->lock);
-	*out = *act;
-	if (unlikely(act->sa_flags & SA_RESETHAND)) {
-		act->sa_handler = UPTR_NULL;
-		sh->caught &= ~SIGMASK(sig);
-	}
-	spin_unlock(&sh->lock);
 }
 
 void sighand_set_action(struct sighand *sh, int sig, const struct sigaction *act)
