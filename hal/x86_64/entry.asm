@@ -388,6 +388,7 @@ x86_syscall_call:
 	mov	[rbp + 16 + REGS_RAX], rax
 %if HALCYON_DEBUG
 	call	upcall_leave_kernel
+	mov	rax, [rbp + 16 + REGS_RAX]
 %endif
 	cmp	dword [rbx + HT_WORK], 0
 	jne	.work
