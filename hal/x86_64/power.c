@@ -4,6 +4,7 @@
  * run in panics too: no locks, no allocation, bounded waits.
  */
 #include <hal/clock.h>
+#include <hal/console.h>
 #include <hal/power.h>
 #include "acpi_glue.h"
 #include "x86.h"
@@ -14,6 +15,8 @@
 #define I8042_RESET	0xfe
 #define RESET_CONTROL	0xcf9	/* PCI reset control register of PC chip sets */
 #define GRACE_NS	(50 * NSEC_PER_MSEC)
+#define DRAIN_POLLS	2000u	/* 200 ms: a FIFO at 1200 baud */
+#define DRAIN_POLL_NS	100000ull
 #define SCI_ENABLED	1u	/* PM1 control bit 0: the machine is in ACPI mode */
 #define ACPI_MODE_POLLS	100000
 
@@ -26,9 +29,17 @@ void x86_power_init(void)
 		reset_mmio = upcall_mmio_map(x86_acpi.reset.address, 1);
 }
 
+/* What was written to the serial line shall leave it: the end of a panic report, mostly. Bounded. */
+static void drain_console(void)
+{
+	for (u32 i = 0; i < DRAIN_POLLS && !hal_uart_tx_idle(); i++)
+		hal_delay_ns(DRAIN_POLL_NS);
+}
+
 void hal_qemu_exit(u8 value)
 {
 	x86_coverage_dump();
+	drain_console();
 	x86_outb(QEMU_EXIT_PORT, value);
 }
 
@@ -81,6 +92,7 @@ __noreturn void hal_reboot(void)
 {
 	hal_irq_disable();
 	x86_coverage_dump();
+	drain_console();
 	reset_acpi();
 	reset_keyboard();
 	reset_chipset();
@@ -114,6 +126,7 @@ __noreturn void hal_poweroff(void)
 {
 	hal_irq_disable();
 	x86_coverage_dump();
+	drain_console();
 	if (x86_acpi.has_s5 && x86_acpi.hw_reduced && x86_acpi.sleep_control.space == ACPI_SPACE_IO &&
 	    x86_acpi.sleep_control.address) {
 		x86_outb((u16)x86_acpi.sleep_control.address, (u8)(x86_acpi.s5_type_a << 2 | 0x20));

@@ -215,8 +215,10 @@ static void command_task(struct command_io *io, int argc, char **argv)
 	struct thread *t = task_command_thread(io, argc > 1 ? argv[1] : NULL);
 	struct hal_thread hal;
 
-	if (!t || !COMMAND_LOAD(hal, &t->hal)) {
-		command_printf(io, t ? "the thread %p is not readable\n" : "no thread\n", (void *)t);
+	if (!t)
+		return;
+	if (!COMMAND_LOAD(hal, &t->hal)) {
+		command_printf(io, "the thread %p is not readable\n", (void *)t);
 		return;
 	}
 	if (!task_is_user_thread(t)) {

@@ -54,14 +54,26 @@ def run_selftests(build, folder, report, filter_, options):
         report.note(dump or "\n".join(text.splitlines()[-40:]))
 
 
+def says_in_order(text, expected):
+    """Each piece of `expected` (parted by " ... "), in that order, in what is no announcement of it."""
+    said = "\n".join(line for line in text.splitlines()
+                     if "expects:" not in line and "command line" not in line)
+    at = 0
+    for piece in expected.split(" ... "):
+        at = said.find(piece, at)
+        if at < 0:
+            return False
+        at += len(piece)
+    return True
+
+
 def judge_death(report, name, status, text, dump, expected):
     """The right reason, a report that helps, the right exit."""
     reason = re.search(r"(?im)^.*panic.*$", text)
     problems = []
     if status != PANIC_STATUS:
         problems.append("exit status %s" % status)
-    if not any(expected in line for line in text.splitlines()
-               if "expects:" not in line and "command line" not in line):
+    if not says_in_order(text, expected):
         problems.append("no report says %r" % expected)
     if not re.search(r"(?i)rip|rax", text):
         problems.append("no registers")

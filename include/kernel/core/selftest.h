@@ -43,7 +43,7 @@ struct selftest {
 			   .fn = selftest_##suite_##_##name_);			\
 	static __maybe_unused void selftest_##suite_##_##name_(void)
 
-/* expect_: a literal that the panic's reason contains. */
+/* expect_: a literal that the panic's report contains; several, in that order, parted by " ... ". */
 #define DEATHTEST(name_, expect_)						\
 	static void deathtest_##name_(void);					\
 	SELFTEST_REGISTER_(deathtest_##name_, .suite = "death", .name = #name_,	\
