@@ -3,7 +3,8 @@
  * What ring "gdb" looks at: as /init it makes processes and threads in known states, then says READY.
  *
  *	1 gdb-init	waits for children; /etc/marker open as descriptor 7, tmpfs "hx-source" on /mnt
- *	2 gdb-spinner	spins in spin_here(), in user mode; now and then it writes to /mnt/file
+ *	2 gdb-spinner	spins in spin_here(), in user mode; now and then it writes to /mnt/file,
+ *			also from a page that the kernel must fault in
  *	3 gdb-sleeper	two threads: one reads an empty pipe, number 4, "gdb-thread", waits in a futex
  *
  * Built with symbols, as its own are loaded too (hx-user).
@@ -34,13 +35,16 @@ static __attribute__((noinline)) void spin_here(void)
 static void spinner(void)
 {
 	int fd = open("/mnt/file", O_RDWR | O_CREAT, 0600);
-	char *text = mmap(TEXT_PAGE, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	char *text = mmap(TEXT_PAGE, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
 	prctl(PR_SET_NAME, "gdb-spinner");
 	strcpy(text, "a string of the user's");
 	for (;;) {
 		spin_here();
 		if (pwrite(fd, text, 23, 0) != 23)
+			_exit(1);
+		/* The kernel reads a page that is not there: a page fault of the kernel's. */
+		if (madvise(text + 4096, 4096, MADV_DONTNEED) < 0 || pwrite(fd, text + 4096, 8, 100) != 8)
 			_exit(1);
 	}
 }

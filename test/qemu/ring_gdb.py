@@ -100,7 +100,7 @@ def look_at_memory(gdb, check):
     vma, stack, nothing, table, physical, slab, unmapped, object_page, heap = gdb.run(
         "hx-vma 2", "hx-pt 0x10000000 2", "hx-page hx_slab_object", "hx-pt &x86_cpus", "hx-page phys 0x100000",
         "hx-slab", "hx-pt 0x7ffff0000000", "hx-page $hx_task(2).process", "hx-slab process")
-    check.has(vma, "hx-vma shows the areas", r"^\(struct vm_space \*\) 0xffff", r"^000010000000-000010001000 rw-p 00000000 0xffff\w+$",
+    check.has(vma, "hx-vma shows the areas", r"^\(struct vm_space \*\) 0xffff", r"^000010000000-000010002000 rw-p 00000000 0xffff\w+$",
               r" r-xp \w+ 0xffff\w+ /init$", r" rw-p .*\[stack\]$")
     check.has(stack, "hx-pt of another process's page", r"^PGD \[  0\]", r"^PTE .* r(w|-)- user", r"^0x10000000 is physical 0x\w+000$")
     check.has(table, "hx-pt of a kernel address", r"^PGD \[511\] .* table", r"^PTE .* rw-", r"is physical 0x")
@@ -136,11 +136,17 @@ def look_at_user(gdb, check):
 
 def look_at_locks(gdb, check):
     """Stops where an inode's lock is held for writing, and while a spinlock is."""
-    _, stopped, text, back, native, stat = gdb.run(
-        "hbreak vm_object_write", "continue", "hx-locks", "hx-bt", "bt", "hx-locks stat")
+    _, stopped, text, back, native, stat, _, _, _, fault, _, _, _, spin, lock = gdb.run(
+        "hbreak vm_object_write", "continue", "hx-locks", "hx-bt", "bt", "hx-locks stat",
+        "delete", "hbreak vm_fault", "continue", "hx-bt",
+        "delete", "hbreak spin_unlock", "continue", "hx-locks", "print *l")
     check.has(stopped, "a breakpoint at the slid address hits", r"^Breakpoint 1, vm_object_write ")
     check.has(text, "hx-locks names the lock, its holder and the place", r"^2 gdb-spinner +\S.* rank +\d+ at 0xffff\w+ taken in \w+")
     check.has(back, "hx-bt of what runs", r"^running on CPU 0$", r"^#0 .*vm_object_write", r"file_write_object at kernel/vfs/rw\.c", r"x86_syscall_entry", r"in system call 18:")
+    check.has(fault, "hx-bt goes through a trap in the kernel", r"^#0 .*vm_fault", r"x86_trap", r"^     --- trap or interrupt ---$",
+              r"^#\d+ .* x86_copy_user", r"copy_from_user|vm_object_write|iter", r"file_write_object", r"in system call 18:")
+    check.has(spin, "hx-locks names a spinlock and its CPU", r"^cpu 0 +\S.* rank +\d+ at 0xffff\w+ taken in \w+", r"^[1-9]\d* locks are held")
+    check.has(lock, "print: a spinlock that is held", r"= \".+\" held by CPU 0 since \w+")
     check.has(native, "gdb's own bt has arguments and goes through the system call's entry", r"^#0 +vm_object_write \(obj=0xffff",
               r"x86_syscall_entry|x86_syscall_call")
     check.has(stat, "hx-locks stat", r"^LOCK +RANK", r"^run ?queue\S* +\d+ +[1-9]")

@@ -189,6 +189,9 @@ class Stack:
                     yield "user", regs
                     return
                 yield "trap", regs
+                missing = unbuilt_frame(int(regs["rip"]), int(regs["rsp"]))
+                if missing is not None:
+                    yield "call", missing
                 fp = int(regs["rbp"])
                 continue
             ip, up = core.read_u64(fp + 8), core.read_u64(fp)
@@ -247,14 +250,22 @@ def cpu_registers(cpu):
         frame.select()
 
 
-def unbuilt_frame(ip, sp):
-    """The return address where the function at ip has not yet pushed RBP (or has, but not set it); None elsewhere."""
-    block = gdb.block_for_pc(ip)
+def function_block(address):
+    """The C function around an address; None in assembly."""
+    block = gdb.block_for_pc(address)
     while block is not None and block.function is None:
         block = block.superblock
-    if block is None or ip - block.start not in (0, 1):
-        return None
-    return core.read_u64(sp + 8 * (ip - block.start))
+    return block
+
+
+def unbuilt_frame(ip, sp):
+    """The return address of a function that has no frame: in its first two instructions, or a leaf in assembly.
+None elsewhere: the frame that RBP leads to is its own."""
+    block = function_block(ip)
+    if block is not None:
+        return core.read_u64(sp + 8 * (ip - block.start)) if ip - block.start in (0, 1) else None
+    caller = core.read_u64(sp)
+    return caller if caller >> 47 == 0x1ffff and function_block(caller) is not None else None
 
 
 def stack_around(sp, thread):
