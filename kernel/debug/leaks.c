@@ -97,7 +97,7 @@ static void end_thread(void *arg)
 	if (grown)
 		log_err("leak: %u kinds of memory grew since boot", grown);
 	else
-		log_info("no leak: all memory that programs used came back");
+		log_info("all memory that programs used came back");
 	end_machine(grown != 0);
 	panic("the machine goes on after its end");
 }

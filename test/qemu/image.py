@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 PARTITION = "@@1M"
+VARIANT = "debug"       # whose kernel the rings boot: run.py --variant
 
 BOOT_CONF = """default Test
 timeout 0
@@ -17,6 +18,11 @@ linux   /halcyon/kernel.elf
 initrd  /halcyon/initrd.img
 options %s
 """
+
+
+def built(build, leaf):
+    """A file of the variant under test: halcyon.img, kernel.elf."""
+    return os.path.join(build, leaf) if VARIANT == "release" else os.path.join(build, VARIANT, leaf)
 
 
 def put(image, name, path):

@@ -28,8 +28,12 @@ QEMU = "qemu-system-x86_64"
 EXIT_PORT = 0xF4
 
 
+# isa-debug-exit of an orderly reboot; 37 instead when the debug kernel found leaks.
+REBOOT_STATUS = 33
+
 # How the reports of the kernel's detectors begin, anywhere in a line.
-REPORTS = re.compile(r"leak: |KASAN: |UBSAN: |BUG: |WARNING: |\blockdep: |rcu: .*stall|hung task|kernel panic|PANIC", re.I)
+REPORTS = re.compile(r"leak: |KASAN: |UBSAN: |BUG: |WARNING: |\blockdep: |rcu: .*stall|spins for \d+ ms|"
+                     r"sleeps uninterruptibly for more|kernel panic", re.I)
 
 
 def reports(text):

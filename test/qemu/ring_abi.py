@@ -57,12 +57,12 @@ def binary_of(build, name):
     return os.path.join(build, "test", "abi", name)
 
 
-def pack(build, programs, path):
+def pack(build, programs, path, carry=()):
     archive = initrd.Initrd()
     archive.copy("init", binary_of(build, "runner"))
     archive.shells()
     plan = ""
-    for name in sorted({p.binary for p in programs} | {"victim"}):
+    for name in sorted({p.binary for p in programs} | {"victim"} | set(carry)):
         archive.copy("tests/" + name, binary_of(build, name))
     for p in programs:
         plan += "%s %d /tests/%s %s\n" % (p.name, p.seconds, p.binary, " ".join(p.args))
@@ -100,13 +100,21 @@ def ask_linux(build, programs, folder):
     return known
 
 
-def boot_halcyon(build, programs, folder, options):
+def judge_end(report, status, text):
+    """The boot's end counts too: no detector said anything, no leak was found at power-off."""
+    said = machine.reports(text)
+    if not report.check(status == machine.REBOOT_STATUS and not said, "the boot ended with status %s of %d, %d reports" %
+                        (status, machine.REBOOT_STATUS, len(said))):
+        report.note("\n".join(said[:40] or text.splitlines()[-40:]))
+
+
+def boot_halcyon(build, programs, folder, report, options):
     """One boot; ({name: Result}, finished, what went wrong)."""
     path = pack(build, programs, os.path.join(folder, "halcyon-initrd.img"))
-    disk = image.make(os.path.join(build, "halcyon.img"), os.path.join(folder, "abi.img"),
+    disk = image.make(image.built(build, "halcyon.img"), os.path.join(folder, "abi.img"),
                       options=options, initrd=path)
     trouble = ""
-    with machine.Machine(image=disk, name="halcyon", symbols=os.path.join(build, "kernel.elf"),
+    with machine.Machine(image=disk, name="halcyon", symbols=image.built(build, "kernel.elf"),
                          tpm=True) as halcyon:
         try:
             halcyon.serial.expect(rb"### runner begin", 60, "the test runner")
@@ -121,6 +129,8 @@ def boot_halcyon(build, programs, folder, options):
             status, trouble = None, "%s\n%s" % (hang, halcyon.dump())
         text = halcyon.serial.text()
     results, finished = tap.parse(text)
+    if finished and not trouble:
+        judge_end(report, status, text)
     if not finished and not trouble:
         trouble = "exit status %s\n%s" % (status, "\n".join(text.splitlines()[-60:]))
     return results, finished, trouble
@@ -130,7 +140,7 @@ def ask_halcyon(build, programs, folder, report, options):
     results, left, boots = {}, list(programs), 0
     while left and boots < MAX_BOOTS:
         boots += 1
-        got, finished, trouble = boot_halcyon(build, left, folder, options)
+        got, finished, trouble = boot_halcyon(build, left, folder, report, options)
         results.update(got)
         if finished:
             break

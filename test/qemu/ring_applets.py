@@ -118,17 +118,19 @@ def ask_linux(path, cases):
 
 
 def ask_halcyon(path, folder, build, report, options):
-    disk = image.make(os.path.join(build, "halcyon.img"), os.path.join(folder, "applets.img"),
+    disk = image.make(image.built(build, "halcyon.img"), os.path.join(folder, "applets.img"),
                       options="console=ttyS0 qemu-exit quiet " + options, initrd=path)
     with machine.Machine(image=disk, name="halcyon", tpm=True,
-                         symbols=os.path.join(build, "kernel.elf")) as halcyon:
+                         symbols=image.built(build, "kernel.elf")) as halcyon:
+        status = None
         try:
-            halcyon.wait(SECONDS + 30)
+            status = halcyon.wait(SECONDS + 30)
         except machine.Hang as hang:
             report.note("%s\n%s" % (hang, halcyon.dump()))
         text = halcyon.serial.text()
     if "### runner end" not in text:
         report.note("\n".join(text.splitlines()[-40:]))
+    ring_abi.judge_end(report, status, text)
     return parse(text)
 
 

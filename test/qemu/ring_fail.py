@@ -17,17 +17,17 @@ import ring_abi
 import tap
 from report import Report
 
-GOOD_STATUS, LEAKED_STATUS = 33, 37
+GOOD_STATUS, LEAKED_STATUS = machine.REBOOT_STATUS, 37
 SCENES = os.path.join(ring_abi.oracle.TOP, "test", "fail")
-SHOWER_PERCENT = 2
-SHOWER_SECONDS = 5
-# Not under the shower: what measures how full the machine can get takes minutes then.
+SHOWERS = (1, 5)         # percent of the allocations that fail
+SHOWER_SECONDS = 3      # a program that waits for what failed is ended then
+# Not under the shower: what measures how full the machine can get, which only takes time.
 NO_SHOWER = {"rootbomb", "limits", "vmstress", "tty"}
 
 
-def boot(build, programs, folder, name, seconds):
+def boot(build, programs, folder, name, seconds, carry=()):
     """(exit status or None, serial text, dump)."""
-    path = ring_abi.pack(build, programs, os.path.join(folder, name + ".initrd"))
+    path = ring_abi.pack(build, programs, os.path.join(folder, name + ".initrd"), carry)
     debug = os.path.join(build, "debug")
     disk = image.make(os.path.join(debug, "halcyon.img"), os.path.join(folder, name + ".img"),
                       options="console=ttyS0 qemu-exit nokaslr quiet", initrd=path)
@@ -85,20 +85,17 @@ def judge_scenes(report, status, text, dump):
     judge_end(report, "scenes", status, text, dump)
 
 
-def shower(build, folder, only):
-    programs = []
-    for p in ring_abi.read_plan():
-        if p.name in NO_SHOWER or (only and p.name not in only):
-            continue
-        args = ["-a", str(SHOWER_PERCENT), "/tests/" + p.binary] + p.args
-        programs.append(ring_abi.Program(p.name, SHOWER_SECONDS, args, binary="fail"))
-    extra = sorted({p.args[2].split("/")[-1] for p in programs})
-    return programs, boot_shower(build, programs, extra, folder)
-
-
-def boot_shower(build, programs, extra, folder):
-    carriers = programs + [ring_abi.Program("-" + name, 0, binary=name) for name in extra]
-    return boot(build, carriers, folder, "shower", 30 + SHOWER_SECONDS * len(programs))
+def shower(build, folder):
+    """(programs, boot()'s answer)"""
+    programs, carry = [], set()
+    for percent in SHOWERS:
+        for p in ring_abi.read_plan():
+            if p.name in NO_SHOWER:
+                continue
+            args = ["-a", str(percent), "/tests/" + p.binary] + p.args
+            programs.append(ring_abi.Program("%s.%d" % (p.name, percent), SHOWER_SECONDS, args, binary="fail"))
+            carry.add(p.binary)
+    return programs, boot(build, programs, folder, "shower", 60 + SHOWER_SECONDS * len(programs), carry)
 
 
 def judge_shower(report, programs, status, text, dump):
@@ -121,7 +118,7 @@ def run(build, only=None, options=""):
     covered(report)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         asked = pool.submit(scenes, build, folder, only)
-        rained = pool.submit(shower, build, folder, only) if not only else None
+        rained = pool.submit(shower, build, folder) if not only else None
         judge_scenes(report, *asked.result())
         if rained:
             programs, answer = rained.result()

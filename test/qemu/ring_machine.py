@@ -16,11 +16,12 @@ import traceback
 import image
 import initrd
 import machine
+import panic_cases
 import ring_abi
 import session
 from report import Report
 
-REBOOT_STATUS = 33              # "qemu-exit": reboot(2), kernel/syscall/misc.c
+REBOOT_STATUS = machine.REBOOT_STATUS
 PANIC_STATUS = 85
 TEST_WORDS = "console=ttyS0 qemu-exit quiet "
 
@@ -34,14 +35,14 @@ class Context:
 
     def image(self, **changes):
         if not changes:
-            return os.path.join(self.build, "halcyon.img")
+            return image.built(self.build, "halcyon.img")
         path = os.path.join(self.folder, re.sub(r"\W", "_", self.name) + ".img")
-        return image.make(os.path.join(self.build, "halcyon.img"), path, **changes)
+        return image.make(image.built(self.build, "halcyon.img"), path, **changes)
 
     def boot(self, disk=None, **shape):
         shape.setdefault("tpm", True)
         m = machine.Machine(image=disk or self.image(), name=self.name,
-                            symbols=os.path.join(self.build, "kernel.elf"), **shape)
+                            symbols=image.built(self.build, "kernel.elf"), **shape)
         self.machines.append(m)
         return m.__enter__()
 
@@ -263,14 +264,16 @@ CASES = [
     ("panic=", panic_words),
     ("archives", archives),
     ("a compressed initrd", compressed_initrd),
-] + [("boots: " + shape, boots(shape)) for shape in SHAPES]
+] + panic_cases.CASES + [("boots: " + shape, boots(shape)) for shape in SHAPES]
 
 
 def run_case(build, folder, report, name, case):
     ctx = Context(build, folder, report, name)
     try:
         case(ctx)
-        report.check(True, name)
+        said = [line for m in ctx.machines for line in machine.reports(m.serial.text())
+                if "panic" not in line.lower()]         # which some cases want
+        report.check(not said, "%s%s" % (name, "".join("\n# " + line for line in said[:20])))
     except Exception as trouble:        # a case may fail in any way; it is told, and the next runs
         report.fail("%s: %s" % (name, trouble))
         if not isinstance(trouble, (machine.Hang, AssertionError)):

@@ -10,6 +10,7 @@
     loader     the loader: what is missing or damaged, the menu, random places
     fail       each allocation of each system call fails once; leaks
     gdb        gdb's helpers in batch mode; the profiler's counts against -icount
+    fuzz       random system calls against the debug kernel
     bad        a thousand mutated ELF files
     figures    instruction counts (-icount)
     bench-check  the benchmark's counts on Halcyon against bench-baseline.json
@@ -27,9 +28,10 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import image  # noqa: E402
 import machine  # noqa: E402
 
-RINGS = ("selftest", "abi", "applets", "fail", "machine", "loader", "gdb", "bad", "figures", "bench-check")
+RINGS = ("selftest", "abi", "applets", "fail", "machine", "loader", "gdb", "bad", "fuzz", "figures", "bench-check")
 
 
 def run_ring(name, args):
@@ -39,6 +41,9 @@ def run_ring(name, args):
     if name == "fail":
         import ring_fail
         return ring_fail.run(args.build, args.only, args.options)
+    if name == "fuzz":
+        import ring_fuzz
+        return ring_fuzz.run(args.build, args.only, args.options)
     if name == "gdb":
         import ring_gdb
         return ring_gdb.run(args.build, args.only, args.options)
@@ -64,7 +69,6 @@ def run_ring(name, args):
 
 
 def fill_oracle(args):
-    import image
     import ring_abi
     import ring_applets
     folder = image.scratch(args.build)
@@ -106,9 +110,11 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ring", choices=RINGS + ("oracle", "summary"))
     parser.add_argument("--build", default="build")
+    parser.add_argument("--variant", default="debug", help="whose kernel: debug (every detector on), check, release")
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--options", default="", help="further words for the kernel's command line")
     args = parser.parse_args()
+    image.VARIANT = args.variant
     if args.ring == "summary":
         return summary(args)
     if args.ring == "oracle":
