@@ -54,6 +54,7 @@ struct record_ring {
 
 u32 record_mask;
 void (*record_changed_hook)(u32 mask);
+const char *(*record_call_name_hook)(u64 nr);
 
 static struct record_ring boot_ring;
 static DEFINE_PER_CPU(struct record_ring *, record_ring); /* [a] NULL: none yet */
@@ -304,9 +305,18 @@ static const char *leave_word(u32 state)
 	return !state ? "preempted" : state & 1 ? "sleeps" : state & 6 ? "waits" : "leaves";
 }
 
+/* A system call's name, or the number in buf. */
+static const char *call_name(u64 nr, char *buf, size_t n)
+{
+	const char *name = record_call_name_hook ? record_call_name_hook(nr) : NULL;
+
+	scnprintf(buf, n, "%u", (u32)nr);
+	return name ? name : buf;
+}
+
 static int format_event(const struct record_entry *e, char *buf, size_t n)
 {
-	char name[9] = "";
+	char name[12] = "";
 
 	switch ((enum record_kind)e->kind) {
 	case RECORD_SWITCH:
@@ -325,9 +335,10 @@ static int format_event(const struct record_entry *e, char *buf, size_t n)
 	case RECORD_TRAP:
 		return scnprintf(buf, n, "trap     %u at %llx", (u32)e->a, (unsigned long long)e->b);
 	case RECORD_SYSCALL:
-		return scnprintf(buf, n, "syscall  %u(%llx, ...)", (u32)e->a, (unsigned long long)e->b);
+		return scnprintf(buf, n, "syscall  %s(0x%llx, ...)", call_name(e->a, name, sizeof(name)),
+				 (unsigned long long)e->b);
 	case RECORD_RESULT:
-		return scnprintf(buf, n, "result   %u = %lld", (u32)e->a, (long long)e->b);
+		return scnprintf(buf, n, "result   %s = %lld", call_name(e->a, name, sizeof(name)), (long long)e->b);
 	case RECORD_KINDS:
 		break;
 	}

@@ -228,6 +228,7 @@ struct kmsg_file {
 };
 
 struct waitq kmsg_wait = WAITQ_INIT(kmsg_wait);
+bool kmsg_restricted;
 
 static void kmsg_wake(struct work *w)
 {
@@ -249,7 +250,7 @@ static int kmsg_open(struct inode *inode, struct file *file)
 	struct kmsg_file *k;
 
 	(void)inode;
-	if ((file->mode & FMODE_READ) && !capable(CAP_SYSLOG) && !capable(CAP_SYS_ADMIN))
+	if ((file->mode & FMODE_READ) && READ_ONCE(kmsg_restricted) && !capable(CAP_SYSLOG) && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	k = kzalloc(sizeof(*k), 0);
 	if (!k)
@@ -334,11 +335,11 @@ static ssize_t kmsg_read(struct kiocb *iocb, struct iter *to)
 static ssize_t kmsg_write(struct kiocb *iocb, struct iter *from)
 {
 	size_t n = iter_count(from);
-	char buf[1024], *text = buf;
+	char buf[LOG_RECORD_MAX + 1], *text = buf;
 	u32 level = LOG_WARNING, facility = 1, number = 0;
 
 	(void)iocb;
-	if (n >= sizeof(buf))
+	if (n > LOG_RECORD_MAX)
 		return -EINVAL;
 	if (iter_copy_from(from, buf, n) != n)
 		return -EFAULT;

@@ -29,7 +29,6 @@ static struct mutex syslog_mutex;
 static u64 syslog_seq;		/* [syslog_mutex] what READ comes to next */
 static u32 syslog_part;		/* [syslog_mutex] bytes of that record's text that were read already */
 static int syslog_saved_level = -1; /* [syslog_mutex] before CONSOLE_OFF */
-static bool dmesg_restrict;	/* [a] kernel.dmesg_restrict */
 
 /* A record and the text made of it. */
 struct syslog_text {
@@ -207,7 +206,7 @@ static long syslog_console(int type, int level)
 
 static bool may_syslog(int type)
 {
-	if (!READ_ONCE(dmesg_restrict) && (type == SYSLOG_ACTION_READ_ALL || type == SYSLOG_ACTION_SIZE_BUFFER))
+	if (!READ_ONCE(kmsg_restricted) && (type == SYSLOG_ACTION_READ_ALL || type == SYSLOG_ACTION_SIZE_BUFFER))
 		return true;
 	return capable(CAP_SYSLOG) || capable(CAP_SYS_ADMIN);
 }
@@ -310,7 +309,7 @@ static int store_printk(void *arg, const char *text, size_t len)
 static int show_restrict(struct seq *s, void *arg)
 {
 	(void)arg;
-	seq_printf(s, "%d\n", READ_ONCE(dmesg_restrict));
+	seq_printf(s, "%d\n", READ_ONCE(kmsg_restricted));
 	return 0;
 }
 
@@ -321,7 +320,7 @@ static int store_restrict(void *arg, const char *text, size_t len)
 		return -EPERM;
 	if (!len || (*text != '0' && *text != '1') || (len > 1 && text[1] != '\n'))
 		return -EINVAL;
-	WRITE_ONCE(dmesg_restrict, *text == '1');
+	WRITE_ONCE(kmsg_restricted, *text == '1');
 	return 0;
 }
 

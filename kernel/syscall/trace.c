@@ -23,6 +23,7 @@
 #include <kernel/core/assert.h>
 #include <kernel/core/cmdline.h>
 #include <kernel/core/log.h>
+#include <kernel/core/record.h>
 #include <kernel/sched/mutex.h>
 #include <kernel/task/capability.h>
 #include <kernel/task/cred.h>
@@ -260,10 +261,16 @@ static int store_pid_trace(struct task *task, const char *text, size_t len)
 	return 0;
 }
 
+static const char *call_name(u64 nr)
+{
+	return nr < syscall_table_size ? syscall_info[nr].name : NULL;
+}
+
 void trace_init(void)
 {
 	char text[512];
 
+	record_call_name_hook = call_name;
 	mutex_init(&trace_mutex, "trace", LOCK_RANK_SLEEP_LEAF);
 	VERIFY(syscall_table_size <= TRACE_CALLS);
 	(void)proc_register_rw("halcyon/trace", 0644, show_trace, store_trace, NULL);

@@ -74,6 +74,8 @@ int __must_check record_set(const char *kinds);
 void record_get(char *buf, size_t n);
 /* [I] Set by the layer that knows system calls: the mask has changed. Thread context. */
 extern void (*record_changed_hook)(u32 mask);
+/* [I] Set by the same: the name of a call, NULL when there is none. Any context. */
+extern const char *(*record_call_name_hook)(u64 nr);
 /* Empties the rings. Racy against what is being written, which at worst stays. */
 void record_clear(void);
 /* No more entries: what is there is what led here. Panic. */

@@ -6,5 +6,7 @@
 #include <kernel/sched/wait.h>
 
 extern struct waitq kmsg_wait;
+/* [a] kernel.dmesg_restrict: only who has CAP_SYSLOG reads the log. */
+extern bool kmsg_restricted;
 
 #endif
