@@ -116,30 +116,31 @@ static u64 cycles_to_ns(u64 cycles)
 	return (u64)(((unsigned __int128)cycles * mult) >> 32);
 }
 
-static u64 stat_weight(u32 class)
+/* Which of two classes costs more: in waiting, else in being held. */
+static bool costs_more(u32 class, u32 than)
 {
-	struct lock_stat s;
+	struct lock_stat a, b;
 	const char *name;
 	u32 rank;
 
-	return lock_stat_read(class, &name, &rank, &s) ? MAX(s.wait, 1ull) : 0;
+	if (!lock_stat_read(class, &name, &rank, &a) || !lock_stat_read(than, &name, &rank, &b))
+		return false;
+	return a.wait != b.wait ? a.wait > b.wait : a.hold > b.hold;
 }
 
-/* Numbers of all classes, the one with the longest waits first; among those without, the older first. */
+/* Numbers of all classes, the dearest first. They may change meanwhile: the order is only for the reader. */
 static u32 stat_order(u8 order[LOCK_CLASSES])
 {
-	u32 n = 0;
+	struct lock_stat s;
+	const char *name;
+	u32 rank, n = 0;
 
-	for (u32 class = 1; class < LOCK_CLASSES; class++) {
-		u64 weight = stat_weight(class);
+	for (u32 class = 1; lock_stat_read(class, &name, &rank, &s); class++, n++) {
 		u32 at = n;
 
-		if (!weight)
-			break;
-		for (; at > 0 && stat_weight(order[at - 1]) < weight; at--)
+		for (; at > 0 && costs_more(class, order[at - 1]); at--)
 			order[at] = order[at - 1];
 		order[at] = (u8)class;
-		n++;
 	}
 	return n;
 }

@@ -33,7 +33,8 @@ REBOOT_STATUS = 33
 
 # How the reports of the kernel's detectors begin, anywhere in a line.
 REPORTS = re.compile(r"leak: |KASAN: |UBSAN: |BUG: |WARNING: |\blockdep: |rcu: .*stall|spins for \d+ ms|"
-                     r"sleeps uninterruptibly for more|kernel panic", re.I)
+                     r"sleeps uninterruptibly for more|has taken no interrupts|grace period \d+ does not end|"
+                     r"warning at \S+:\d+|kernel panic", re.I)
 
 
 def reports(text):
