@@ -183,8 +183,8 @@ int file_open_finish(struct file *f, const struct path *path, u32 flags)
 	f->flags &= ~(u32)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC);
 	if ((flags & O_DIRECT) && S_ISREG(inode->mode)) {
 		/* Pages of memory are all there is: Linux's tmpfs refuses it too. */
+		path_get(path); /* first: the file may hold the last one */
 		file_put(f);
-		path_get(path);
 		return -EINVAL;
 	}
 	return 0;
