@@ -17,29 +17,32 @@
 
 /* ---- stat ---- */
 
-static int put_stat(const struct kstat *ks, uptr_t user)
-{
-	struct stat st;
+#define SAME(field, abi) \
+	static_assert(offsetof(struct kstat, field) == offsetof(struct stat, abi) && \
+		      sizeof(((struct kstat *)0)->field) == sizeof(((struct stat *)0)->abi), "copied out as it is")
+#define SAME_TIME(field, abi) \
+	static_assert(offsetof(struct kstat, field.sec) == offsetof(struct stat, abi) && \
+		      offsetof(struct kstat, field.nsec) == offsetof(struct stat, abi##_nsec), "copied out as it is")
+SAME(dev, st_dev);
+SAME(ino, st_ino);
+SAME(nlink, st_nlink);
+SAME(mode, st_mode);
+SAME(uid, st_uid);
+SAME(gid, st_gid);
+SAME(zero, __pad0);
+SAME(rdev, st_rdev);
+SAME(size, st_size);
+SAME(blksize, st_blksize);
+SAME(blocks, st_blocks);
+SAME_TIME(atime, st_atime);
+SAME_TIME(mtime, st_mtime);
+SAME_TIME(ctime, st_ctime);
+SAME(zeros, __unused);
+static_assert(sizeof(struct fstime) == 16, "two words, no hole to leak");
 
-	st.st_dev = devnum_encode(ks->dev);
-	st.st_ino = ks->ino;
-	st.st_nlink = ks->nlink;
-	st.st_mode = ks->mode;
-	st.st_uid = ks->uid;
-	st.st_gid = ks->gid;
-	st.__pad0 = 0;
-	st.st_rdev = devnum_encode(ks->rdev);
-	st.st_size = (s64)ks->size;
-	st.st_blksize = ks->blksize;
-	st.st_blocks = (s64)ks->blocks;
-	st.st_atime = (u64)ks->atime.sec;
-	st.st_atime_nsec = ks->atime.nsec;
-	st.st_mtime = (u64)ks->mtime.sec;
-	st.st_mtime_nsec = ks->mtime.nsec;
-	st.st_ctime = (u64)ks->ctime.sec;
-	st.st_ctime_nsec = ks->ctime.nsec;
-	st.__unused[0] = st.__unused[1] = st.__unused[2] = 0;
-	return copy_to_user(user, &st, sizeof(st));
+static inline int put_stat(const struct kstat *ks, uptr_t user)
+{
+	return copy_to_user(user, ks, sizeof(struct stat));
 }
 
 static long stat_at(int dfd, uptr_t path, u32 lookup, uptr_t user)
@@ -109,19 +112,20 @@ long sys_newfstatat(int dfd, uptr_t path, uptr_t st, int flags)
 
 static struct statx_timestamp statx_time(struct fstime t)
 {
-	return (struct statx_timestamp){ .tv_sec = t.sec, .tv_nsec = t.nsec };
+	return (struct statx_timestamp){ .tv_sec = t.sec, .tv_nsec = (u32)t.nsec };
 }
 
 static int put_statx(const struct kstat *ks, uptr_t user)
 {
+	devnum_t dev = devnum_decode((u32)ks->dev), rdev = devnum_decode((u32)ks->rdev);
 	struct statx sx;
 
 	memset(&sx, 0, sizeof(sx));
 	sx.stx_mask = STATX_BASIC_STATS | STATX_MNT_ID | (ks->has_btime ? STATX_BTIME : 0);
-	sx.stx_blksize = ks->blksize;
+	sx.stx_blksize = (u32)ks->blksize;
 	sx.stx_attributes = ks->attributes;
 	sx.stx_attributes_mask = ks->attributes_mask;
-	sx.stx_nlink = ks->nlink;
+	sx.stx_nlink = (u32)ks->nlink;
 	sx.stx_uid = ks->uid;
 	sx.stx_gid = ks->gid;
 	sx.stx_mode = (u16)ks->mode;
@@ -133,10 +137,10 @@ static int put_statx(const struct kstat *ks, uptr_t user)
 		sx.stx_btime = statx_time(ks->btime);
 	sx.stx_ctime = statx_time(ks->ctime);
 	sx.stx_mtime = statx_time(ks->mtime);
-	sx.stx_rdev_major = DEV_MAJOR(ks->rdev);
-	sx.stx_rdev_minor = DEV_MINOR(ks->rdev);
-	sx.stx_dev_major = DEV_MAJOR(ks->dev);
-	sx.stx_dev_minor = DEV_MINOR(ks->dev);
+	sx.stx_rdev_major = DEV_MAJOR(rdev);
+	sx.stx_rdev_minor = DEV_MINOR(rdev);
+	sx.stx_dev_major = DEV_MAJOR(dev);
+	sx.stx_dev_minor = DEV_MINOR(dev);
 	sx.stx_mnt_id = ks->mnt_id;
 	return copy_to_user(user, &sx, sizeof(sx));
 }

@@ -7,19 +7,21 @@
 
 int inode_getattr_generic(const struct path *path, struct inode *inode, struct kstat *st)
 {
+	st->dev = devnum_encode(inode->sb->dev);
 	st->ino = inode->ino;
-	st->dev = inode->sb->dev;
-	st->rdev = inode->rdev;
-	st->mode = inode->mode;
 	st->nlink = READ_ONCE(inode->nlink);
+	st->mode = inode->mode;
 	st->uid = inode->uid;
 	st->gid = inode->gid;
+	st->zero = 0;
+	st->rdev = unlikely(inode->rdev) ? devnum_encode(inode->rdev) : 0;
 	st->blksize = inode->sb->blocksize;
 	st->size = inode_size(inode);
 	st->blocks = inode->object ? READ_ONCE(inode->object->nr_pages) * 8 : READ_ONCE(inode->blocks);
 	st->atime = inode->atime;
 	st->mtime = inode->mtime;
 	st->ctime = inode->ctime;
+	st->zeros[0] = st->zeros[1] = st->zeros[2] = 0;
 	st->btime = inode->btime;
 	st->has_btime = inode->sb->magic == TMPFS_MAGIC;
 	st->attributes = 0;

@@ -41,19 +41,12 @@ struct kmem_cache *dentry_cache;
 struct mutex rename_mutex;
 struct seqcount rename_seq;
 
-static struct hlist_head *table;
-static u32 table_shift;			/* 32 - log2(buckets) */
+struct hlist_head *dentry_table;
+u32 dentry_table_shift;
 static struct spinlock bucket_locks[BUCKET_LOCKS];
 static struct spinlock rename_lock;	/* writers of rename_seq */
 static atomic64_t nr_dentries;
 static u64 lru_max;			/* [I] unused names that a superblock may keep */
-
-static inline u32 bucket_of(const struct dentry *parent, u32 hash)
-{
-	u32 h = hash + (u32)((u64)(uintptr_t)parent >> 6);
-
-	return (h * 0x9e3779b1U) >> table_shift;
-}
 
 static inline struct spinlock *bucket_lock(u32 bucket)
 {
@@ -198,11 +191,11 @@ struct dentry *dentry_alloc_nameless(struct super_block *sb, struct inode *inode
 
 static void hash_insert(struct dentry *d)
 {
-	u32 b = bucket_of(d->parent, d->name.hash);
+	u32 b = dentry_bucket(d->parent, d->name.hash);
 
 	flags_clear(d, DENTRY_UNHASHED);
 	spin_lock(bucket_lock(b));
-	hlist_add_head_rcu(&d->hash_node, &table[b]);
+	hlist_add_head_rcu(&d->hash_node, &dentry_table[b]);
 	spin_unlock(bucket_lock(b));
 }
 
@@ -212,7 +205,7 @@ static void hash_remove(struct dentry *d)
 
 	if (d->flags & DENTRY_UNHASHED)
 		return;
-	b = bucket_of(d->parent, d->name.hash);
+	b = dentry_bucket(d->parent, d->name.hash);
 	spin_lock(bucket_lock(b));
 	hlist_del_init_rcu(&d->hash_node);
 	spin_unlock(bucket_lock(b));
@@ -235,20 +228,11 @@ void dentry_unhash(struct dentry *d)
 	spin_unlock(&d->lock);
 }
 
-/* Both may be read up to NAME_SLACK bytes behind their end. */
-static __always_inline bool names_equal(const char *a, const char *b, u32 len)
-{
-	for (; len > 8; len -= 8, a += 8, b += 8)
-		if (get_le64(a) != get_le64(b))
-			return false;
-	return len == 0 || ((get_le64(a) ^ get_le64(b)) << (64 - 8 * len)) == 0;
-}
-
 struct dentry *dentry_find_rcu(const struct dentry *parent, const struct qname *name, u32 *seqp)
 {
 	struct dentry *d;
 
-	hlist_for_each_entry_rcu(d, &table[bucket_of(parent, name->hash)], hash_node) {
+	hlist_for_each_entry_rcu(d, &dentry_table[dentry_bucket(parent, name->hash)], hash_node) {
 		const char *text;
 		u32 seq;
 
@@ -262,7 +246,7 @@ struct dentry *dentry_find_rcu(const struct dentry *parent, const struct qname *
 		} while (seqcount_read_retry(&d->seq, seq));
 		if (!text || d->parent != parent || dentry_is_unhashed(d))
 			continue;
-		if (!names_equal(text, name->str, name->len))
+		if (name->len && !names_equal(text, name->str, name->len))
 			continue;
 		*seqp = seq;
 		return d;
@@ -427,6 +411,7 @@ static struct dentry *put_slow(struct dentry *d)
 
 void dentry_put(struct dentry *d)
 {
+	might_sleep();
 	while (d) {
 		const u32 idle = DENTRY_LRU | DENTRY_REFERENCED;
 		int v = atomic_load_relaxed(&d->refs);
@@ -676,12 +661,12 @@ void dentry_cache_init(void)
 
 	mm_stats(&stats);
 	buckets = CLAMP(roundup_pow2(stats.total / 16), 1024ULL, 1ULL << 20);
-	table = vmalloc(buckets * sizeof(*table), MM_ZERO);
+	dentry_table = vmalloc(buckets * sizeof(*dentry_table), MM_ZERO);
 	dentry_cache = kmem_cache_create("dentry", sizeof(struct dentry), 64, NULL, 0);
-	if (!table || !dentry_cache)
+	if (!dentry_table || !dentry_cache)
 		panic("no memory for the dentry cache");
 	lru_max = buckets * 2;
-	table_shift = 32 - ilog2(buckets);
+	dentry_table_shift = 32 - ilog2(buckets);
 	for (u32 i = 0; i < BUCKET_LOCKS; i++)
 		spin_init(&bucket_locks[i], "dentry hash", LOCK_RANK_DENTRY_HASH);
 	spin_init(&rename_lock, "rename", LOCK_RANK_RENAME_SPIN);

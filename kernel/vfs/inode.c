@@ -30,7 +30,7 @@ struct fstime fstime_now(void)
 	struct timespec ts;
 
 	clock_coarse_real(&ts);
-	return (struct fstime){ ts.tv_sec, (u32)ts.tv_nsec };
+	return (struct fstime){ ts.tv_sec, (u64)ts.tv_nsec };
 }
 
 static struct inode *alloc_memory(struct super_block *sb)
@@ -114,6 +114,7 @@ static void free_rcu(struct rcu_head *rcu)
 
 void inode_put(struct inode *inode)
 {
+	might_sleep();
 	if (!inode || !refcount_put_and_test(&inode->ref))
 		return;
 	if (inode->sb->ops && inode->sb->ops->evict)

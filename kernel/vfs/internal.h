@@ -20,13 +20,75 @@
 #include <kernel/vfs/permission.h>
 #include <kernel/vfs/types.h>
 #include <lib/errno.h>
+#include <lib/fls.h>
 #include <lib/string.h>
 
-/* namehash.c: words of a path, hashed while they are scanned. */
+/* ---- namehash.c: words of a path, hashed while they are scanned ---- */
+
+extern u64 name_hash_key[2];	/* [I] */
+
 void name_hash_init(void);
-/* `s` may be read up to 7 bytes past the component. Stores its length. */
-u32 name_hash_component(const char *s, u32 *len);
 u32 name_hash_bytes(const char *s, u32 len);
+
+static __always_inline u64 name_hash_word(u64 h, u64 word)
+{
+	unsigned __int128 product = (unsigned __int128)(h ^ word) * name_hash_key[1];
+
+	return (u64)product ^ (u64)(product >> 64);
+}
+
+/* tail: what is left, below eight bytes, with zeros behind it. */
+static __always_inline u32 name_hash_finish(u64 h, u64 tail, u32 len)
+{
+	return (u32)name_hash_word(h, tail | (u64)len << 56);
+}
+
+#define NAME_ONES  0x0101010101010101ULL
+#define NAME_HIGHS 0x8080808080808080ULL
+/* High bit set in (at least) the lowest byte of x that is zero. */
+#define NAME_ZERO_BYTES(x) (((x) - NAME_ONES) & ~(x) & NAME_HIGHS)
+
+/* `s` may be read up to 7 bytes past the component, which ends at NUL or '/'. Stores its length. */
+static __always_inline u32 name_hash_component(const char *s, u32 *len)
+{
+	u64 h = name_hash_key[0];
+	u32 n = 0;
+
+	for (;;) {
+		u64 word = get_le64(s + n);
+		u64 end = NAME_ZERO_BYTES(word) | NAME_ZERO_BYTES(word ^ ('/' * NAME_ONES));
+
+		if (likely(end)) {
+			/* Bytes beyond the end are not part of the name: keep what is below the lowest bit. */
+			word &= ((end - 1) & ~end) >> 7;
+			*len = n += ctz64(end) / 8;
+			return name_hash_finish(h, word, n);
+		}
+		h = name_hash_word(h, word);
+		n += 8;
+	}
+}
+
+/* ---- dentry.c: the hash table of names ---- */
+
+extern struct hlist_head *dentry_table;	/* [I] */
+extern u32 dentry_table_shift;		/* [I] 32 - log2(buckets) */
+
+static __always_inline u32 dentry_bucket(const struct dentry *parent, u32 hash)
+{
+	u32 h = hash + (u32)((u64)(uintptr_t)parent >> 6);
+
+	return (h * 0x9e3779b1U) >> dentry_table_shift;
+}
+
+/* len > 0. Both may be read up to 7 bytes behind their end. */
+static __always_inline bool names_equal(const char *a, const char *b, u32 len)
+{
+	for (; len > 8; len -= 8, a += 8, b += 8)
+		if (get_le64(a) != get_le64(b))
+			return false;
+	return ((get_le64(a) ^ get_le64(b)) << (64 - 8 * len)) == 0;
+}
 
 /*
  * A walk in progress: see walk.c. Lives on the stack, so only the head is
@@ -71,6 +133,12 @@ int walk_leave_rcu(struct walk *w);
 int walk_unlazy(struct walk *w);
 /* Gives back everything but, with `keep`, w->path. Leaves RCU when in it. */
 void walk_end(struct walk *w, bool keep);
+/* walk_rcu.c: the plain components of s, see there. NULL: all but the last, which is in w->last. */
+const char *walk_run_rcu(struct walk *w, const char *s);
+/* The last one, if it is plain. False: walk_last() has to look. */
+bool walk_last_rcu(struct walk *w);
+/* What is mounted on (*m, *d), all the way up. -ECHILD, -EXDEV. */
+int walk_cross_mounts_rcu(const struct walk *w, struct mount **m, struct dentry **d, u32 *seq);
 /* Follows symlink `d` (its parent is w->path): 0 jumped, 1 there is text in w->link. */
 int walk_follow(struct walk *w, struct dentry *d, struct inode *inode);
 /* Goes on with the text in w->link, to its last component. */

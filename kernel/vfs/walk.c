@@ -13,6 +13,8 @@
  * stack, unless nothing remains. Text needs its inode alive: RCU does that, or a reference in
  * w->held until the walk ends.
  *
+ * The plain stretches of an RCU walk are run through by walk_rcu.c.
+ *
  * What was rejected: converting a walk in the middle of nested symlinks (many
  * counters to legitimise, seldom needed).
  */
@@ -23,18 +25,19 @@
 
 /* ---- start and end ---- */
 
-/* Root and working directory, consistent with each other. */
-static void read_context(struct walk *w, struct path *cwd)
+/* Root and, if asked for, working directory, consistent with each other; where the walk starts. */
+static inline void read_context(struct walk *w, bool use_cwd)
 {
 	const struct fs_context *fs = fs_context_current();
+	const struct path *from = use_cwd ? &fs->cwd : &fs->root;
 	u32 seq;
 
 	do {
 		seq = seqcount_read_begin(&fs->seq);
 		w->root.mnt = READ_ONCE(fs->root.mnt);
 		w->root.dentry = READ_ONCE(fs->root.dentry);
-		cwd->mnt = READ_ONCE(fs->cwd.mnt);
-		cwd->dentry = READ_ONCE(fs->cwd.dentry);
+		w->path.mnt = READ_ONCE(from->mnt);
+		w->path.dentry = READ_ONCE(from->dentry);
 	} while (seqcount_read_retry(&fs->seq, seq));
 }
 
@@ -83,11 +86,33 @@ static int start_at_fd(struct walk *w, int dfd, const char *name)
 	return err;
 }
 
+/* Where a scoped walk starts is its root. */
+static noinline void enter_scope(struct walk *w)
+{
+	if (!w->rcu) {
+		path_put(&w->root);
+		path_get(&w->path);
+	}
+	w->root = w->path;
+}
+
+static noinline int walk_start_counted(struct walk *w, int dfd, const char *name, bool absolute)
+{
+	bool use_cwd = !absolute && dfd == AT_FDCWD;
+	struct path cwd = { NULL, NULL };
+
+	w->path = (struct path){ NULL, NULL };
+	get_context(w, &cwd, use_cwd);
+	if (absolute) {
+		path_get(&w->root);
+		return stand_on(w, &w->root);
+	}
+	return use_cwd ? stand_on(w, &cwd) : start_at_fd(w, dfd, name);
+}
+
 int walk_start(struct walk *w, int dfd, const char *name, u32 flags, bool rcu)
 {
-	struct path cwd = { NULL, NULL };
 	bool absolute = *name == '/' && !(flags & LOOKUP_IN_ROOT);
-	bool use_cwd = !absolute && dfd == AT_FDCWD;
 	int err;
 
 	w->flags = flags;
@@ -95,34 +120,20 @@ int walk_start(struct walk *w, int dfd, const char *name, u32 flags, bool rcu)
 	w->trailing = w->jumped = w->root_counted = false;
 	w->links = w->depth = w->nr_held = 0;
 	w->last_type = LAST_ROOT;
-	w->path = (struct path){ NULL, NULL };
-	if (absolute && (flags & LOOKUP_BENEATH))
+	if (unlikely(absolute && (flags & LOOKUP_BENEATH))) {
+		w->path = (struct path){ NULL, NULL };
 		return -EXDEV;
-	if (rcu) {
+	}
+	if (unlikely(!rcu)) {
+		err = walk_start_counted(w, dfd, name, absolute);
+	} else {
 		w->mount_seq = seqcount_read_begin(&mount_seq);
-		read_context(w, &cwd);
-	} else {
-		get_context(w, &cwd, use_cwd);
+		read_context(w, !absolute && dfd == AT_FDCWD);
+		err = likely(absolute || dfd == AT_FDCWD) ? stand_on(w, &w->path) : start_at_fd(w, dfd, name);
 	}
-	if (absolute) {
-		if (!rcu)
-			path_get(&w->root);
-		err = stand_on(w, &w->root);
-	} else if (use_cwd) {
-		err = stand_on(w, &cwd);
-	} else {
-		err = start_at_fd(w, dfd, name);
-	}
-	if (unlikely(err))
-		return err;
-	if (flags & LOOKUP_SCOPED) {
-		if (!rcu) {
-			path_put(&w->root);
-			path_get(&w->path);
-		}
-		w->root = w->path;
-	}
-	return 0;
+	if (!err && unlikely(flags & LOOKUP_SCOPED))
+		enter_scope(w);
+	return err;
 }
 
 static void release_held(struct walk *w)
@@ -223,25 +234,6 @@ static int check_xdev(const struct walk *w, const struct mount *m)
 	return (w->flags & LOOKUP_NO_XDEV) && m != w->path.mnt ? -EXDEV : 0;
 }
 
-/* Under RCU: what is mounted on (*m, *d), all the way up. */
-static int cross_mounts_rcu(struct walk *w, struct mount **m, struct dentry **d, u32 *seq)
-{
-	while (unlikely(READ_ONCE((*d)->flags) & DENTRY_MOUNTED)) {
-		struct mount *child = mount_lookup_rcu(*m, *d);
-
-		if (seqcount_read_retry(&mount_seq, w->mount_seq))
-			return -ECHILD;
-		if (!child)
-			return 0;
-		if (w->flags & LOOKUP_NO_XDEV)
-			return -EXDEV;
-		*m = child;
-		*d = child->root;
-		*seq = seqcount_read_begin(&(*d)->seq);
-	}
-	return 0;
-}
-
 int walk_cross_mounts(struct path *p, u32 flags, struct mount *start)
 {
 	while (unlikely(READ_ONCE(p->dentry->flags) & DENTRY_MOUNTED)) {
@@ -291,7 +283,7 @@ static int dotdot_rcu(struct walk *w)
 	} else if (w->flags & LOOKUP_BENEATH) {
 		return -EXDEV;
 	}
-	err = cross_mounts_rcu(w, &m, &d, &seq);
+	err = walk_cross_mounts_rcu(w, &m, &d, &seq);
 	if (!err)
 		err = check_xdev(w, m);
 	if (err)
@@ -454,7 +446,7 @@ static int step_rcu(struct walk *w, const struct qname *name, bool follow)
 	if (unlikely((flags & DENTRY_TYPE) == DENTRY_SYMLINK) && follow)
 		return walk_follow(w, d, inode);
 	if (unlikely(flags & DENTRY_MOUNTED)) {
-		err = cross_mounts_rcu(w, &m, &d, &seq);
+		err = walk_cross_mounts_rcu(w, &m, &d, &seq);
 		if (err)
 			return err;
 		inode = READ_ONCE(d->inode);
@@ -572,6 +564,11 @@ int walk_parent(struct walk *w, const char *s)
 		w->last_type = LAST_ROOT;
 		return 0;
 	}
+	if (likely(w->rcu)) {
+		s = walk_run_rcu(w, s);
+		if (likely(!s))
+			return 0;
+	}
 	for (;;) {
 		const char *after;
 
@@ -631,6 +628,8 @@ int walk_link_parent(struct walk *w)
 
 int walk_last(struct walk *w)
 {
+	if (likely(w->rcu && w->last_type == LAST_NORM) && walk_last_rcu(w))
+		return 0;
 	for (;;) {
 		bool follow = (w->flags & LOOKUP_FOLLOW) || w->trailing;
 		int err = 0;

@@ -5,8 +5,8 @@
 /*
  * The dentry cache: names that have been looked up, with what they lead to.
  *
- * A dentry is in a hash table by (parent, name); names are hashed with
- * SipHash under a secret key, salted with the parent. A dentry without an
+ * A dentry is in a hash table by (parent, name); names are hashed under a secret
+ * key drawn at boot, salted with the parent. A dentry without an
  * inode is a negative one: the name is known not to exist.
  *
  * Readers walk under RCU: they read parent, name and inode between two reads

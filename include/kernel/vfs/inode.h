@@ -55,17 +55,27 @@ struct attr_change {
 	struct file *file;		/* ftruncate's, or NULL */
 };
 
-/* What stat reads: everything that statx can tell. */
+/*
+ * What stat reads: everything that statx can tell. The first part has the layout of the ABI's struct stat, and
+ * goes to the program as it is.
+ */
 struct kstat {
+	u64 dev;			/* devnum_encode() */
 	u64 ino;
-	devnum_t dev, rdev;
-	u32 mode, nlink, uid, gid;
-	u32 blksize;
-	u64 size, blocks;		/* blocks of 512 bytes */
-	struct fstime atime, mtime, ctime, btime;
+	u64 nlink;
+	u32 mode, uid, gid;
+	u32 zero;
+	u64 rdev;			/* devnum_encode() */
+	u64 size;
+	u64 blksize;
+	u64 blocks;			/* of 512 bytes */
+	struct fstime atime, mtime, ctime;
+	u64 zeros[3];
+	/* statx(2) only */
+	struct fstime btime;
 	u64 attributes, attributes_mask; /* STATX_ATTR_* */
-	bool has_btime;
 	u64 mnt_id;
+	bool has_btime;
 };
 
 /*

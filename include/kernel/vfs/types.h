@@ -40,7 +40,7 @@ static inline devnum_t devnum_decode(u32 v)
 /* A file time: seconds since 1970 and 0 to 999,999,999 ns. */
 struct fstime {
 	s64 sec;
-	u32 nsec;
+	u64 nsec;
 };
 
 /* The time now, in the resolution of file times: that of the last tick or finer. */
