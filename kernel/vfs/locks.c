@@ -17,6 +17,7 @@
  */
 #include "internal.h"
 
+#include <kernel/mm/leak.h>
 #include <kernel/sched/wait.h>
 #include <kernel/task/pid.h>
 #include <kernel/task/process.h>
@@ -67,6 +68,7 @@ static struct lock_context *context_of(struct inode *inode)
 		kfree(c);
 		return none;
 	}
+	mm_leak_ignore(c); /* as old as its inode gets: one of /proc or of the root stays for ever */
 	return c;
 }
 
