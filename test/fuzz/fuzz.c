@@ -8,8 +8,8 @@
  *	fuzz worker SEED CALLS
  *		one process's calls, as exec makes them too.
  *
- * A round: a fresh /w, three workers (the first as root now and then, else all as user 1000), each with a generator seeded from
- * the round's seed; all are killed when they take too long, and everything in /w is unmounted and removed. The same seed makes the
+ * A round: a fresh /w, three workers (the first as root now and then, else all as user 1000) that live several times, each life
+ * with a generator seeded from the round's seed; all are killed when they take too long, and everything in /w is unmounted and removed. The same seed makes the
  * same calls; what the calls return differs with the interleaving, but for a machine under -icount, which repeats.
  *
  * What a worker may not do is what would blind the test or end it for no fault of the kernel's: reboot, and the console's
@@ -41,8 +41,10 @@
 
 #define CALL_COUNT	(sizeof(calls) / sizeof(*calls))
 #define WORKERS		3
-#define CALLS		400
-#define ROUND_MS	4000
+#define LIVES		6	/* processes that a worker has, one after the other: random calls are deadly */
+#define CALLS		120	/* of each */
+#define ROUND_MS	2000
+#define REARM_CALLS	16	/* after so many the alarm is set again: a call may have blocked it */
 #define CONSOLE_FD	200	/* out of reach of most random descriptors */
 
 static uint64_t state;
@@ -105,8 +107,13 @@ static void start_alarm(void)
 	struct sigaction action = { .sa_handler = on_alarm };
 	struct itimerval every = { { 0, 30000 }, { 0, 30000 } };
 
+	sigset_t set;
+
 	sigaction(SIGALRM, &action, NULL);
 	setitimer(ITIMER_REAL, &every, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
 /* Some calls would make most rounds short, or are of little use with random arguments. */
@@ -193,6 +200,8 @@ static void fuzz(unsigned count)
 		pid_t me = getpid();
 		long result;
 
+		if (i % REARM_CALLS == REARM_CALLS - 1)
+			start_alarm();
 		if ((c->nr == SYS_execve || c->nr == SYS_execveat) && one_in(2))
 			exec_self();
 		args_make(c, v);
@@ -264,7 +273,15 @@ static void become_worker(uint64_t seed, unsigned n)
 		if (setgid(1000) || setuid(1000))
 			_exit(2);
 	}
-	_exit(worker(seed * WORKERS + n, CALLS));
+	for (unsigned life = 0; life < LIVES; life++) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(worker((seed * WORKERS + n) * LIVES + life, CALLS));
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	_exit(0);
 }
 
 /* What root's workers may have mounted, on whatever: nothing of a round is left for the next. */
@@ -310,8 +327,10 @@ static unsigned reap(uint64_t until)
 			ended++;
 		else if (pid < 0 && errno == ECHILD)
 			return ended;
-		else if (now_ms() < until)
-			nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
+		else if (now_ms() < until) {
+			nanosleep(&(struct timespec){ 0, 10000000 }, NULL);
+			kill(-1, SIGCONT);	/* they stop each other */
+		}
 		else {
 			kill(-1, SIGKILL);
 			killed = true;
