@@ -185,6 +185,24 @@ set pagination on
 """
 
 
+def take_terminal():
+    """In the child: a process group of its own, in the terminal's foreground. Ctrl-C is gdb's alone, who stops the guest with it."""
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    os.tcsetpgrp(0, os.getpgrp())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+
+
+def run_in_foreground(argv):
+    if not os.isatty(0):
+        return subprocess.run(argv).returncode
+    status = subprocess.Popen(argv, preexec_fn=take_terminal).wait()
+    old = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    os.tcsetpgrp(0, os.getpgrp())
+    signal.signal(signal.SIGTTOU, old)
+    return status
+
+
 def start_gdb(args, folder, text, **values):
     script = os.path.join(folder, "commands.gdb")
     values.update(build=os.path.abspath(args.build), kernel=os.path.abspath(args.kernel),
@@ -192,7 +210,7 @@ def start_gdb(args, folder, text, **values):
     with open(script, "w") as f:
         f.write((text + ("" if args.batch else GDB_LAST)).format(**values))
     more = [word for argument in args.gdb for word in ("-ex", argument)]
-    return subprocess.run(["gdb", "-q", *(["-nx", "-batch"] if args.batch else []), "-x", script, *more]).returncode
+    return run_in_foreground(["gdb", "-q", *(["-nx", "-batch"] if args.batch else []), "-x", script, *more])
 
 
 def debug(machine):

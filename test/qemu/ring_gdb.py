@@ -6,11 +6,17 @@ command that raises a Python exception, or a symbol that did not follow the slid
 """
 
 import concurrent.futures
+import fcntl
 import os
+import pty
 import re
+import select
 import shutil
 import subprocess
 import sys
+import termios
+import time
+import xml.etree.ElementTree
 
 import image
 import initrd
@@ -144,7 +150,7 @@ def look_at_locks(gdb, check):
     check.has(text, "hx-locks names the lock, its holder and the place", r"^2 gdb-spinner +\S.* rank +\d+ at 0xffff\w+ taken in \w+")
     check.has(back, "hx-bt of what runs", r"^running on CPU 0$", r"^#0 .*vm_object_write", r"file_write_object at kernel/vfs/rw\.c", r"x86_syscall_entry", r"in system call 18:")
     check.has(fault, "hx-bt goes through a trap in the kernel", r"^#0 .*vm_fault", r"x86_trap", r"^     --- trap or interrupt ---$",
-              r"^#\d+ .* x86_copy_user", r"copy_from_user|vm_object_write|iter", r"file_write_object", r"in system call 18:")
+              r"^#\d+ .* x86_copy_user", r" in vm_object_write at ", r"file_write_object", r"in system call 18:")
     check.has(spin, "hx-locks names a spinlock and its CPU", r"^cpu 0 +\S.* rank +\d+ at 0xffff\w+ taken in \w+", r"^[1-9]\d* locks are held")
     check.has(lock, "print: a spinlock that is held", r"= \".+\" held by CPU 0 since \w+")
     check.has(native, "gdb's own bt has arguments and goes through the system call's entry", r"^#0 +vm_object_write \(obj=0xffff",
@@ -167,10 +173,73 @@ def look_at_printers(gdb, check):
     check.has(gdb.text, "hx-list of no such member says so", r"struct mount has no member nosuch")
 
 
-RUNS = (look_at_tasks, look_at_memory, look_at_files, look_at_user, look_at_locks, look_at_printers)
+class Terminal:
+    """A program on a pseudo terminal that is its controlling one, as a user's shell would start it."""
+
+    def __init__(self, argv):
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+                                        env=dict(os.environ, TERM="dumb", HOME="/nonexistent"),
+                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(slave)
+        self.text, self.mark = "", 0
+
+    def expect(self, pattern, seconds=20):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = re.compile(pattern, re.M).search(self.text, self.mark)
+            if found:
+                self.mark = found.end()
+                return True
+            if select.select([self.master], [], [], 0.2)[0]:
+                try:
+                    self.text += os.read(self.master, 65536).decode("utf-8", "replace").replace("\r", "")
+                except OSError:
+                    return False
+        return False
+
+    def send(self, text):
+        os.write(self.master, text.encode())
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+
+def look_from_terminal(gdb, check):
+    """As a person does it: `continue`, Ctrl-C, a command, `quit`. Ctrl-C must stop the guest, and end nobody."""
+    argv = [w for w in gdb.argv if w != "--batch"]
+    terminal = Terminal(argv)
+    try:
+        good = terminal.expect(r"lists the helpers\.\n\(gdb\) $")
+        terminal.send("continue\n")
+        good = good and terminal.expect(r"^Continuing\.$")
+        time.sleep(0.5)
+        terminal.send("\x03")
+        good = good and terminal.expect(r"received signal SIGINT") and terminal.expect(r"\(gdb\) $")
+        terminal.send("hx-ps\n")
+        good = good and terminal.expect(r" gdb-spinner$") and terminal.expect(r"\(gdb\) $")
+        terminal.send("quit\n")
+        good = good and terminal.expect(r"Quit anyway\?")
+        terminal.send("y\n")
+        terminal.expect(r"detached")
+        try:
+            status = terminal.process.wait(10)
+        except subprocess.TimeoutExpired:
+            status = "it does not end"
+        check.report.check(good and status == 0, f"make attach on a terminal: Ctrl-C stops the guest, quit lets it go (status {status})")
+        if not good or status:
+            check.report.note(terminal.text[-1500:])
+    finally:
+        terminal.close()
 
 
 # ---- the boot ------------------------------------------------------------------------------------
+
+RUNS = (look_at_tasks, look_at_memory, look_at_files, look_at_user, look_at_locks, look_at_printers, look_from_terminal)
+
 
 def make_disk(build, folder, options):
     archive = initrd.Initrd()
@@ -254,10 +323,18 @@ def run_profiler(build, report):
     report.check(bool(fault), "profile: a fault of a copy stands below the copy")
     report.check(max(len(s) for s in counted.paths) < 40, "profile: no call path grows without end")
     report.check("sys_getppid" in text, "profile: the table is written")
-    with open(os.path.join(args.out, "profile.svg")) as source:
-        picture = source.read()
-    report.check(picture.startswith("<?xml") and picture.rstrip().endswith("</svg>") and "vm_fault: " in picture,
-                 "profile: the flame graph is written")
+    check_picture(report, os.path.join(args.out, "profile.svg"), counted)
+
+
+def check_picture(report, path, counted):
+    """Well-formed, and the box of a function is as wide as its share."""
+    tags = "{http://www.w3.org/2000/svg}"
+    boxes = {}
+    for box in xml.etree.ElementTree.parse(path).iter(tags + "g"):
+        boxes.setdefault(box.get("data-n"), []).append(float(box.get("data-w")))
+    whole, user = boxes["all"][0], sum(boxes["[user]"])
+    report.check(abs(user / whole - counted.own()["[user]"] / counted.total) < 1e-4 and "vm_fault" in boxes,
+                 f"profile: the flame graph: {len(boxes)} names, [user] {user:.1f} of {whole:.1f}")
 
 
 def run(build, only=None, options=""):

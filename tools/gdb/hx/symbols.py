@@ -157,7 +157,8 @@ def candidates(name):
     found = []
     for folder in ("userland", "gdb", "profile", "bench", "test/abi", "test"):
         found += [os.path.join(build, folder, base + ".elf"), os.path.join(build, folder, base)]
-    found += [f"{place}/{base}{end}" for place in ("/usr/lib/debug/bin", "/bin", "/usr/bin") for end in ("", "-static")]
+    for name in (base, "busybox", "bash"):      # busybox has as many names as applets
+        found += [f"{place}/{name}{end}" for place in ("/usr/lib/debug/bin", "/bin", "/usr/bin") for end in ("", "-static")]
     return [path for path in found if os.path.isfile(path)]
 
 
