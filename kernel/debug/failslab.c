@@ -16,6 +16,7 @@
 #include <kernel/core/backtrace.h>
 #include <kernel/core/cmdline.h>
 #include <kernel/core/log.h>
+#include <kernel/core/selftest.h>
 #include <kernel/core/symbols.h>
 #include <kernel/debug/debug.h>
 #include <kernel/debug/failslab.h>
@@ -25,6 +26,7 @@
 #include <kernel/task/task.h>
 #include <kernel/vfs/proc.h>
 #include <kernel/vm/iter.h>
+#include <lib/bitmap.h>
 #include <lib/printf.h>
 #include <lib/string.h>
 
@@ -444,6 +446,106 @@ void debug_failslab_init(void)
 	if (cmdline_find("failslab", text, sizeof(text)) && failslab_configure(text, strlen(text)))
 		log_warn("failslab=%s is not understood", text);
 	mm_fail_hook = failslab_ask;
+}
+
+/* ---- self tests -------------------------------------------------------------------------------- */
+
+#define TEST_ALLOCATIONS 400u
+
+/* Bit i of the result's word i / 64: did the i-th allocation fail? The name is what the tests filter by. */
+static __attribute__((noipa)) u32 failslab_test_site(u64 *pattern, u32 n, size_t bytes)
+{
+	u32 failed = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		void *p = kmalloc(bytes, MM_KERNEL);
+
+		if (!p)
+			pattern[i / 64] |= BIT(i % 64);
+		failed += !p;
+		kfree(p);
+	}
+	return failed;
+}
+
+static __attribute__((noipa)) u32 failslab_test_other(u64 *pattern, u32 n, size_t bytes)
+{
+	u32 failed = failslab_test_site(pattern, n, bytes);
+
+	barrier(); /* no tail call: the tests look for this frame */
+	return failed;
+}
+
+static u32 test_with(const char *settings, u64 pattern[BITMAP_WORDS(TEST_ALLOCATIONS)])
+{
+	char text[160];
+	u32 failed;
+
+	memset(pattern, 0, BITMAP_WORDS(TEST_ALLOCATIONS) * sizeof(u64));
+	scnprintf(text, sizeof(text), "space=0 interval=1 times=-1 seed=7 caller=failslab_test_site %s", settings);
+	EXPECT_EQ(failslab_configure(text, strlen(text)), 0);
+	failed = failslab_test_other(pattern, TEST_ALLOCATIONS, 64);
+	EXPECT_EQ(failslab_configure("probability=0", 13), 0);
+	return failed;
+}
+
+static void test_end(void)
+{
+	static const char back[] = "interval=1 times=1 space=0 seed=1 caller= reject-caller= min-bytes=0 max-bytes=0xffffffffffffffff";
+
+	EXPECT_EQ(failslab_configure(back, sizeof(back) - 1), 0);
+	WRITE_ONCE(fs.armed, false);
+	last.depth = 0;
+}
+
+SELFTEST(failslab, count_and_space)
+{
+	u64 pattern[BITMAP_WORDS(TEST_ALLOCATIONS)];
+
+	WRITE_ONCE(fs.armed, true);
+	WRITE_ONCE(fs.asked, 0);
+	EXPECT_EQ(test_with("probability=100 interval=3 times=2", pattern), 2);
+	EXPECT_EQ(pattern[0], BIT(2) | BIT(5));
+	/* 64 bytes each: 640 bytes are ten that succeed first. */
+	EXPECT_EQ(test_with("probability=100 space=640", pattern), TEST_ALLOCATIONS - 10);
+	EXPECT_EQ(pattern[0], ~(BIT(10) - 1));
+	EXPECT_EQ(test_with("probability=100 times=0", pattern), 0);
+	EXPECT_EQ(test_with("probability=100 min-bytes=65", pattern), 0);
+	EXPECT_EQ(test_with("probability=100 min-bytes=1 max-bytes=64", pattern), TEST_ALLOCATIONS);
+	test_end();
+}
+
+SELFTEST(failslab, probability)
+{
+	u64 first[BITMAP_WORDS(TEST_ALLOCATIONS)], second[BITMAP_WORDS(TEST_ALLOCATIONS)];
+	u32 failed;
+
+	WRITE_ONCE(fs.armed, true);
+	failed = test_with("probability=25", first);
+	EXPECT(failed > TEST_ALLOCATIONS / 6 && failed < TEST_ALLOCATIONS / 3);
+	EXPECT_EQ(test_with("probability=25", second), failed);
+	EXPECT(memcmp(first, second, sizeof(first)) == 0);
+	EXPECT_EQ(test_with("probability=25 seed=8", second) == failed && memcmp(first, second, sizeof(first)) == 0, false);
+	test_end();
+}
+
+SELFTEST(failslab, call_site)
+{
+	u64 pattern[BITMAP_WORDS(TEST_ALLOCATIONS)];
+
+	WRITE_ONCE(fs.armed, true);
+	EXPECT_EQ(test_with("probability=100", pattern), TEST_ALLOCATIONS);
+	EXPECT(last.depth > 2 && last.bytes == 64);
+	EXPECT_EQ(test_with("probability=100 caller=failslab_test_other", pattern), TEST_ALLOCATIONS);
+	EXPECT_EQ(test_with("probability=100 reject-caller=failslab_test_other", pattern), 0);
+	EXPECT_EQ(test_with("probability=100 reject-caller= caller=failslab_test_other stacktrace-depth=2", pattern), 0);
+	EXPECT_EQ(test_with("stacktrace-depth=32 probability=100 caller=debug_failslab_init", pattern), 0);
+	EXPECT_EQ(failslab_configure("caller=no_such_function", 23), (u64)(s64)-EINVAL);
+	EXPECT_EQ(failslab_configure("colour=red", 10), (u64)(s64)-EINVAL);
+	EXPECT_EQ(failslab_configure("probability=101", 15), (u64)(s64)-EINVAL);
+	EXPECT_EQ(test_with("probability=100 task-filter=Y", pattern), 0); /* a kernel thread is no task */
+	EXPECT_EQ(failslab_configure("task-filter=N", 13), 0);
+	test_end();
 }
 
 #else

@@ -24,7 +24,7 @@ long keep_long;
 
 extern const struct scene __start_scenes[], __stop_scenes[];
 
-static int nth_fd, leaks_fd;
+static int nth_fd, leaks_fd, total_failed;
 
 /* What a run came to, where a child can put it. */
 static struct outcome {
@@ -162,6 +162,7 @@ static bool run_once(const struct scene *s, int nth)
 		run_here(s, nth_fd, nth);
 	if (s->undo)
 		s->undo(outcome->error ? -1 : outcome->result);
+	total_failed += !outcome->left;
 	if (outcome->error == s->wants)
 		return true;
 	if (!outcome->left && (!outcome->error || outcome->error == ENOMEM))
@@ -255,7 +256,7 @@ static void play(const struct scene *s)
 		if (outcome->left)
 			break;
 	}
-	clean = no_leak(s->name, 0, false);
+	clean = no_leak(s->name, 0, true);
 	if (!clean)
 		find_leak(s, nth);
 	if (nth == MAX_RUNS)
@@ -322,6 +323,8 @@ int main(int argc, char **argv)
 		tap_line("# this kernel cannot fail on purpose: errno %d", errno);
 		return 1;
 	}
+	if (argc == 1)
+		tap_points += test_interface(&tap_failures);
 	mark();
 	no_leak("start", 0, false);
 	for (s = __start_scenes; s < __stop_scenes; s++) {
@@ -332,5 +335,6 @@ int main(int argc, char **argv)
 		if (wanted)
 			play(s);
 	}
+	tap_line("# %d allocations failed", total_failed);
 	return tap_done();
 }

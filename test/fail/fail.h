@@ -62,5 +62,7 @@ void fill_dir(const char *path, int files);
 void empty_dir(const char *path, int files);
 /* Closes a descriptor that a call may have returned. */
 void drop(long fd);
+/* How many points it printed. */
+int test_interface(int *failures);
 
 #endif

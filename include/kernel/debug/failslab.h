@@ -18,7 +18,7 @@
 #include <lib/compiler.h>
 #include <lib/types.h>
 
-/* 0 or -EINVAL; changes nothing that was not understood. Thread context. */
+/* 0, or -EINVAL at the first word that is not understood: those before it count. Thread context. */
 int failslab_configure(const char *text, size_t len);
 
 #endif
