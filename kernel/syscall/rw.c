@@ -227,21 +227,39 @@ static int check_sendfile(const struct file *in, const struct file *out, bool po
 	return S_ISREG(in->inode->mode) ? 0 : -EINVAL;
 }
 
+/* The positions of two files, or of one: the lower address first. `second` may be NULL or the same. */
+struct pos_pair {
+	struct file *file[2];
+	bool locked[2];
+};
+
+static void pos_pair_lock(struct pos_pair *p, struct file *first, struct file *second)
+{
+	bool swap = second && (uintptr_t)second < (uintptr_t)first;
+
+	p->file[0] = swap ? second : first;
+	p->file[1] = second == first ? NULL : swap ? first : second;
+	p->locked[0] = file_pos_lock(p->file[0]);
+	p->locked[1] = p->file[1] && file_pos_lock_nested(p->file[1]);
+}
+
+static void pos_pair_unlock(struct pos_pair *p)
+{
+	if (p->file[1])
+		file_pos_unlock(p->file[1], p->locked[1]);
+	file_pos_unlock(p->file[0], p->locked[0]);
+}
+
 static ssize_t sendfile(struct file *in, struct file *out, s64 *offset, size_t count)
 {
-	bool in_locked = false, out_locked;
+	struct pos_pair locks;
 	s64 in_pos, out_pos;
 	ssize_t n = check_sendfile(in, out, offset);
 
 	if (n)
 		return n;
-	if (offset) {
-		in_pos = *offset;
-	} else {
-		in_locked = in != out && file_pos_lock(in);
-		in_pos = in->pos;
-	}
-	out_locked = file_pos_lock(out);
+	pos_pair_lock(&locks, out, offset ? NULL : in);
+	in_pos = offset ? *offset : in->pos;
 	out_pos = out->pos;
 	if (in_pos < 0)
 		n = -EINVAL;
@@ -252,8 +270,7 @@ static ssize_t sendfile(struct file *in, struct file *out, s64 *offset, size_t c
 		if (!offset)
 			in->pos = in_pos;
 	}
-	file_pos_unlock(out, out_locked);
-	file_pos_unlock(in, in_locked);
+	pos_pair_unlock(&locks);
 	if (offset)
 		*offset = in_pos;
 	return n;

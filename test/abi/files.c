@@ -277,6 +277,23 @@ static void check_dup(void)
 	close(fd);
 }
 
+/* Two processes that share both descriptors, each the other way round: two positions are locked at a time. */
+static void check_copy_both_ways(int a, int b)
+{
+	pid_t child = fork();
+	int from = child ? a : b, to = child ? b : a, status, wrong = 0;
+
+	for (int i = 0; i < 300; i++)
+		wrong += sendfile(to, from, NULL, 1) < 0;
+	if (!child)
+		_exit(wrong != 0);
+	waitpid(child, &status, 0);
+	is(wrong, 0, "sendfile with shared positions");
+	is(status, 0, "both ways at a time");
+	lseek(a, 0, SEEK_SET);
+	is(sendfile(a, a, NULL, 0), 0, "sendfile within one file");
+}
+
 static void check_copy(void)
 {
 	int in = open("in", O_RDWR | O_CREAT | O_TRUNC, 0600), p[2];
@@ -298,6 +315,7 @@ static void check_copy(void)
 	fails(sendfile(out, open("/dev/zero", O_RDONLY), NULL, 5), EINVAL, "sendfile from a device");
 	fails(sendfile(p[1], 99, NULL, 5), EBADF, "sendfile: a bad source");
 	fails(sendfile(99, in, NULL, 5), EBADF, "sendfile: a bad target");
+	check_copy_both_ways(in, out);
 	close(p[0]);
 	close(p[1]);
 	close(in);

@@ -156,6 +156,7 @@ void file_release_last(struct file *f);
 /* May sleep. */
 static inline void file_put(struct file *f)
 {
+	might_sleep();
 	if (refcount_put_and_test(&f->ref))
 		file_release_last(f);
 }
@@ -204,6 +205,16 @@ static inline bool file_pos_lock(struct file *f)
 {
 	if ((f->mode & FMODE_ATOMIC_POS) && refcount_read(&f->ref) > 1) {
 		mutex_lock(&f->pos_lock);
+		return true;
+	}
+	return false;
+}
+
+/* While another file's is held: the lower address first. */
+static inline bool file_pos_lock_nested(struct file *f)
+{
+	if ((f->mode & FMODE_ATOMIC_POS) && refcount_read(&f->ref) > 1) {
+		mutex_lock_nested(&f->pos_lock);
 		return true;
 	}
 	return false;
