@@ -184,6 +184,7 @@ void files_put(struct files *f)
 {
 	struct fdtable *t = f->table;
 
+	might_sleep();
 	if (!atomic_dec_and_test(&f->ref))
 		return;
 	for (u32 w = 0; w < t->max / 64; w++) {

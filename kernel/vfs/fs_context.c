@@ -25,6 +25,7 @@ struct fs_context *fs_context_current(void)
 
 void fs_context_put(struct fs_context *fs)
 {
+	might_sleep();
 	if (!atomic_dec_and_test(&fs->ref))
 		return;
 	path_put(&fs->root);

@@ -163,6 +163,7 @@ static void mount_free_rcu(struct rcu_head *rcu)
 
 void mount_put(struct mount *m)
 {
+	might_sleep();
 	if (!atomic_dec_and_test(&m->refs))
 		return;
 	ASSERT(list_empty(&m->children));

@@ -194,6 +194,7 @@ static void free_rcu(struct rcu_head *rcu)
 
 void super_put(struct super_block *sb)
 {
+	might_sleep();
 	if (!refcount_put_and_test(&sb->active))
 		return;
 	rwsem_write_lock(&supers_lock);

@@ -60,6 +60,7 @@ void vm_object_get(struct vm_object *obj)
 
 void vm_object_put(struct vm_object *obj)
 {
+	might_sleep();
 	if (!refcount_put_and_test(&obj->refs))
 		return;
 	vm_object_drop_pages(obj);

@@ -106,6 +106,7 @@ static void space_teardown(struct vm_space *s)
 
 void vm_space_put(struct vm_space *s)
 {
+	might_sleep();
 	if (!refcount_put_and_test(&s->users))
 		return;
 	space_teardown(s);
