@@ -41,17 +41,25 @@ static void say(const char *text)
 	log_emit_raw(text, strlen(text));
 }
 
-/* Takes what has come. */
-static void poll_line(void)
+static bool ahead_full(void)
+{
+	return shell.head - shell.tail == AHEAD_MAX;
+}
+
+/*
+ * Takes what has come. What there is no room for stays in the line, where it may hold the sender up; but while a command
+ * runs everything is taken, lest a ^C wait behind it.
+ */
+static void poll_line(bool running)
 {
 	u8 c, flags;
 
-	while (hal_uart_read(&c, &flags, 1)) {
-		if (flags)
-			continue;	/* a break, or damaged */
-		if (c == KEY_INTERRUPT)
+	while ((running || !ahead_full()) && hal_uart_read(&c, &flags, 1)) {
+		if (flags & (HAL_UART_F_BREAK | HAL_UART_F_PARITY | HAL_UART_F_FRAME))
+			continue;
+		if (running && c == KEY_INTERRUPT)
 			shell.interrupted = true;
-		if (shell.head - shell.tail < AHEAD_MAX)
+		else if (!ahead_full())
 			shell.ahead[shell.head++ % AHEAD_MAX] = c;
 	}
 }
@@ -59,7 +67,7 @@ static void poll_line(void)
 static u8 next_char(void)
 {
 	while (shell.head == shell.tail) {
-		poll_line();
+		poll_line(false);
 		hal_cpu_relax();
 	}
 	return shell.ahead[shell.tail++ % AHEAD_MAX];
@@ -98,7 +106,7 @@ static void read_line(void)
 static void emit(const char *text, size_t n)
 {
 	log_emit_raw(text, n);
-	poll_line();
+	poll_line(true);
 	if (shell.interrupted)
 		shell.io.budget = 0;
 }

@@ -175,7 +175,7 @@ static void show_region(struct command_io *io, vaddr_t va)
 			       hal_is_direct_map(va) ? "in the direct map" :
 			       va >= HAL_FRAME_TABLE_BASE && va < HAL_FRAME_TABLE_END ? "in the frame table" :
 			       va >= HAL_KMAP_BASE && va < HAL_KMAP_END ? "a stack, vmalloc or device memory" :
-			       va >= HAL_KASAN_BASE && va < HAL_KASAN_END ? "in KASAN's shadow" : "in no part of the kernel's half");
+			       va >= HAL_KASAN_BASE && va < HAL_KASAN_END ? "in KASAN's shadow" : "in no part of the address space");
 }
 
 static void command_page(struct command_io *io, int argc, char **argv)
