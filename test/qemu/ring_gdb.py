@@ -31,7 +31,8 @@ MARK = "=== "
 
 
 def build_programs(build):
-    done = subprocess.run(["make", "--no-print-directory", "-C", TOP, "BUILD=" + build, "gdb-programs", "profile-programs"], capture_output=True, text=True)
+    done = subprocess.run(["make", "--no-print-directory", "-C", TOP, "BUILD=" + build, "gdb-programs", "profile-programs"],
+                          capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError("programs of ring gdb do not build:\n" + done.stdout + done.stderr)
 
@@ -148,10 +149,12 @@ def look_at_locks(gdb, check):
         "delete", "hbreak spin_unlock", "continue", "hx-locks", "print *l")
     check.has(stopped, "a breakpoint at the slid address hits", r"^Breakpoint 1, vm_object_write ")
     check.has(text, "hx-locks names the lock, its holder and the place", r"^2 gdb-spinner +\S.* rank +\d+ at 0xffff\w+ taken in \w+")
-    check.has(back, "hx-bt of what runs", r"^running on CPU 0$", r"^#0 .*vm_object_write", r"file_write_object at kernel/vfs/rw\.c", r"x86_syscall_entry", r"in system call 18:")
+    check.has(back, "hx-bt of what runs", r"^running on CPU 0$", r"^#0 .*vm_object_write", r"file_write_object at kernel/vfs/rw\.c",
+              r"x86_syscall_entry", r"in system call 18:")
     check.has(fault, "hx-bt goes through a trap in the kernel", r"^#0 .*vm_fault", r"x86_trap", r"^     --- trap or interrupt ---$",
               r"^#\d+ .* x86_copy_user", r" in vm_object_write at ", r"file_write_object", r"in system call 18:")
-    check.has(spin, "hx-locks names a spinlock and its CPU", r"^cpu 0 +\S.* rank +\d+ at 0xffff\w+ taken in \w+", r"^[1-9]\d* locks are held")
+    check.has(spin, "hx-locks names a spinlock and its CPU", r"^cpu 0 +\S.* rank +\d+ at 0xffff\w+ taken in \w+",
+              r"^[1-9]\d* locks are held")
     check.has(lock, "print: a spinlock that is held", r"= \".+\" held by CPU 0 since \w+")
     check.has(native, "gdb's own bt has arguments and goes through the system call's entry", r"^#0 +vm_object_write \(obj=0xffff",
               r"x86_syscall_entry|x86_syscall_call")
@@ -162,7 +165,8 @@ def look_at_printers(gdb, check):
     printed = gdb.run("print mount_list", "print $hx_process(2).space.areas", "print namespace_mutex", "print task_tree_lock",
                       "print $hx_process(1).ref", "print $hx_task(1).fs.cwd", "print mount_root.root.name",
                       "print $hx_current().name", "print $hx_percpu(\"sched_runqueue\").cpu",
-                      "hx-list mount_list 'struct mount' list id", "hx-tree $hx_process(2).space.areas 'struct vm_area' node start",
+                      "hx-list mount_list 'struct mount' list id",
+                      "hx-tree $hx_process(2).space.areas 'struct vm_area' node start",
                       "print $hx_task(3).thread.run_node", "hx-list mount_list 'struct mount' nosuch")
     names = ["a list", "a tree", "a mutex", "a spinlock", "a counter", "a path", "a name", "$hx_current", "$hx_percpu", "hx-list",
              "hx-tree"]

@@ -56,5 +56,6 @@ def hx_mounts(words):
         where = "/" if root else vma.path_text(mount["parent"], mount["mountpoint"])
         flags = int(mount["flags"])
         words = ["rw"] * (not flags & 0x40) + [name for bit, name in MOUNT_WORDS if flags & bit]
-        core.say(f"{int(mount['id']):3} {int(mount['parent']['id']):3} {int(mount.address):#018x} {core.text_of(mount['source'])} on {where} "
-                 f"type {core.text_of(mount['sb']['type']['name'])} ({','.join(words)}), {int(mount['refs']['v'])} references")
+        core.say(f"{int(mount['id']):3} {int(mount['parent']['id']):3} {int(mount.address):#018x} "
+                 f"{core.text_of(mount['source'])} on {where} type {core.text_of(mount['sb']['type']['name'])} "
+                 f"({','.join(words)}), {int(mount['refs']['v'])} references")
