@@ -34,6 +34,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "../../tools/profile/mark.h"
 #include "bench.h"
 
 #define WINDOWS		15
@@ -167,9 +168,13 @@ void measure(const char *name, const struct loop *loop)
 
 		if (loop->before)
 			loop->before();
+		if (i)
+			PROFILE_OWN_START();	/* make profile PROG="bench NAME" MARKS=own */
 		start = bench_now();
 		loop->body(loop->iterations);
 		end = bench_now();
+		if (i)
+			PROFILE_OWN_STOP();
 		if (loop->after)
 			loop->after(loop->iterations);
 		if (i)		/* the first one warmed up */
