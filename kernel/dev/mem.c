@@ -46,11 +46,11 @@ static ssize_t full_write(struct kiocb *iocb, struct iter *from)
 	return -ENOSPC;
 }
 
-static ssize_t zero_read(struct kiocb *iocb, struct iter *to)
+/* Much of it: with looks at signals and at who else wants to run. */
+static noinline ssize_t zero_read_long(struct iter *to)
 {
 	ssize_t done = 0;
 
-	(void)iocb;
 	while (iter_count(to)) {
 		size_t want = MIN(iter_count(to), (size_t)MEM_CHUNK);
 		size_t n = iter_zero(to, want);
@@ -65,6 +65,17 @@ static ssize_t zero_read(struct kiocb *iocb, struct iter *to)
 		sched_relax();
 	}
 	return done;
+}
+
+static ssize_t zero_read(struct kiocb *iocb, struct iter *to)
+{
+	size_t want = iter_count(to), n;
+
+	(void)iocb;
+	if (unlikely(want > MEM_CHUNK))
+		return zero_read_long(to);
+	n = iter_zero(to, want);
+	return likely(n || !want) ? (ssize_t)n : -EFAULT;
 }
 
 /* Memory of zeros is what an area without an object is. */

@@ -76,7 +76,7 @@ static int set_attributes_by_name(const struct cpio_entry *e, const struct pathn
 /* Something of another type in the way goes; so does a symlink in any case. */
 static void clean_path(const struct pathname *pn, u32 mode)
 {
-	struct kstat st;
+	struct kstat st = { .extended = false };
 
 	if (path_stat(AT_FDCWD, pn, 0, &st) || ((st.mode ^ mode) & S_IFMT) == 0)
 		return;

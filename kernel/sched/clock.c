@@ -12,7 +12,7 @@ static struct spinlock offset_lock = SPINLOCK_INIT("wall clock", LOCK_RANK_LEAF)
 static struct seqcount offset_seq; /* written under offset_lock */
 static u64 offset_ns; /* [offset_lock, offset_seq] real minus monotonic */
 
-u64 clock_real_ns(void)
+static __always_inline u64 real_ns(void)
 {
 	u64 offset;
 	u32 seq;
@@ -22,6 +22,11 @@ u64 clock_real_ns(void)
 		offset = READ_ONCE(offset_ns);
 	} while (seqcount_read_retry(&offset_seq, seq));
 	return clock_mono_ns() + offset;
+}
+
+u64 clock_real_ns(void)
+{
+	return real_ns();
 }
 
 void clock_set_real_ns(u64 real_ns)
@@ -46,5 +51,5 @@ u64 clock_boot_real_seconds(void)
 
 void clock_coarse_real(struct timespec *ts)
 {
-	clock_ns_to_timespec(clock_real_ns(), ts);
+	clock_ns_to_timespec(real_ns() & ~(CLOCK_COARSE_NS - 1), ts);
 }

@@ -10,6 +10,7 @@
 #include <kernel/signal/signal.h>
 #include <kernel/vfs/file.h>
 #include <kernel/vfs/files.h>
+#include <kernel/vfs/rw.h>
 #include <kernel/vm/uaccess.h>
 #include <lib/errno.h>
 
@@ -43,7 +44,7 @@ long sys_read(int fd, uptr_t buf, size_t count)
 	/* An O_PATH file is not readable: the mode says so, which is EBADF as well. */
 	if (unlikely(!f.file))
 		return -EBADF;
-	n = vfs_read_user(f.file, buf, count);
+	n = vfs_transfer_here(f.file, buf, count, false);
 	fd_put(f);
 	return n;
 }
@@ -55,7 +56,7 @@ long sys_write(int fd, uptr_t buf, size_t count)
 
 	if (unlikely(!f.file))
 		return -EBADF;
-	n = vfs_write_user(f.file, buf, count);
+	n = vfs_transfer_here(f.file, buf, count, true);
 	fd_put(f);
 	return n;
 }

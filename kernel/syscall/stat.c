@@ -49,7 +49,10 @@ static long stat_at(int dfd, uptr_t path, u32 lookup, uptr_t user)
 {
 	struct pathname pn;
 	struct kstat ks;
-	int err = pathname_from_user(&pn, path, lookup);
+	int err;
+
+	ks.extended = false;
+	err = pathname_from_user(&pn, path, lookup);
 
 	if (err)
 		return err;
@@ -83,8 +86,10 @@ static long stat_fd(int fd, struct kstat *ks)
 long sys_fstat(int fd, uptr_t st)
 {
 	struct kstat ks;
-	long err = stat_fd(fd, &ks);
+	long err;
 
+	ks.extended = false;
+	err = stat_fd(fd, &ks);
 	return err ? err : put_stat(&ks, st);
 }
 
@@ -151,6 +156,7 @@ long sys_statx(int dfd, uptr_t path, unsigned flags, unsigned mask, uptr_t buf)
 	struct kstat ks;
 	long err;
 
+	ks.extended = true;
 	if (mask & STATX__RESERVED)
 		return -EINVAL;
 	if ((flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)

@@ -5,6 +5,17 @@
 #include <abi/linux/capability.h>
 #include <kernel/vm/object.h>
 
+static noinline void getattr_extended(const struct path *path, const struct inode *inode, struct kstat *st)
+{
+	st->btime = inode->btime;
+	st->has_btime = inode->sb->magic == TMPFS_MAGIC;
+	st->attributes = 0;
+	st->attributes_mask = STATX_ATTR_AUTOMOUNT | STATX_ATTR_DAX | STATX_ATTR_MOUNT_ROOT;
+	if (path->mnt && path->mnt->root == path->dentry)
+		st->attributes |= STATX_ATTR_MOUNT_ROOT;
+	st->mnt_id = path->mnt ? (u64)path->mnt->id : 0;
+}
+
 int inode_getattr_generic(const struct path *path, struct inode *inode, struct kstat *st)
 {
 	st->dev = devnum_encode(inode->sb->dev);
@@ -22,29 +33,17 @@ int inode_getattr_generic(const struct path *path, struct inode *inode, struct k
 	st->mtime = inode->mtime;
 	st->ctime = inode->ctime;
 	st->zeros[0] = st->zeros[1] = st->zeros[2] = 0;
-	st->btime = inode->btime;
-	st->has_btime = inode->sb->magic == TMPFS_MAGIC;
-	st->attributes = 0;
-	st->attributes_mask = STATX_ATTR_AUTOMOUNT | STATX_ATTR_DAX;
-	st->mnt_id = path->mnt ? (u64)path->mnt->id : 0;
+	if (st->extended)
+		getattr_extended(path, inode, st);
 	return 0;
 }
 
 int vfs_getattr(const struct path *path, struct kstat *st)
 {
 	struct inode *inode = path->dentry->inode;
-	int err = 0;
 
-	if (unlikely(inode->flags & INODE_GETATTR)) {
-		inode_getattr_generic(path, inode, st);
-		err = inode->ops->getattr(path, inode, st);
-	} else {
-		inode_getattr_generic(path, inode, st);
-	}
-	st->attributes_mask |= STATX_ATTR_MOUNT_ROOT;
-	if (path->mnt && path->mnt->root == path->dentry)
-		st->attributes |= STATX_ATTR_MOUNT_ROOT;
-	return err;
+	inode_getattr_generic(path, inode, st);
+	return unlikely(inode->flags & INODE_GETATTR) ? inode->ops->getattr(path, inode, st) : 0;
 }
 
 int inode_setattr_simple(struct dentry *dentry, struct attr_change *attr)
@@ -173,10 +172,12 @@ u32 inode_kill_priv_bits(const struct inode *inode)
 
 int file_remove_privs_locked(struct file *file)
 {
-	struct attr_change attr = { .valid = inode_kill_priv_bits(file->inode) };
+	u32 kill = inode_kill_priv_bits(file->inode);
+	struct attr_change attr;
 
-	if (likely(!attr.valid))
+	if (likely(!kill))
 		return 0;
+	attr = (struct attr_change){ .valid = kill };
 	return change_locked(file->path.dentry, &attr);
 }
 

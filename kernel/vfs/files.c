@@ -100,7 +100,7 @@ static int grow_locked(struct files *f, u32 nr)
 	return 0;
 }
 
-static u32 find_free(const struct fdtable *t, u32 from)
+static inline u32 find_free(const struct fdtable *t, u32 from)
 {
 	for (u32 w = from / 64; w < t->max / 64; w++) {
 		u64 free = ~t->open[w];
@@ -272,7 +272,7 @@ struct file *fd_get_counted(int fd)
 
 /* ---- reserving and filling ---- */
 
-static void mark_locked(struct fdtable *t, u32 fd, bool cloexec)
+static inline void mark_locked(struct fdtable *t, u32 fd, bool cloexec)
 {
 	t->open[fd / 64] |= BIT(fd % 64);
 	if (cloexec)
@@ -283,8 +283,9 @@ static void mark_locked(struct fdtable *t, u32 fd, bool cloexec)
 
 int fd_reserve(u32 min, u32 o_flags)
 {
-	struct files *f = current_task()->files;
-	u64 limit = rlimit_current(RLIMIT_NOFILE);
+	const struct task *task = current_task();
+	struct files *f = task->files;
+	u64 limit = rlimit_get(task->process, RLIMIT_NOFILE);
 	u32 fd;
 	int err = 0;
 
@@ -325,7 +326,7 @@ void fd_install(int fd, struct file *file)
 	spin_unlock(&f->lock);
 }
 
-static void release_locked(struct files *f, u32 fd)
+static inline void release_locked(struct files *f, u32 fd)
 {
 	struct fdtable *t = f->table;
 
@@ -357,7 +358,7 @@ int fd_install_new(struct file *file, u32 o_flags)
 
 /* ---- closing and duplicating ---- */
 
-static struct file *take_locked(struct files *f, u32 fd)
+static inline struct file *take_locked(struct files *f, u32 fd)
 {
 	struct fdtable *t = f->table;
 	struct file *file;

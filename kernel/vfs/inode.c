@@ -144,9 +144,9 @@ void inode_touch(struct inode *inode, bool mtime, bool ctime)
 }
 
 /* mount(2) MS_RELATIME: only if the file changed since it was last read, or that was a day ago. */
-static bool atime_is_due(const struct inode *inode, const struct mount *mnt, struct fstime now)
+static inline bool atime_is_due(const struct inode *inode, u32 mount_flags, struct fstime now)
 {
-	if (READ_ONCE(mnt->flags) & MOUNT_RELATIME) {
+	if (mount_flags & MOUNT_RELATIME) {
 		if (fstime_compare(inode->atime, inode->mtime) > 0 &&
 		    fstime_compare(inode->atime, inode->ctime) > 0 &&
 		    now.sec - inode->atime.sec < 24 * 60 * 60)
@@ -166,7 +166,7 @@ void inode_touch_atime(struct inode *inode, const struct mount *mnt)
 	if ((flags & MOUNT_NODIRATIME) && S_ISDIR(inode->mode))
 		return;
 	now = fstime_now();
-	if (!atime_is_due(inode, mnt, now))
+	if (!atime_is_due(inode, flags, now))
 		return;
 	spin_lock(&inode->slock);
 	inode->atime = now;

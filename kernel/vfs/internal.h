@@ -137,6 +137,8 @@ void walk_end(struct walk *w, bool keep);
 const char *walk_run_rcu(struct walk *w, const char *s);
 /* The last one, if it is plain. False: walk_last() has to look. */
 bool walk_last_rcu(struct walk *w);
+/* All of a plain path. False: go on at *name with walk_parent(), or, where that is NULL, with walk_last(). */
+bool walk_all_rcu(struct walk *w, const char **name);
 /* What is mounted on (*m, *d), all the way up. -ECHILD, -EXDEV. */
 int walk_cross_mounts_rcu(const struct walk *w, struct mount **m, struct dentry **d, u32 *seq);
 /* Follows symlink `d` (its parent is w->path): 0 jumped, 1 there is text in w->link. */

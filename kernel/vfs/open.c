@@ -28,6 +28,13 @@ static int decode(struct open_request *rq, u32 flags, u32 mode, u32 lookup)
 	static const u32 access[] = { MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE };
 
 	flags &= OPEN_FLAGS_VALID;
+	/* The plain way to open what is there. */
+	if (likely(!(flags & ~(u32)(O_ACCMODE | O_CLOEXEC | O_LARGEFILE | O_NONBLOCK | O_NOCTTY)))) {
+		*rq = (struct open_request){
+			.flags = flags, .access = access[flags & O_ACCMODE], .lookup = lookup | LOOKUP_FOLLOW,
+		};
+		return 0;
+	}
 	if (flags & __O_TMPFILE) {
 		if ((flags & (O_TMPFILE | O_CREAT)) != O_TMPFILE || (flags & O_ACCMODE) == O_RDONLY)
 			return -EINVAL;

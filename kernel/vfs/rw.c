@@ -11,6 +11,7 @@
 #include <abi/linux/fcntl.h>
 #include <abi/linux/mman.h>
 #include <abi/linux/uio.h>
+#include <kernel/vfs/rw.h>
 #include <kernel/vm/object.h>
 #include <kernel/vm/space.h>
 
@@ -84,13 +85,9 @@ ssize_t vfs_write_iter(struct file *file, struct iter *from, s64 *pos, u32 rwf)
 	return n;
 }
 
-/* ---- one range of user memory: no flags of the call, and everything that can go wrong out of line ---- */
+/* ---- what the inline paths of kernel/vfs/rw.h leave over ---- */
 
-#define READ_MODE (FMODE_READ | FMODE_CAN_READ)
-#define WRITE_MODE (FMODE_WRITE | FMODE_CAN_WRITE)
-
-/* Why the iterator was not made or the operation not called: EBADF before EFAULT before the rest. */
-static noinline ssize_t read_refused(const struct file *file, uptr_t buf, size_t count)
+ssize_t vfs_read_refused(const struct file *file, uptr_t buf, size_t count)
 {
 	if (!(file->mode & FMODE_READ))
 		return -EBADF;
@@ -99,89 +96,20 @@ static noinline ssize_t read_refused(const struct file *file, uptr_t buf, size_t
 	return !(file->mode & FMODE_CAN_READ) && S_ISDIR(file->inode->mode) ? -EISDIR : -EINVAL;
 }
 
-static noinline ssize_t write_refused(const struct file *file, uptr_t buf, size_t count)
+ssize_t vfs_write_refused(const struct file *file, uptr_t buf, size_t count)
 {
 	if (!(file->mode & FMODE_WRITE))
 		return -EBADF;
 	return hal_user_range_ok(buf, MIN(count, ITER_MAX_COUNT)) ? -EINVAL : -EFAULT;
 }
 
-static __always_inline ssize_t read_user(struct kiocb *iocb, uptr_t buf, size_t count)
+ssize_t vfs_write_flagged(struct kiocb *iocb, struct iter *from)
 {
-	struct file *file = iocb->file;
-	struct iter it;
-
-	if (unlikely((file->mode & READ_MODE) != READ_MODE || iocb->pos < 0 ||
-		     iter_import_range(&it, ITER_DEST, buf, count)))
-		return read_refused(file, buf, count);
-	iocb->flags = 0;
-	return file->ops->read_iter(iocb, &it);
-}
-
-static __always_inline ssize_t write_user(struct kiocb *iocb, uptr_t buf, size_t count)
-{
-	struct file *file = iocb->file;
-	struct iter it;
 	ssize_t n;
 
-	if (unlikely((file->mode & WRITE_MODE) != WRITE_MODE || iocb->pos < 0 ||
-		     iter_import_range(&it, ITER_SOURCE, buf, count)))
-		return write_refused(file, buf, count);
-	iocb->flags = 0;
-	if (unlikely(file->flags & (O_APPEND | O_DSYNC)))
-		(void)iocb_flags(file, 0, &iocb->flags);
-	n = file->ops->write_iter(iocb, &it);
-	if (unlikely((iocb->flags & IOCB_DSYNC) && n > 0))
-		n = sync_written(file, iocb, n);
-	return n;
-}
-
-ssize_t vfs_read_user(struct file *file, uptr_t buf, size_t count)
-{
-	struct kiocb iocb = { .file = file };
-	bool locked;
-	ssize_t n;
-
-	if (file->mode & FMODE_STREAM)
-		return read_user(&iocb, buf, count);
-	locked = file_pos_lock(file);
-	iocb.pos = file->pos;
-	n = read_user(&iocb, buf, count);
-	if (n >= 0)
-		file->pos = iocb.pos;
-	file_pos_unlock(file, locked);
-	return n;
-}
-
-ssize_t vfs_write_user(struct file *file, uptr_t buf, size_t count)
-{
-	struct kiocb iocb = { .file = file };
-	bool locked;
-	ssize_t n;
-
-	if (file->mode & FMODE_STREAM)
-		return write_user(&iocb, buf, count);
-	locked = file_pos_lock(file);
-	iocb.pos = file->pos;
-	n = write_user(&iocb, buf, count);
-	if (n >= 0)
-		file->pos = iocb.pos;
-	file_pos_unlock(file, locked);
-	return n;
-}
-
-ssize_t vfs_pread_user(struct file *file, uptr_t buf, size_t count, s64 pos)
-{
-	struct kiocb iocb = { .file = file, .pos = pos };
-
-	return likely(file->mode & FMODE_PREAD) ? read_user(&iocb, buf, count) : -ESPIPE;
-}
-
-ssize_t vfs_pwrite_user(struct file *file, uptr_t buf, size_t count, s64 pos)
-{
-	struct kiocb iocb = { .file = file, .pos = pos };
-
-	return likely(file->mode & FMODE_PWRITE) ? write_user(&iocb, buf, count) : -ESPIPE;
+	(void)iocb_flags(iocb->file, 0, &iocb->flags);
+	n = iocb->file->ops->write_iter(iocb, from);
+	return n > 0 && (iocb->flags & IOCB_DSYNC) ? sync_written(iocb->file, iocb, n) : n;
 }
 
 ssize_t kernel_read(struct file *file, void *buf, size_t n, s64 *pos)
@@ -370,7 +298,8 @@ ssize_t file_read_object(struct kiocb *iocb, struct iter *to)
 ssize_t file_write_checks(struct kiocb *iocb, struct iter *from)
 {
 	struct inode *inode = iocb->file->inode;
-	u64 limit = rlimit_current(RLIMIT_FSIZE), pos, max = inode->sb->max_bytes;
+	struct task *task = task_current_or_null();
+	u64 limit = task ? rlimit_get(task->process, RLIMIT_FSIZE) : RLIM64_INFINITY, pos, max = inode->sb->max_bytes;
 	size_t count = iter_count(from);
 
 	if (!count)
@@ -407,19 +336,21 @@ ssize_t file_write_object(struct kiocb *iocb, struct iter *from)
 	struct file *file = iocb->file;
 	struct inode *inode = file->inode;
 	ssize_t n;
-	int err;
 
-	if ((iocb->flags & IOCB_NOWAIT) && !rwsem_write_trylock(&inode->lock))
-		return -EAGAIN;
-	else if (!(iocb->flags & IOCB_NOWAIT))
+	if (likely(!(iocb->flags & IOCB_NOWAIT)))
 		rwsem_write_lock(&inode->lock);
+	else if (!rwsem_write_trylock(&inode->lock))
+		return -EAGAIN;
 	n = file_write_checks(iocb, from);
 	if (n <= 0)
 		goto unlock;
-	err = file_remove_privs_locked(file);
-	if (err) {
-		n = err;
-		goto unlock;
+	if (unlikely(inode->mode & (S_ISUID | S_ISGID))) {
+		int err = file_remove_privs_locked(file);
+
+		if (err) {
+			n = err;
+			goto unlock;
+		}
 	}
 	file_update_time(file);
 	n = vm_object_write(inode->object, from, (u64 *)&iocb->pos);

@@ -130,7 +130,7 @@ static void end(const struct counts *c)
 SELFTEST(vfs, names)
 {
 	struct counts c;
-	struct kstat st;
+	struct kstat st = { .extended = false };
 
 	REQUIRE(begin(&c));
 	EXPECT_EQ(make_dir(BASE "/d"), 0);
@@ -158,7 +158,7 @@ SELFTEST(vfs, names)
 SELFTEST(vfs, symlinks)
 {
 	struct counts c;
-	struct kstat st;
+	struct kstat st = { .extended = false };
 	char from[48], to[48];
 
 	REQUIRE(begin(&c));
@@ -183,7 +183,7 @@ SELFTEST(vfs, symlinks)
 SELFTEST(vfs, mounts)
 {
 	struct counts c;
-	struct kstat st, inner;
+	struct kstat st = { .extended = false }, inner = { .extended = false };
 	struct path path;
 	struct file *f;
 
@@ -242,7 +242,7 @@ static u32 race_stop;		/* [a] */
 
 static void race_walk(void *arg)
 {
-	struct kstat st;
+	struct kstat st = { .extended = false };
 
 	while (!__atomic_load_n(&race_stop, __ATOMIC_ACQUIRE)) {
 		/* Whatever happens meanwhile: one of the two names is there at any moment. */

@@ -658,7 +658,11 @@ static int lookup_mode(struct walk *w, int dfd, const char *name, u32 flags, boo
 	if (rcu)
 		rcu_read_lock();
 	err = walk_start(w, dfd, name, flags, rcu);
-	if (!err)
+	if (unlikely(err))
+		return err;
+	if (likely(rcu) && likely(walk_all_rcu(w, &name)))
+		return 0;
+	if (name)
 		err = walk_parent(w, name);
 	if (!err && !(flags & LOOKUP_PARENT))
 		err = walk_last(w);
@@ -723,9 +727,6 @@ int path_stat(int dfd, const struct pathname *pn, u32 flags, struct kstat *st)
 	err = lookup_mode(&w, dfd, pn->str, flags, true);
 	if (likely(!err && w.rcu && !(w.inode->flags & INODE_GETATTR))) {
 		inode_getattr_generic(&w.path, w.inode, st);
-		st->attributes_mask |= STATX_ATTR_MOUNT_ROOT;
-		if (w.path.mnt->root == w.path.dentry)
-			st->attributes |= STATX_ATTR_MOUNT_ROOT;
 		if (seqcount_read_retry(&w.path.dentry->seq, w.seq))
 			err = -ECHILD;
 		walk_end(&w, false);

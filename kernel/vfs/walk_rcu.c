@@ -66,7 +66,7 @@ static inline bool searchable_by_all(const struct inode *inode)
 	return !(inode->flags & INODE_PERMISSION) && (READ_ONCE(inode->mode) & 0111) == 0111;
 }
 
-const char *walk_run_rcu(struct walk *w, const char *s)
+static __always_inline const char *run(struct walk *w, const char *s)
 {
 	struct mount *m = w->path.mnt;
 	struct dentry *d = w->path.dentry;
@@ -123,7 +123,7 @@ const char *walk_run_rcu(struct walk *w, const char *s)
 	return s;
 }
 
-bool walk_last_rcu(struct walk *w)
+static __always_inline bool last(struct walk *w)
 {
 	struct inode *inode;
 	struct dentry *d;
@@ -144,4 +144,26 @@ bool walk_last_rcu(struct walk *w)
 	w->inode = inode;
 	w->seq = seq;
 	return true;
+}
+
+const char *walk_run_rcu(struct walk *w, const char *s)
+{
+	return run(w, s);
+}
+
+bool walk_last_rcu(struct walk *w)
+{
+	return last(w);
+}
+
+bool walk_all_rcu(struct walk *w, const char **name)
+{
+	const char *s = *name;
+
+	while (*s == '/')
+		s++;
+	if (unlikely(!*s))
+		return false;
+	*name = s = run(w, s);
+	return likely(!s) && !(w->flags & LOOKUP_PARENT) && last(w);
 }

@@ -19,7 +19,11 @@ void clock_set_real_ns(u64 real_ns);
 void clock_init(void); /* after hal_late_init(): wall clock from the firmware */
 u64 clock_boot_real_seconds(void); /* btime of /proc/stat */
 
-/* The last tick's wall time: cheap, at most one tick old while the CPU is busy. For file times. */
+/*
+ * The wall time in steps of about 4 ms, which is Linux's tick: for file times, which then stay the same over many
+ * writes and need not be stored again. Never ahead of clock_real_ns(), and never goes back by itself.
+ */
+#define CLOCK_COARSE_NS (1ull << 22)
 void clock_coarse_real(struct timespec *ts);
 
 static inline void clock_ns_to_timespec(u64 ns, struct timespec *ts)

@@ -188,11 +188,6 @@ u64 file_max(void);
 /* Reads and writes; *pos moves (the file's own position is the caller's business). */
 ssize_t vfs_read_iter(struct file *file, struct iter *to, s64 *pos, u32 rwf);
 ssize_t vfs_write_iter(struct file *file, struct iter *from, s64 *pos, u32 rwf);
-/* read(2) and write(2), with one range of user memory, at the file's position; pread(2) and pwrite(2) at pos >= 0. */
-ssize_t vfs_read_user(struct file *file, uptr_t buf, size_t count);
-ssize_t vfs_write_user(struct file *file, uptr_t buf, size_t count);
-ssize_t vfs_pread_user(struct file *file, uptr_t buf, size_t count, s64 pos);
-ssize_t vfs_pwrite_user(struct file *file, uptr_t buf, size_t count, s64 pos);
 ssize_t kernel_read(struct file *file, void *buf, size_t n, s64 *pos);
 ssize_t kernel_write(struct file *file, const void *buf, size_t n, s64 *pos);
 int vfs_fsync(struct file *file, bool datasync);

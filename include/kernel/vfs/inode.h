@@ -71,11 +71,12 @@ struct kstat {
 	u64 blocks;			/* of 512 bytes */
 	struct fstime atime, mtime, ctime;
 	u64 zeros[3];
-	/* statx(2) only */
+	/* statx(2) only: filled when the caller has set `extended` */
+	bool extended;
+	bool has_btime;
 	struct fstime btime;
 	u64 attributes, attributes_mask; /* STATX_ATTR_* */
 	u64 mnt_id;
-	bool has_btime;
 };
 
 /*
