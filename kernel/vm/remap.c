@@ -139,6 +139,16 @@ static int remap_place(struct remap *r, struct vm_area *a, vaddr_t hint, u32 fla
 	return vm_find_place_locked(r->space, hint, r->new_len, flags, &r->new_addr);
 }
 
+/* Takes off what is longer than it shall be. The old length is the caller's word: it may reach beyond user space. */
+static int remap_cut(struct remap *r)
+{
+	u64 room = HAL_USER_END - r->old;
+
+	if (r->new_len > room || r->old_len > room)
+		return -EINVAL;
+	return vm_unmap_locked(r->space, r->old + r->new_len, r->old_len - r->new_len, &r->dead);
+}
+
 /* MREMAP_FIXED, MREMAP_DONTUNMAP: to a given place, or to a new one. */
 static int remap_to(struct remap *r)
 {
@@ -158,7 +168,7 @@ static int remap_to(struct remap *r)
 			return err;
 	}
 	if (r->old_len > r->new_len) {
-		err = vm_unmap_locked(r->space, r->old + r->new_len, r->old_len - r->new_len, &r->dead);
+		err = remap_cut(r);
 		if (err)
 			return err;
 		r->old_len = r->new_len;
@@ -185,8 +195,7 @@ static int remap_locked(struct remap *r)
 	if (r->old_len >= r->new_len) {
 		if (r->old_len == r->new_len)
 			return 0;
-		return vm_unmap_locked(r->space, r->old + r->new_len, r->old_len - r->new_len,
-				       &r->dead);
+		return remap_cut(r);
 	}
 	err = remap_check(r, &a);
 	if (err)
