@@ -29,6 +29,9 @@
 #include <kernel/sched/rcu_sync.h>
 #include <kernel/sched/wait.h>
 #include <kernel/sched/work.h>
+#include <kernel/signal/signal.h>
+#include <kernel/task/pid.h>
+#include <kernel/task/process.h>
 #include <kernel/task/task.h>
 #include <kernel/vfs/proc.h>
 #include <kernel/vfs/vfs.h>
@@ -42,8 +45,25 @@
 #define END_PATIENCE_NS	(20 * NSEC_PER_SEC)	/* for processes to die, under emulation */
 #define REPORT_BYTES	8192u
 
+/* Each process may keep a queue entry for its next signal. */
+static void drop_spares(void)
+{
+	struct process *p;
+	irqflags_t f;
+	int nr = 1;
+
+	while ((p = process_next_get(nr))) {
+		nr = p->pid->nr + 1;
+		f = spin_lock_irqsave(&p->siglock);
+		signal_drop_spare_locked(p);
+		spin_unlock_irqrestore(&p->siglock, f);
+		process_put(p);
+	}
+}
+
 void debug_leak_quiesce(void)
 {
+	drop_spares();
 	for (u32 i = 0; i < QUIESCE_ROUNDS; i++) {
 		vfs_forget_names();
 		(void)mm_reclaim(~0ull);

@@ -64,7 +64,7 @@ SCENE(clone3_, "clone3", ALSO(EAGAIN), memset(clone_args, 0, 88); clone_args[4] 
       reap(r));
 SCENE_CHILD(unshare_, "unshare", ALSO(0), , syscall(SYS_unshare, CLONE_FILES | CLONE_FS));
 SCENE_FAILS(setns_, "setns", EINVAL, syscall(SYS_setns, 1, 0));
-SCENE_CHILD(exit_, "exit", ALSO(0), , ({ syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0) == 0 ? syscall(SYS_exit, 0) : 0; }));
+SCENE_CHILD(exit_, "exit", ALSO(0), , ({ if (syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0) == 0) syscall(SYS_exit, 0); wait(NULL); 0; }));
 SCENE_CHILD(exit_group_, "exit_group", ALSO(0), , ({ if (fork() == 0) { memset(stack, 1, 9000); syscall(SYS_exit_group, 0); } wait(NULL); 0; }));
 static char *child_argv[] = { "fail", "-x", NULL };
 #define ME "/tests/fail"
