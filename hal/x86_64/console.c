@@ -134,7 +134,7 @@ size_t hal_uart_read(u8 *buf, u8 *flags, size_t n)
 	size_t got = 0;
 
 	while (com1.present && got < n) {
-		u8 lsr = com1_in(NULL, UART_LSR);
+		u8 lsr = uart_receive_status(&com1);
 
 		if (!(lsr & UART_LSR_DATA) || lsr == 0xff)
 			break;
@@ -165,7 +165,7 @@ void hal_uart_putc_poll(u8 c)
 
 bool hal_uart_tx_idle(void)
 {
-	return !com1.present || (com1_in(NULL, UART_LSR) & UART_LSR_TEMT);
+	return !com1.present || (uart_line_status(&com1) & UART_LSR_TEMT);
 }
 
 void hal_uart_set_tx_irq(bool on)

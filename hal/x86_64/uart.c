@@ -6,8 +6,11 @@
 #include <lib/errno.h>
 #include "uart.h"
 
-/* A character at 300 baud is 33 ms; one register read takes about 1 us on ISA. */
-#define UART_WAIT_READS 50000u
+/*
+ * One register read takes about 1 us on ISA, so this is a second: a character at 300 baud takes 33 ms, and who reads the
+ * line of an emulator may be busy for longer. Nobody waits so long twice (`stuck`).
+ */
+#define UART_WAIT_READS 1000000u
 
 static u8 in(struct uart *u, unsigned int reg)
 {
@@ -82,9 +85,27 @@ int uart_set_line(struct uart *u, u32 baud, u32 bits, u32 parity, u32 stop)
 	return 0;
 }
 
-unsigned int uart_room(struct uart *u)
+u8 uart_line_status(struct uart *u)
 {
 	u8 lsr = in(u, UART_LSR);
+
+	if ((lsr & UART_LSR_ERRORS) && lsr != 0xff)
+		__atomic_fetch_or(&u->missed, lsr & UART_LSR_ERRORS, __ATOMIC_RELAXED);
+	return lsr;
+}
+
+u8 uart_receive_status(struct uart *u)
+{
+	u8 lsr = in(u, UART_LSR);
+
+	if (!(lsr & UART_LSR_DATA) || lsr == 0xff)
+		return lsr;
+	return lsr | __atomic_exchange_n(&u->missed, 0, __ATOMIC_RELAXED);
+}
+
+unsigned int uart_room(struct uart *u)
+{
+	u8 lsr = uart_line_status(u);
 
 	/* FFh: the chip went away (a card that was pulled). */
 	if (lsr == 0xff || !(lsr & UART_LSR_THRE))

@@ -41,6 +41,7 @@
 #define UART_LSR_PARITY	0x04
 #define UART_LSR_FRAME	0x08
 #define UART_LSR_BREAK	0x10
+#define UART_LSR_ERRORS	0x1e	/* reading the register clears them */
 #define UART_LSR_THRE	0x20
 #define UART_LSR_TEMT	0x40
 
@@ -61,6 +62,7 @@ struct uart {
 	u8 ier;			/* what the registers hold; they cannot all be read back */
 	u8 mcr;
 	u8 lcr;
+	u8 missed;		/* [a] errors that were read by one who did not take the character */
 };
 
 /*
@@ -72,6 +74,12 @@ bool uart_probe(struct uart *u);
 void uart_setup(struct uart *u, u32 baud);
 /* 0 or -EINVAL, nothing changed then. parity: 0 none, 1 odd, 2 even. */
 int uart_set_line(struct uart *u, u32 baud, u32 bits, u32 parity, u32 stop);
+/*
+ * The line status. Errors (a break is one) are gone from the register then, but belong to a character that is still to
+ * be taken: they are kept for who takes it, with uart_receive_status(). Any context.
+ */
+u8 uart_line_status(struct uart *u);
+u8 uart_receive_status(struct uart *u);
 /* Waits, bounded, until the transmitter takes bytes; how many it takes, 0 when it does not. */
 unsigned int uart_wait_room(struct uart *u);
 /* How many it takes now. */

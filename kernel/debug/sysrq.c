@@ -210,8 +210,8 @@ static void show_recorder(u8 key)
 
 static void set_loglevel(u8 key)
 {
-	log_console_level = key - '0';
 	log_notice("Loglevel set to %d", key - '0');
+	log_console_level = key - '0';
 }
 
 static void crash(u8 key)

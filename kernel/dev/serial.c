@@ -62,9 +62,12 @@ static bool sysrq_takes(u8 c, u8 what)
 			sysrq_until_ns = clock_mono_ns() + SYSRQ_PATIENCE_NS;
 		return !until;
 	}
-	if (!c || clock_mono_ns() > until)
+	if (clock_mono_ns() > until)
 		return false;
-	sysrq_key = c;
+	if (c)
+		sysrq_key = c;
+	else
+		sysrq_until_ns = until; /* the break's own character, behind one that was in the FIFO before it */
 	return true;
 }
 

@@ -17,6 +17,8 @@ struct chip {
 	bool never_ready;
 	u8 last;
 	u32 lsr_reads;
+	u8 errors;		/* line status: there until it is read */
+	bool data;
 };
 
 static u8 chip_in(void *ctx, unsigned int reg)
@@ -36,6 +38,12 @@ static u8 chip_in(void *ctx, unsigned int reg)
 		return (u8)(UART_IIR_NONE | ((c->fcr & 1) && c->fifo ? UART_IIR_FIFO : 0));
 	case UART_LSR:
 		c->lsr_reads++;
+		if (c->errors || c->data) {
+			u8 lsr = (u8)(UART_LSR_THRE | c->errors | (c->data ? UART_LSR_DATA : 0));
+
+			c->errors = 0;
+			return lsr;
+		}
 		return c->never_ready ? 0 : UART_LSR_THRE | UART_LSR_TEMT;
 	case UART_MSR: {
 		u8 mcr = c->regs[UART_MCR];
@@ -153,4 +161,29 @@ TEST(hal_uart_line)
 	EXPECT_EQ(uart_set_line(&u, 300, 7, 2, 2), 0);
 	EXPECT_EQ(c.regs[UART_LCR], 2 | UART_LCR_STOP2 | UART_LCR_PARITY | UART_LCR_EVEN);
 	EXPECT_EQ(c.divisor[0] | c.divisor[1] << 8, 384);
+}
+
+/* Who only looks whether there is room must not lose a break: the register forgets it when it is read. */
+TEST(hal_uart_break_is_kept)
+{
+	struct chip c = { .fifo = true };
+	struct uart u = uart_on(&c);
+
+	uart_setup(&u, 115200);
+	c.errors = UART_LSR_BREAK;
+	c.data = true;
+	EXPECT_EQ(uart_room(&u), UART_FIFO_BYTES);
+	EXPECT(uart_receive_status(&u) & UART_LSR_BREAK);
+	EXPECT(!(uart_receive_status(&u) & UART_LSR_BREAK));
+	c.errors = UART_LSR_FRAME;
+	c.data = false;
+	uart_line_status(&u);
+	EXPECT(!(uart_receive_status(&u) & UART_LSR_FRAME));	/* there is no character yet */
+	c.data = true;
+	EXPECT(uart_receive_status(&u) & UART_LSR_FRAME);
+	EXPECT(!(uart_receive_status(&u) & UART_LSR_ERRORS));
+	c.absent = true;
+	uart_line_status(&u);
+	c.absent = false;
+	EXPECT(!(uart_receive_status(&u) & UART_LSR_ERRORS));
 }
