@@ -5,8 +5,10 @@
  * running kernel, as magic SysRq runs them.
  */
 #define LOG_TAG "test"
+#include <hal/backtrace.h>
 #include <hal/clock.h>
 #include <hal/mem.h>
+#include <hal/regs.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/backtrace.h>
 #include <kernel/core/command.h>
@@ -323,6 +325,31 @@ SELFTEST(command, trees_that_are_damaged)
 }
 
 /* ---- backtraces -------------------------------------------------------------------------------- */
+
+static noinline vaddr_t frameless(void)
+{
+	return (vaddr_t)(uintptr_t)__builtin_return_address(0);
+}
+
+/* As if the first instruction of frameless() had been interrupted: its caller is on top of the stack only. */
+SELFTEST(command, backtrace_before_the_frame)
+{
+	u64 stack[2] = { frameless(), 0 };
+	struct hal_regs regs;
+
+	hal_regs_capture(&regs);
+	hal_regs_set_ip(&regs, (u64)(uintptr_t)frameless);
+	hal_regs_set_sp(&regs, (u64)(uintptr_t)stack);
+	catching(1);
+	backtrace_emit(&regs, catch);
+	EXPECT(strstr(caught.text, " #0  ") && strstr(caught.text, "] frameless+0x0/"));
+	EXPECT(strstr(caught.text, " #1  ") && strstr(caught.text, "] selftest_command_backtrace_before_the_frame+"));
+	EXPECT_EQ(hal_call_target(stack[0]), (u64)(uintptr_t)frameless);
+	stack[0] = (u64)(uintptr_t)frameless;	/* no return address: nothing is made up */
+	catching(1);
+	backtrace_emit(&regs, catch);
+	EXPECT(strstr(caught.text, "selftest_command_backtrace_before_the_frame+") == NULL);
+}
 
 static void timer_traces(struct timer *t)
 {

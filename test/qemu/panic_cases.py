@@ -101,7 +101,9 @@ def look_around(ctx, s):
     s.want("bt 4", r"schedule", r"x86_syscall_call\+", r"user mode at [0-9a-f]+, system call \d+$")
     s.want("bt 5", r"schedule", r"x86_syscall_exit\+", r"user mode at [0-9a-f]+, system call 62$")
     s.want("bt " + re.search(r"(0x\w+) work ", ps)[1], r"schedule", r"kthread_main\+")
-    s.want("bt all", r" sleep ", r"system call", r" work ", r"kthread_main\+")
+    text = s.want("bt all", r" sleep ", r"system call", r" work ", r"kthread_main\+")
+    if text.count(" user mode at ") != 3:
+        raise AssertionError("the backtraces of three tasks do not reach user mode: %r" % text)
     ctx.point("tasks and their backtraces")
     s.want("task 5", r"stopped", r"process 0xf\w+ pid 5, group 0, session 0, 1 threads", r"in system call 62\(5, 13,",
            r"kernel stack ffffd")
