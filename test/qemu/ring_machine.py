@@ -16,6 +16,7 @@ import traceback
 import image
 import initrd
 import machine
+import observe_cases
 import panic_cases
 import ring_abi
 import session
@@ -264,7 +265,7 @@ CASES = [
     ("panic=", panic_words),
     ("archives", archives),
     ("a compressed initrd", compressed_initrd),
-] + panic_cases.CASES + [("boots: " + shape, boots(shape)) for shape in SHAPES]
+] + panic_cases.CASES + observe_cases.CASES + [("boots: " + shape, boots(shape)) for shape in SHAPES]
 
 
 def run_case(build, folder, report, name, case):
