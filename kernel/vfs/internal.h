@@ -110,6 +110,7 @@ struct walk {
 	bool root_counted;
 	enum last_type last_type;
 	struct qname last;
+	struct file *start;		/* counted: put when the walk ends, as RCU forbids that in it; or NULL */
 	const char *link;		/* text of the symlink that walk_component met */
 	u32 links;			/* symlinks followed */
 	u32 depth;

@@ -75,14 +75,17 @@ static int start_at_fd(struct walk *w, int dfd, const char *name)
 	if (!f.file)
 		return -EBADF;
 	if (*name && !dentry_is_dir(f.file->path.dentry)) {
-		fd_put(f);
-		return -ENOTDIR;
+		err = -ENOTDIR;
+		goto keep;
 	}
 	if (!w->rcu)
 		path_get(&f.file->path);
-	/* Under RCU the file may be closed by another thread, but its path stays readable. */
 	err = stand_on(w, &f.file->path);
-	fd_put(f);
+keep:
+	if (w->rcu && f.counted)
+		w->start = f.file;
+	else
+		fd_put(f);
 	return err;
 }
 
@@ -119,6 +122,7 @@ int walk_start(struct walk *w, int dfd, const char *name, u32 flags, bool rcu)
 	w->rcu = rcu;
 	w->trailing = w->jumped = w->root_counted = false;
 	w->links = w->depth = w->nr_held = 0;
+	w->start = NULL;
 	w->last_type = LAST_ROOT;
 	if (unlikely(absolute && (flags & LOOKUP_BENEATH))) {
 		w->path = (struct path){ NULL, NULL };
@@ -145,13 +149,22 @@ static void release_held(struct walk *w)
 	}
 }
 
+static noinline void put_start(struct walk *w)
+{
+	file_put(w->start);
+}
+
 void walk_end(struct walk *w, bool keep)
 {
 	if (w->rcu) {
 		w->rcu = false;
 		rcu_read_unlock();
+		if (unlikely(w->start))
+			put_start(w);
 		return;
 	}
+	if (unlikely(w->start))
+		put_start(w);
 	if (unlikely(w->nr_held))
 		release_held(w);
 	if (w->root_counted)

@@ -3,6 +3,7 @@
  */
 #include "tap.h"
 
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 
@@ -21,8 +22,7 @@ static void direct_on_memory(void)
 	works(fd, "the file is still there");
 	close(fd);
 	works(unlink("found/file"), "and goes");
-	fd = open("found/new", O_RDWR | O_CREAT | O_DIRECT, 0644);
-	fails(fd, EINVAL, "O_CREAT and O_DIRECT on tmpfs");
+	fails(open("found/new", O_RDWR | O_CREAT | O_DIRECT, 0644), EINVAL, "O_CREAT and O_DIRECT on tmpfs");
 	works(unlink("found/new"), "the file was made all the same");
 	works(umount("found"), "nothing holds the mount");
 }
@@ -41,8 +41,39 @@ static void remap_huge_length(void)
 	works(munmap(p, 16384), "munmap");
 }
 
+static int sharer(void *arg)
+{
+	(void)arg;
+	pause();
+	return 0;
+}
+
+/* The directory's open file was put inside of the read section that the walk runs in. */
+static void walk_from_shared_descriptor(void)
+{
+	static char stack[8192] __attribute__((aligned(16)));
+	struct stat st;
+	int dir, pid;
+
+	mkdir("shared", 0755);
+	dir = open("shared", O_RDONLY | O_DIRECTORY);
+	pid = clone(sharer, stack + sizeof(stack), CLONE_FILES | CLONE_VM | SIGCHLD, NULL);
+	works(pid, "a process that shares the descriptors");
+	works(symlinkat("nowhere", dir, "link"), "symlinkat");
+	works(fstatat(dir, "link", &st, AT_SYMLINK_NOFOLLOW), "fstatat");
+	fails(fstatat(dir, "link", &st, 0), ENOENT, "fstatat that follows");
+	fails(fstatat(dir, "", &st, 0), ENOENT, "an empty name");
+	fails(openat(dir, "none", O_RDONLY), ENOENT, "openat");
+	works(unlinkat(dir, "link", 0), "unlinkat");
+	kill(pid, SIGKILL);
+	is(waitpid(pid, NULL, 0), pid, "it ends");
+	close(dir);
+	works(rmdir("shared"), "rmdir");
+}
+
 int main(void)
 {
+	walk_from_shared_descriptor();
 	direct_on_memory();
 	remap_huge_length();
 	return tap_done();
