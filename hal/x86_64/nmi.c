@@ -7,8 +7,8 @@
  * data sheet, delivery mode 100b; edge, as level is not allowed there). NMI delivery needs no EOI. Firmware's tables do
  * not say which lines really work, so each candidate is tried: it is believed when the boot CPU counts NMIs from it.
  *
- * The comparators' usual lines: 2 is the PIT's, which nobody here uses; the others may be shared with PCI, so they come
- * last, and a line that a driver has is left alone.
+ * The comparators' usual lines: 2 is the PIT's, which nobody here uses, but which firmware may have left running, so it is
+ * stopped first; the others may be shared with PCI, so they come last, and a line that a driver has is left alone.
  *
  * Rejected: the CPU's performance counter (Linux's choice), which is one more timer per CPU and missing in most virtual
  * machines: one source that looks at the tick counts of all CPUs serves as well.
@@ -94,9 +94,14 @@ static void hpet_run(u32 timer, u32 line, u64 period_ns)
 /* ---- PIT --------------------------------------------------------------------------------------- */
 
 /* Mode 0 with no count written: the output stays low and never rises. */
-static void pit_stop(void)
+static void pit_quiet(void)
 {
 	x86_outb(PIT_COMMAND, 0x30);
+}
+
+static void pit_stop(void)
+{
+	pit_quiet();
 	x86_ioapic_set_masked(source.line, true);
 }
 
@@ -192,6 +197,7 @@ static bool pit_try(u64 *period_ns)
 const char *hal_nmi_timer_start(u64 *period_ns)
 {
 	*period_ns = CLAMP(*period_ns, TRIAL_PERIOD_NS, PERIOD_MAX_NS);
+	pit_quiet();
 	if (hpet_try(*period_ns))
 		return "HPET";
 	if (pit_try(period_ns))

@@ -5,6 +5,7 @@
  */
 #include <hal/clock.h>
 #include <hal/console.h>
+#include <hal/nmi.h>
 #include <hal/power.h>
 #include "acpi_glue.h"
 #include "x86.h"
@@ -45,6 +46,7 @@ void hal_qemu_exit(u8 value)
 
 __noreturn void hal_halt(void)
 {
+	hal_nmi_timer_stop(); /* whoever watches would take it for a fault */
 	x86_coverage_dump();
 	hal_cpu_halt_forever();
 }

@@ -7,9 +7,9 @@
  *
  * Watchdog (debug kernel). A timer sends an NMI to the boot CPU five times in each threshold. Its handler looks at every
  * CPU's count of ticks: a CPU that is not idle has a tick, so one whose count has stood still for five NMIs takes no
- * interrupts. Counting NMIs instead of reading a clock means that a machine which stood still as a whole (a debugger,
- * an emulator without a host CPU) is not accused. The boot CPU checks itself with the same code, and all others:
- * one timer serves any number of CPUs.
+ * interrupts. Counting NMIs instead of only reading a clock means that a machine which stood still as a whole (a
+ * debugger, an emulator without a host CPU) is not accused; NMIs that come sooner than the timer's are somebody else's
+ * and do not count. The boot CPU checks itself with the same code, and all others: one timer serves any number of CPUs.
  *
  * Context: an NMI may have hit anything. So nothing here takes a lock or allocates; the log was made for it
  * (kernel/core/log.c).
@@ -93,6 +93,7 @@ static u64 watchdog_period_ns;	/* [a] of the NMIs; 0: off */
 static u64 watchdog_thresh;	/* [w] read racily */
 static bool watchdog_starting;	/* [a] NMIs come, but not yet in the period */
 static bool watchdog_panics;	/* [I] */
+static u64 watchdog_look_ns;	/* [n] when CPUs were looked at last */
 
 void watchdog_tick(void)
 {
@@ -149,10 +150,14 @@ static void watch_cpu(u32 cpu, const struct hal_regs *regs)
 
 static bool watchdog_nmi(const struct hal_regs *regs)
 {
+	u64 now = hal_clock_ns();
 	u32 cpu;
 
 	if (!READ_ONCE(watchdog_period_ns) || hal_cpu_id() != 0)
 		return READ_ONCE(watchdog_starting);
+	if (now - watchdog_look_ns < READ_ONCE(watchdog_period_ns) / 2)
+		return true;
+	watchdog_look_ns = now;
 	for_each_online_cpu(cpu)
 		if (percpu_ready(cpu))
 			watch_cpu(cpu, regs);
