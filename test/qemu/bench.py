@@ -20,6 +20,7 @@ page and the chart to docs/.
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -61,13 +62,8 @@ class Bench:
 
     def __init__(self, build, names, exact, folder):
         self.build, self.exact = build, exact
-        archive = initrd.Initrd()
-        archive.shells()
-        archive.copy("init", program(build))
-        archive.copy("bin/bench", program(build))
-        archive.file("plan", ("exact\n" if exact else "") + "\n".join(names) + "\n")
         leaf = "exact" if exact else "wall"
-        self.initrd = archive.write(os.path.join(folder, leaf + ".initrd"))
+        self.initrd = pack(build, (["exact"] if exact else []) + names, os.path.join(folder, leaf + ".initrd"))
         self.disk = image.make(os.path.join(build, "halcyon.img"), os.path.join(folder, leaf + ".img"),
                                options=HALCYON_WORDS, initrd=self.initrd)
 
@@ -167,19 +163,37 @@ def run(args):
     return 1 if wrong else 0
 
 
-def check(build, write_baseline=False):
-    """Ring bench-check: no count above its baseline by more than a twentieth."""
-    report = Report(build, "bench-check")
-    folder = image.scratch(build)
-    results = Bench(build, operations(build, ("quick",)), True, folder).boot("halcyon")
+def pack(build, plan, path):
+    """The initramfs with the benchmark as /init and a plan of words for it."""
+    archive = initrd.Initrd()
+    archive.shells()
+    archive.copy("init", program(build))
+    archive.copy("bin/bench", program(build))
+    archive.file("plan", "\n".join(plan) + "\n")
+    return archive.write(path)
+
+
+def check_lies(report, build, folder):
+    """Every operation notices a kernel that says it did something and did not: shown once a binary, on Linux."""
+    with open(program(build), "rb") as source:
+        key = oracle.key("bench lies", oracle.release(), source.read(), bench_ops.LIES)
+    noticed = oracle.cached(key)
+    if noticed is None:
+        words = ["lie:" + lie for lie in bench_ops.LIES]
+        text = oracle.boot(pack(build, words, os.path.join(folder, "lies")), 60)
+        results, complete = bench_ops.parse(text)
+        # "seccomp:" would be the lie that could not be told, not the one that was noticed.
+        noticed = [word[4:] for word in words if "failed" in results.get(word, {}) and
+                   not re.match("seccomp|no_new_privs|no such|what kind", results[word]["failed"])]
+        if complete and len(noticed) == len(words):
+            oracle.store(key, noticed)
+    for lie in bench_ops.LIES:
+        report.check(lie in noticed, "system call %s answers %s and does nothing: %s notices" % tuple(lie.split(":")))
+
+
+def compare(report, baseline, results):
+    """A point a figure: measured, known, and not grown."""
     costs = {name: r["cost"] for name, r in results.items() if "cost" in r}
-    if write_baseline:
-        with open(BASELINE, "w") as sink:
-            json.dump(costs, sink, indent=1)
-            sink.write("\n")
-        print("%d counts in %s" % (len(costs), os.path.relpath(BASELINE, oracle.TOP)))
-    with open(BASELINE) as source:
-        baseline = json.load(source)
     for name, known in baseline.items():
         if name not in costs:
             report.fail("%s: %s" % (name, results.get(name, {}).get("failed", "not measured")))
@@ -194,6 +208,44 @@ def check(build, write_baseline=False):
     for name, result in results.items():
         if name not in baseline and "missing" not in result:
             report.fail("%s has no baseline (%s)" % (name, result.get("failed", "make bench-baseline")))
+
+
+class Quiet(Report):
+    """A report about made-up figures: nobody is to see its lines."""
+
+    def line(self, text):
+        pass
+
+
+def check_the_check(report):
+    """The rule itself: what it lets pass and what not."""
+    for words, results, failures in (
+            ("a twentieth more passes", {"a": {"cost": 105.0}}, 0),
+            ("more than a twentieth fails", {"a": {"cost": 105.1}}, 1),
+            ("a count that is gone fails", {}, 1),
+            ("an operation with a wrong result fails", {"a": {"failed": "why"}}, 1),
+            ("a figure without baseline fails", {"a": {"cost": 1.0}, "b": {"cost": 1.0}}, 1),
+            ("what the kernel has not got is no failure", {"a": {"cost": 1.0}, "b": {"missing": "why"}}, 0)):
+        trial = Quiet(report.build, "trial")
+        compare(trial, {"a": 100.0}, results)
+        report.check(trial.failed == failures, "the rule: " + words)
+
+
+def check(build, write_baseline=False):
+    """Ring bench-check: no count above its baseline by more than a twentieth."""
+    report = Report(build, "bench-check")
+    folder = image.scratch(build)
+    check_the_check(report)
+    check_lies(report, build, folder)
+    results = Bench(build, operations(build, ("quick",)), True, folder).boot("halcyon")
+    costs = {name: r["cost"] for name, r in results.items() if "cost" in r}
+    if write_baseline:
+        with open(BASELINE, "w") as sink:
+            json.dump(costs, sink, indent=1)
+            sink.write("\n")
+        print("%d counts in %s" % (len(costs), os.path.relpath(BASELINE, oracle.TOP)))
+    with open(BASELINE) as source:
+        compare(report, json.load(source), results)
     return report.finish(folder)
 
 

@@ -69,8 +69,18 @@ LINUX_KNOWN = {
     "fork_exec_wait": 245_600, "fault_anonymous": 3450, "futex_pingpong": 7745,
 }
 
+# number:answer:operation: a system call that only says that it did something (userland/bench/lie.c).
+# The operation must notice each.
+LIES = """
+    110:0:getppid 228:0:clock_gettime_call 0:count:read_zero_1 13:0:sigaction 14:0:sigprocmask
+    14:0:sigprocmask_change 62:0:signal_self 4:0:stat 5:0:fstat 3:0:open_close 17:count:pread_4k
+    17:count:pread_64k 18:count:pwrite_4k 18:count:pwrite_64k 7:1:poll_10 7:1:poll_500
+    0:count:pipe_1 11:0:mmap_touch_munmap 10:0:mprotect_8m_twice 61:0:fork_exit_wait
+    59:0:fork_exec_wait 59:0:vfork_exec_wait 61:0:fork_10m
+""".split()
+
 LINE = re.compile(r"BENCH (\w+) iterations=(\d+) samples=(\d+) median=(\d+) mean=(\d+) least=(\d+) most=(\d+)")
-TROUBLE = re.compile(r"BENCH (\w+) (failed|missing): ([^\n]*)")
+TROUBLE = re.compile(r"BENCH ([\w:]+) (failed|missing): ([^\n]*)")
 
 
 def parse(text):

@@ -104,13 +104,15 @@ Made by `make bench PUBLISH=1` (`test/qemu/bench.py`); do not edit. Halcyon {com
 `userland/bench` is one static musl program. The same initramfs (it as `/init`, and Debian's busybox) boots on both kernels under
 the same OVMF, with {ram_mib} MiB, `-cpu {cpu}`, `-seed {seed}`, `-rtc clock=vm` and a fixed date, without address randomisation.
 Linux runs with the options that Debian gives it, mitigations included, and `no5lvl`. Every operation checks its result (bytes read,
-masks set, children's statuses, trees unpacked, lines sorted) and prints nothing when it is wrong.
+masks set, children's statuses, trees unpacked, lines sorted) and prints no figure when it is wrong; `make bench-check` proves that
+on a Linux whose system calls are made to lie (`userland/bench/lie.c`).
 
 **Exact**: `-icount shift=0`, one CPU; a nanosecond of the machine's clock is one guest instruction, so the time stamp counter counts
 instructions. A figure is the median of 15 windows of about half a millisecond, divided by the operations in one, so that timer ticks
 do not count. Each kernel boots twice; the first run is shown. **Wall clock**: two CPUs, free running, the two kernels boot in
-turn, the median of {pairs} boots each. It says what an emulator's host makes of it, on a machine that may do other things: look for factors, not
-for percents.
+turn, the median of {pairs} boots each. It says what an emulator's host makes of it, on a machine that may do other things:
+look for factors, not for percents. Linux finds the time
+stamp counters of two emulated CPUs apart and reads the HPET instead, which makes its `clock_gettime` slow here.
 
 What to keep in mind when reading instruction counts:
 

@@ -80,6 +80,8 @@ int make_file(const char *name, size_t length, unsigned int salt);
 unsigned char pattern_at(size_t offset, unsigned int salt);
 void fill_pattern(void *at, size_t length, size_t offset, unsigned int salt);
 void check_pattern(const void *at, size_t length, size_t offset, unsigned int salt, const char *what);
+/* From now on system call `number` answers `what` (a number, or "count") and does nothing; see lie.c. */
+void lie_begin(unsigned int number, const char *what);
 /* Waits for a child that must end with `status`. */
 void expect_exit(pid_t pid, int status);
 
