@@ -152,19 +152,24 @@ static void release_held(struct walk *w)
 static noinline void put_start(struct walk *w)
 {
 	file_put(w->start);
+	w->start = NULL;
+}
+
+/* The read section is over. */
+static inline void leave_section(struct walk *w)
+{
+	rcu_read_unlock();
+	if (unlikely(w->start))
+		put_start(w);
 }
 
 void walk_end(struct walk *w, bool keep)
 {
 	if (w->rcu) {
 		w->rcu = false;
-		rcu_read_unlock();
-		if (unlikely(w->start))
-			put_start(w);
+		leave_section(w);
 		return;
 	}
-	if (unlikely(w->start))
-		put_start(w);
 	if (unlikely(w->nr_held))
 		release_held(w);
 	if (w->root_counted)
@@ -187,14 +192,14 @@ int walk_leave_rcu(struct walk *w)
 		drop = true;
 		goto failed;
 	}
-	rcu_read_unlock();
+	leave_section(w);
 	if (likely(!seqcount_read_retry(&p->dentry->seq, w->seq)))
 		return 0;
 	path_put(p);
 	p->dentry = NULL;
 	return -ECHILD;
 failed:
-	rcu_read_unlock();
+	leave_section(w);
 	if (drop)
 		mount_put(p->mnt);
 	p->dentry = NULL;
