@@ -168,6 +168,7 @@ test-machine: ## ring 4: the whole machine, driven over its serial line
 
 bench: ## one program on Halcyon and on Debian's Linux, beside each other (ONLY="ops", MODE=exact|wall, PUBLISH=1 for docs/)
 	+$(Q)$(MAKE) --no-print-directory VARIANT=release variant
+	$(Q)ci/deps.sh oracle
 	$(Q)$(PYTHON) test/qemu/bench.py --build $(BUILD) --mode $(or $(MODE),both) $(if $(ONLY),--only $(ONLY)) $(if $(PUBLISH),--publish)
 bench-check: ## Halcyon's instruction counts against the committed baseline: none may grow by over 5 %
 	+$(Q)$(MAKE) --no-print-directory VARIANT=release variant
