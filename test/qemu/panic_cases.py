@@ -6,6 +6,7 @@ must work, and the machine must end as it was told.
 """
 
 import os
+import random
 import re
 
 import image
@@ -244,11 +245,31 @@ def crash_by_double_fault(ctx):
     ends_with(ctx, m, 0, "poweroff from the shell")
 
 
+def random_lines(ctx, s, count):
+    """Any command on anything: each ends, and the prompt comes back."""
+    seed = random.randrange(1 << 32)
+    source = random.Random(seed)
+    pieces = ["0", "1", "2", "-1", "99999", "0x%x" % (1 << 47), "0xffff800000000000", "0xffffffff80000000", "ffffd00000004000",
+              "0xffffc00000000000", "0xfffffe0000000000", "0xffffffffffffff00", "$ip", "$sp", "$fp", "$fault", "kernel_main",
+              "mount_list", "memcpy+3", "@", "@1", "0x400000@1", "all", "%s%n", "x" * 70, "/", "dentry"]
+    names = ("bt", "cpus", "files", "help", "log", "mem", "mounts", "page", "ps", "pt", "reason", "recorder", "regs", "shell",
+             "slab", "sym", "task", "vma", "x", "xb", "xs")
+    for number in range(count):
+        address = "%x" % source.choice((source.getrandbits(64), source.getrandbits(64) | 0xffff << 48, source.getrandbits(47)))
+        words = [source.choice(pieces + [address]) for _ in range(source.randrange(3))]
+        line = " ".join([source.choice(names)] + words)
+        text = s.run(line)
+        if "panic in panic" in text:
+            raise AssertionError("seed %d, line %d: %r panics: %r" % (seed, number, line, text[-1500:]))
+    ctx.point("%d random lines, none panics (seed %d)" % (count, seed))
+
+
 def crash_of_init(ctx):
     m = ctx.boot(crash_image(ctx, "", script="#!/bin/sh\nexit 7\n"), cpus=1)
     s = Shell(m)
     in_order(s.before, (r"(?i)kernel panic: .*init.*0x00000700", r"x86_syscall_call\+", r"system call 231$", r"end of panic report"),
              "the report")
+    random_lines(ctx, s, 200)
     s.serial.send("reboot\n")
     ends_with(ctx, m, 0, "reboot from the shell")
 

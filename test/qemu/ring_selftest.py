@@ -69,7 +69,7 @@ def says_in_order(text, expected):
 
 def judge_death(report, name, status, text, dump, expected):
     """The right reason, a report that helps, the right exit."""
-    reason = re.search(r"(?im)^.*panic.*$", text)
+    reason = re.search(r"(?m)^\*\*\* kernel panic: .*$", text)
     problems = []
     if status != PANIC_STATUS:
         problems.append("exit status %s" % status)
