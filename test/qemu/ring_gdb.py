@@ -56,7 +56,7 @@ class Debugger:
     """`make attach` against one machine's stub, again and again. Each run ends by detaching; the machine goes on."""
 
     def __init__(self, build, stub):
-        self.text = ""
+        self.text, self.build = "", build
         self.argv = [sys.executable, os.path.join(TOP, "tools", "qemu.py"), "attach", "--batch", "--build", build, "--stub", stub,
                      "--kernel", os.path.join(build, "debug", "kernel.elf"), "--gdb", "set width 0"]
 
@@ -84,11 +84,15 @@ class Checks:
         self.report.note(self.gdb.text[-2000:])
 
 
+# Where the machine stops is chance, where a breakpoint hits is not: only the spinner writes to a file.
+SPINNER_RUNS = ("hbreak vm_object_write", "continue")
+
+
 # ---- the runs ------------------------------------------------------------------------------------
 
 def look_at_tasks(gdb, check):
-    symbols, ps, threads, reader, waiter, everyone, nobody = gdb.run(
-        "hx-symbols", "hx-ps", "hx-threads", "hx-bt 3", "hx-bt 4", "hx-bt all", "hx-bt 999")
+    symbols, _, _, ps, threads, reader, waiter, everyone, nobody = gdb.run(
+        "hx-symbols", *SPINNER_RUNS, "hx-ps", "hx-threads", "hx-bt 3", "hx-bt 4", "hx-bt all", "hx-bt 999")
     check.has(symbols, "hx-symbols finds the slide", r"^kernel at 0xffffffff[89ab]\w+, slide 0x[1-9a-f]\w*00000$")
     check.report.check("WARNING" not in symbols, "hx-symbols says that the kernel is the one of the file")
     check.has(ps, "hx-ps lists the processes", r"^  +1 +0 .* S .* gdb-init$", r"^  +3 +1 .* 2 S .* gdb-sleeper$",
@@ -101,6 +105,16 @@ def look_at_tasks(gdb, check):
     check.has(waiter, "hx-bt of a thread that does not lead", r"^4 gdb-thread", r"futex", r"in system call 202")
     check.has(everyone, "hx-bt all", r"^1 gdb-init", r"^2 gdb-spinner", r"^running on CPU 0$", r"^kernel thread ")
     check.has(gdb.text, "hx-bt of nobody says so", r"no thread 999")
+
+
+def look_at_mistakes(gdb, check):
+    """The wrong kernel.elf is told, and the right one mends it."""
+    wrong = os.path.join(gdb.build, "kernel.elf")
+    right = os.path.join(gdb.build, "debug", "kernel.elf")
+    refused, mended, ps, nobody = gdb.run("hx-symbols " + wrong, "hx-symbols " + right, "hx-ps", "hx-symbols /etc/passwd")
+    check.has(refused, "hx-symbols tells that the file is not the running kernel", r"^WARNING: the kernel that runs is not .*/kernel\.elf")
+    check.has(mended + ps, "hx-symbols takes the right one afterwards", r"^kernel at 0x\w+, slide 0x[1-9a-f]", r" gdb-init$")
+    check.report.check(not nobody.strip() and "is no 64-bit ELF file" in gdb.text, "hx-symbols refuses what is no kernel")
 
 
 def look_at_memory(gdb, check):
@@ -131,20 +145,22 @@ def look_at_files(gdb, check):
 
 
 def look_at_user(gdb, check):
-    """The machine mostly stops in the spinner's user code; where it does not, it is let run until it does."""
-    user, where, spins, pointer, pid = gdb.run(
-        "hx-user", "info symbol $pc", "print spins", "print (uptr_t){0x10000000}", "hx-user 1")
-    check.has(user, "hx-user loads the current program's symbols", r"^/init \(pid 2\): symbols of .*/gdb/init, moved by 0x0$")
-    check.has(where, "the machine stands in the program", r"^spin_here|^pwrite|^__syscall|^spinner")
+    """Wherever the machine stopped: with the program's symbols a breakpoint in it leads there."""
+    loaded, _, stopped, user, back, spins, pointer, pid, _ = gdb.run(
+        "hx-user 2", "hbreak spin_here", "continue", "hx-user", "bt", "print spins", "print (uptr_t){0x10000000}", "hx-user 1", "delete")
+    check.has(loaded, "hx-user PID loads a program's symbols", r"^/init \(pid 2\): symbols of .*/gdb/init, moved by 0x0$")
+    check.has(stopped, "a breakpoint in the program hits", r"^Breakpoint 1, .*spin_here")
+    check.has(user, "hx-user is of the current program", r"^/init \(pid 2\): symbols of .*/gdb/init, moved by 0x0$")
+    check.has(back, "bt of the program", r"^#0 .*spin_here .*target\.c:\d+", r"^#1 .*spinner ", r"^#2 .*main ")
     check.has(spins, "its variables have values", r"= [1-9]\d+$")
     check.has(pointer, "a user pointer prints with area and text", r"user 0x10000000 \(rw-p\) \"a string of the user's\"")
-    check.has(pid, "hx-user PID", r"^user mode at .*, sp 0x7f")
+    check.has(pid, "hx-user of one that sleeps says where", r"^user mode at \w+.*, sp 0x7f")
 
 
 def look_at_locks(gdb, check):
     """Stops where an inode's lock is held for writing, and while a spinlock is."""
     _, stopped, text, back, native, stat, _, _, _, fault, _, _, _, spin, lock = gdb.run(
-        "hbreak vm_object_write", "continue", "hx-locks", "hx-bt", "bt", "hx-locks stat",
+        *SPINNER_RUNS, "hx-locks", "hx-bt", "bt", "hx-locks stat",
         "delete", "hbreak vm_fault", "continue", "hx-bt",
         "delete", "hbreak spin_unlock", "continue", "hx-locks", "print *l")
     check.has(stopped, "a breakpoint at the slid address hits", r"^Breakpoint 1, vm_object_write ")
@@ -162,7 +178,7 @@ def look_at_locks(gdb, check):
 
 
 def look_at_printers(gdb, check):
-    printed = gdb.run("print mount_list", "print $hx_process(2).space.areas", "print namespace_mutex", "print task_tree_lock",
+    printed = gdb.run(*SPINNER_RUNS, "print mount_list", "print $hx_process(2).space.areas", "print namespace_mutex", "print task_tree_lock",
                       "print $hx_process(1).ref", "print $hx_task(1).fs.cwd", "print mount_root.root.name",
                       "print $hx_current().name", "print $hx_percpu(\"sched_runqueue\").cpu",
                       "hx-list mount_list 'struct mount' list id",
@@ -172,7 +188,7 @@ def look_at_printers(gdb, check):
              "hx-tree"]
     wanted = [r"= list of [3-9]$", r"= tree of \d+$", r"= \"[^\"]+\" free$", r"= \".+\" free$", r"= \d+ references$", r"= /$",
               r"= \"/?\"$", r"= \"gdb-spinner", r"= 0$", r"^\(struct mount \*\) 0xffff\w+ id=\d+$", r"start=268435456$"]
-    for name, output, pattern in zip(names, printed, wanted):
+    for name, output, pattern in zip(names, printed[len(SPINNER_RUNS):], wanted):
         check.has(output, f"print: {name}", pattern)
     check.has(gdb.text, "hx-list of no such member says so", r"struct mount has no member nosuch")
 
@@ -242,7 +258,7 @@ def look_from_terminal(gdb, check):
 
 # ---- the boot ------------------------------------------------------------------------------------
 
-RUNS = (look_at_tasks, look_at_memory, look_at_files, look_at_user, look_at_locks, look_at_printers, look_from_terminal)
+RUNS = (look_at_tasks, look_at_mistakes, look_at_memory, look_at_files, look_at_user, look_at_locks, look_at_printers, look_from_terminal)
 
 
 def make_disk(build, folder, options):

@@ -27,7 +27,10 @@ class Kernel:
         self.vectors = self.entry = 0
 
     def open(self, path):
-        self.elf, self.path = elf.Elf(path), path
+        try:
+            self.elf, self.path = elf.Elf(path), path
+        except (OSError, ValueError) as error:
+            core.fail(str(error))
         found = self.elf.symbols({"x86_vectors", "kernel_entry"})
         if len(found) != 2:
             core.fail(f"{path} has no symbols, or is no Halcyon kernel")
@@ -67,18 +70,23 @@ def gate_target(idt, vector):
     return int.from_bytes(gate[0:2] + gate[6:12], "little")
 
 
-def find_slide():
-    """The slide of the running kernel; None when no kernel of ours runs yet."""
+def running_vectors():
+    """Where x86_vectors lies in the machine: the gates of the IDT lead to stubs of 16 bytes, in order. None: no kernel of ours."""
     idt = idt_base()
     try:
-        slide = gate_target(idt, 0) - kernel.vectors if idt else None
-        if slide is None or slide % STEP or not 0 <= slide < AREA:
-            return None
-        if any(gate_target(idt, v) != kernel.vectors + slide + 16 * v for v in (1, 14, 255)):
+        first = gate_target(idt, 0) if idt else 0
+        if first < kernel.vectors & ~(AREA - 1) or any(gate_target(idt, v) != first + 16 * v for v in (1, 14, 255)):
             return None
     except gdb.MemoryError:
         return None
-    return slide
+    return first
+
+
+def find_slide():
+    """The slide of the running kernel; None when none runs, or another one than the file's."""
+    first = running_vectors()
+    slide = None if first is None else first - kernel.vectors
+    return slide if slide is not None and slide % STEP == 0 and 0 <= slide < AREA else None
 
 
 def same_kernel(slide):
@@ -120,7 +128,10 @@ def hx_symbols(words):
     if path != kernel.path:
         kernel.open(path)
     if not follow():
-        core.say(f"no kernel of ours runs yet: symbols of {path} where they were linked")
+        if running_vectors() is None:
+            core.say(f"no kernel of ours runs yet: symbols of {path} where they were linked")
+        else:
+            core.say(f"WARNING: the kernel that runs is not {path}, but another build or variant: hx-symbols ITS-KERNEL.ELF")
         return
     core.say(f"kernel at {kernel.entry + kernel.slide:#x}, slide {kernel.slide:#x}")
     if not same_kernel(kernel.slide):
