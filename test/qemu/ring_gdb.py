@@ -178,8 +178,8 @@ def look_at_locks(gdb, check):
 
 
 def look_at_printers(gdb, check):
-    printed = gdb.run(*SPINNER_RUNS, "print mount_list", "print $hx_process(2).space.areas", "print namespace_mutex", "print task_tree_lock",
-                      "print $hx_process(1).ref", "print $hx_task(1).fs.cwd", "print mount_root.root.name",
+    printed = gdb.run(*SPINNER_RUNS, "print mount_list", "print $hx_process(2).space.areas", "print namespace_mutex",
+                      "print task_tree_lock", "print $hx_process(1).ref", "print $hx_task(1).fs.cwd", "print mount_root.root.name",
                       "print $hx_current().name", "print $hx_percpu(\"sched_runqueue\").cpu",
                       "hx-list mount_list 'struct mount' list id",
                       "hx-tree $hx_process(2).space.areas 'struct vm_area' node start",
