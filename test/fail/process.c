@@ -64,8 +64,10 @@ SCENE(clone3_, "clone3", ALSO(EAGAIN), memset(clone_args, 0, 88); clone_args[4] 
       reap(r));
 SCENE_CHILD(unshare_, "unshare", ALSO(0), , syscall(SYS_unshare, CLONE_FILES | CLONE_FS));
 SCENE_FAILS(setns_, "setns", EINVAL, syscall(SYS_setns, 1, 0));
-SCENE_CHILD(exit_, "exit", ALSO(0), , ({ if (syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0) == 0) syscall(SYS_exit, 0); wait(NULL); 0; }));
-SCENE_CHILD(exit_group_, "exit_group", ALSO(0), , ({ if (fork() == 0) { memset(stack, 1, 9000); syscall(SYS_exit_group, 0); } wait(NULL); 0; }));
+SCENE_CHILD(exit_, "exit", ALSO(0), ,
+	({ if (syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0) == 0) syscall(SYS_exit, 0); wait(NULL); 0; }));
+SCENE_CHILD(exit_group_, "exit_group", ALSO(0), ,
+	({ if (fork() == 0) { memset(stack, 1, 9000); syscall(SYS_exit_group, 0); } wait(NULL); 0; }));
 static char *child_argv[] = { "fail", "-x", NULL };
 #define ME "/tests/fail"
 static char *long_argv[202];
@@ -80,10 +82,12 @@ static void make_argv(void)
 }
 SCENE_(execve_, "execve", EXEC | MAY_DIE, 0, ALSO(0), , execve(ME, child_argv, NULL), );
 SCENE_(execve_long, "execve.long", EXEC | MAY_DIE, 0, ALSO(E2BIG), make_argv(), execve(ME, long_argv, long_argv), );
-SCENE_(execveat_, "execveat", EXEC | MAY_DIE, 0, ALSO(0), keep_fd = open(ME, O_RDONLY), syscall(SYS_execveat, keep_fd, "", child_argv, NULL, AT_EMPTY_PATH),
+SCENE_(execveat_, "execveat", EXEC | MAY_DIE, 0, ALSO(0), keep_fd = open(ME, O_RDONLY),
+	syscall(SYS_execveat, keep_fd, "", child_argv, NULL, AT_EMPTY_PATH),
        close(keep_fd));
 static char script[] = "#!/tests/fail -x\n";
-SCENE_(execve_script, "execve.script", EXEC | MAY_DIE, 0, ALSO(0), tap_file("s", script, sizeof(script) - 1, 0755), execve("./s", child_argv, NULL),
+SCENE_(execve_script, "execve.script", EXEC | MAY_DIE, 0, ALSO(0), tap_file("s", script, sizeof(script) - 1, 0755),
+	execve("./s", child_argv, NULL),
        unlink("s"));
 SCENE(wait4_, "wait4", ALSO(0), keep_long = fork(); if (!keep_long) _exit(0), syscall(SYS_wait4, keep_long, &keep_fd, 0, big), );
 SCENE(waitid_, "waitid", ALSO(0), keep_long = fork(); if (!keep_long) _exit(0), syscall(SYS_waitid, 1, keep_long, small, 4, big), );
@@ -101,7 +105,8 @@ SCENE(tgkill_, "tgkill", ALSO(EAGAIN), INFO, syscall(SYS_tgkill, getpid(), sysca
 SCENE(rt_sigqueueinfo_, "rt_sigqueueinfo", ALSO(EAGAIN), INFO, syscall(SYS_rt_sigqueueinfo, getpid(), SIGRTMIN, &info), DRAIN);
 SCENE(rt_tgsigqueueinfo_, "rt_tgsigqueueinfo", ALSO(EAGAIN), INFO,
       syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), SIGRTMIN, &info), DRAIN);
-SCENE(rt_sigtimedwait_, "rt_sigtimedwait", ALSO(0), INFO; raise(SIGRTMIN), syscall(SYS_rt_sigtimedwait, &signals, &info, &at_once, 8), DRAIN);
+SCENE(rt_sigtimedwait_, "rt_sigtimedwait", ALSO(0), INFO; raise(SIGRTMIN),
+	syscall(SYS_rt_sigtimedwait, &signals, &info, &at_once, 8), DRAIN);
 SCENE(rt_sigreturn, "rt_sigreturn", ALSO(0), , raise(SIGUSR1), );
 SCENE(rt_sigaction_, "rt_sigaction", ALSO(0), , signal(SIGUSR2, SIG_IGN) == SIG_ERR ? -1 : 0, );
 SCENE(rt_sigprocmask_, "rt_sigprocmask", ALSO(0), , sigprocmask(SIG_BLOCK, NULL, &signals), );
@@ -177,7 +182,8 @@ SCENE(settimeofday_, "settimeofday", ALSO(0), , set_day(), );
 SCENE(alarm_, "alarm", ALSO(0), , syscall(SYS_alarm, 100), alarm(0));
 SCENE(setitimer_, "setitimer", ALSO(0), , syscall(SYS_setitimer, ITIMER_REAL, &(struct itimerval){ { 100, 0 }, { 100, 0 } }, NULL),
       setitimer(ITIMER_REAL, &timer_off, NULL));
-SCENE_CHILD(setitimer_left, "setitimer.left", ALSO(0), , syscall(SYS_setitimer, ITIMER_REAL, &(struct itimerval){ { 100, 0 }, { 100, 0 } }, NULL));
+SCENE_CHILD(setitimer_left, "setitimer.left", ALSO(0), ,
+	syscall(SYS_setitimer, ITIMER_REAL, &(struct itimerval){ { 100, 0 }, { 100, 0 } }, NULL));
 SIMPLE(sched_yield); SIMPLE(sched_getparam, 0, small); SIMPLE(sched_getscheduler, 0); SIMPLE(sched_get_priority_max, 1);
 SIMPLE(sched_get_priority_min, 1); SIMPLE(sched_rr_get_interval, 0, small); SIMPLE(getpriority, 0, 0); SIMPLE(setpriority, 0, 0, 0);
 SIMPLE(sched_getaffinity, 0, 128, small); SIMPLE(sched_getattr, 0, small, 56, 0); SIMPLE(getcpu, small, NULL, NULL);

@@ -164,5 +164,5 @@ def run(build, only=None, options=""):
             report.fail(title)
             for what, a, b in zip(("status", "stdout", "stderr"), linux[number], halcyon[number]):
                 show(report, what, a, b)
-    report.line("# %d cases, %d equal" % (len(cases), report.passed))
+    report.line("# %d cases, %d equal" % (len(cases), len(cases) - len(report.failures)))
     return report.finish(folder)
