@@ -4,13 +4,15 @@
  *
  * The kernel is built without vector registers, so user state stays in them while the kernel works.
  * It is saved when its thread is switched away from, always (lazy saving leaks between programs,
- * CVE-2018-3665), and loaded on the way back to user mode, where HAL_WORK_FPU says that it is not there.
- * So a thread that blocks and is the next user of that CPU again loads nothing.
+ * CVE-2018-3665), and loaded when the thread is switched to: it goes back to its program sooner or later, and so the
+ * way out of the kernel has nothing to do for it. Kernel threads leave the registers alone, so a thread that blocks
+ * and is the next user of that CPU again loads nothing.
  *
  * HAL_WORK_FPU clear: the registers of the CPU that the thread runs on hold its state, and memory is
- * stale. Set: memory holds it. While a thread is switched out memory always holds it; the registers may
- * hold it as well: percpu fpu_owner == thread and thread fpu_cpu == CPU. All of this changes with
- * interrupts off, by the thread itself or by the switch on its CPU.
+ * stale; while it is switched out, memory holds it. Set: memory holds it, and the way out to user mode loads
+ * it: a new thread's, or one whose area the thread itself is writing, which a switch must then leave alone. The
+ * registers may still hold the state of a thread that is switched out: percpu fpu_owner == thread and thread
+ * fpu_cpu == CPU. All of this changes with interrupts off, by the thread itself or by the switch on its CPU.
  *
  * Signal frames. The state goes straight into the user's frame and comes straight back from it, as one XSAVE
  * and one XRSTOR of user memory with interrupts off, so that nobody takes the registers meanwhile. A page
@@ -138,6 +140,14 @@ static void own(struct hal_thread *t)
 	t->arch.fpu_cpu = hal_cpu_id();
 }
 
+/* The registers hold t's state now, and only they. */
+static void registers_are_true(struct hal_thread *t)
+{
+	own(t);
+	if (hal_work_get(t) & HAL_WORK_FPU)
+		hal_work_clear(t, HAL_WORK_FPU);
+}
+
 /* Registers := memory. A damaged area cannot be: whoever writes one validates it; reset if it is. */
 void x86_fpu_load(struct hal_thread *t)
 {
@@ -145,8 +155,7 @@ void x86_fpu_load(struct hal_thread *t)
 		area_reset(t->arch.fpu);
 		x86_fpu_try_restore(t->arch.fpu);
 	}
-	own(t);
-	hal_work_clear(t, HAL_WORK_FPU);
+	registers_are_true(t);
 }
 
 /*
@@ -172,14 +181,6 @@ static void load_initial(u64 features)
 				 "memory");
 	else
 		__asm__ volatile("fxrstor64 (%0)" : : "r"(initial) : "memory");
-}
-
-/* The registers hold t's state now, and only they. */
-static void registers_are_true(struct hal_thread *t)
-{
-	own(t);
-	if (hal_work_get(t) & HAL_WORK_FPU)
-		hal_work_clear(t, HAL_WORK_FPU);
 }
 
 /* The initial state, for a new program or a signal handler. Interrupts off, own thread. */
@@ -270,12 +271,11 @@ void x86_fpu_switch(struct hal_thread *prev, struct hal_thread *next)
 		save_to(prev->arch.fpu);
 		own(prev);
 	}
-	if (!next->arch.fpu)
+	/* With HAL_WORK_FPU it left while it wrote its area: it goes on, and the way out loads what it has written. */
+	if (!next->arch.fpu || (hal_work_get(next) & HAL_WORK_FPU))
 		return;
-	if (pc->fpu_owner == (struct thread *)next && next->arch.fpu_cpu == pc->cpu)
-		hal_work_clear(next, HAL_WORK_FPU);
-	else
-		hal_work_set(next, HAL_WORK_FPU);
+	if (pc->fpu_owner != (struct thread *)next || next->arch.fpu_cpu != pc->cpu)
+		x86_fpu_load(next);
 }
 
 int x86_fpu_alloc(struct hal_thread *t)

@@ -44,41 +44,54 @@ static void write_fs_base(u64 v)
 		x86_wrmsr(X86_MSR_FS_BASE, v);
 }
 
-/* The user's GS base waits in KERNEL_GS_BASE. Between the two SWAPGS nothing may come but an IST trap. */
-static u64 read_user_gs_base(void)
+/*
+ * The user's GS base waits in KERNEL_GS_BASE. Between the two SWAPGS nothing may come but an IST trap: interrupts
+ * are off in the functions that say so.
+ */
+static inline u64 read_user_gs_base_irqsoff(void)
 {
-	irqflags_t f;
 	u64 v;
 
 	if (!x86_fsgsbase)
 		return x86_rdmsr(X86_MSR_KERNEL_GS_BASE);
-	f = hal_irq_save();
 	__asm__ volatile("swapgs; rdgsbase %0; swapgs" : "=r"(v) : : "memory");
+	return v;
+}
+
+static inline void write_user_gs_base_irqsoff(u64 v)
+{
+	if (!x86_fsgsbase)
+		x86_wrmsr(X86_MSR_KERNEL_GS_BASE, v);
+	else
+		__asm__ volatile("swapgs; wrgsbase %0; swapgs" : : "r"(v) : "memory");
+}
+
+static u64 read_user_gs_base(void)
+{
+	irqflags_t f = hal_irq_save();
+	u64 v = read_user_gs_base_irqsoff();
+
 	hal_irq_restore(f);
 	return v;
 }
 
 static void write_user_gs_base(u64 v)
 {
-	irqflags_t f;
+	irqflags_t f = hal_irq_save();
 
-	if (!x86_fsgsbase) {
-		x86_wrmsr(X86_MSR_KERNEL_GS_BASE, v);
-		return;
-	}
-	f = hal_irq_save();
-	__asm__ volatile("swapgs; wrgsbase %0; swapgs" : : "r"(v) : "memory");
+	write_user_gs_base_irqsoff(v);
 	hal_irq_restore(f);
 }
 
-static void save_segments(struct arch_thread *a)
+/* Interrupts off. */
+static inline void save_segments(struct arch_thread *a)
 {
 	__asm__ volatile("movw %%fs, %0" : "=m"(a->fs_sel));
 	__asm__ volatile("movw %%gs, %0" : "=m"(a->gs_sel));
 	__asm__ volatile("movw %%ds, %0" : "=m"(a->ds_sel));
 	__asm__ volatile("movw %%es, %0" : "=m"(a->es_sel));
 	a->fs_base = read_fs_base();
-	a->gs_base = read_user_gs_base();
+	a->gs_base = read_user_gs_base_irqsoff();
 }
 
 /* Interrupts off: MOV GS clears the kernel's base between the two SWAPGS. */
@@ -90,19 +103,25 @@ static void load_selectors(const struct arch_thread *a)
 	__asm__ volatile("swapgs; movw %0, %%gs; swapgs" : : "m"(a->gs_sel) : "memory");
 }
 
-/* A selector that is not null is rare; only then, or where one was left, the slow loads are needed. */
-static void load_segments(const struct arch_thread *a)
-{
-	u16 now[4];
+/* The four of them are one word: whether one is not null is one test. */
+_Static_assert(offsetof(struct arch_thread, es_sel) == offsetof(struct arch_thread, fs_sel) + 6 &&
+	       offsetof(struct arch_thread, fs_sel) % sizeof(u64) == 0, "fs, gs, ds, es");
 
-	__asm__ volatile("movw %%fs, %0" : "=m"(now[0]));
-	__asm__ volatile("movw %%gs, %0" : "=m"(now[1]));
-	__asm__ volatile("movw %%ds, %0" : "=m"(now[2]));
-	__asm__ volatile("movw %%es, %0" : "=m"(now[3]));
-	if (unlikely(now[0] | now[1] | now[2] | now[3] | a->fs_sel | a->gs_sel | a->ds_sel | a->es_sel))
+static inline u64 selectors(const struct arch_thread *a)
+{
+	u64 v;
+
+	__builtin_memcpy(&v, &a->fs_sel, sizeof(v));
+	return v;
+}
+
+/* A selector that is not null is rare; only then, or where the last user left one, the slow loads are needed. */
+static inline void load_segments(const struct arch_thread *a, u64 left)
+{
+	if (unlikely(left | selectors(a)))
 		load_selectors(a);
 	write_fs_base(a->fs_base);
-	write_user_gs_base(a->gs_base);
+	write_user_gs_base_irqsoff(a->gs_base);
 }
 
 /* ---- creation ---- */
@@ -228,6 +247,18 @@ __noreturn void hal_enter_user(void)
 
 /* ---- the switch ---- */
 
+/* What the last user thread of this CPU left in the selectors, when prev was a kernel thread. */
+static noinline u64 selectors_left(void)
+{
+	struct arch_thread now;
+
+	__asm__ volatile("movw %%fs, %0" : "=m"(now.fs_sel));
+	__asm__ volatile("movw %%gs, %0" : "=m"(now.gs_sel));
+	__asm__ volatile("movw %%ds, %0" : "=m"(now.ds_sel));
+	__asm__ volatile("movw %%es, %0" : "=m"(now.es_sel));
+	return selectors(&now);
+}
+
 struct thread *hal_switch(struct thread *prev, struct thread *next)
 {
 	struct hal_thread *p = (struct hal_thread *)prev, *n = (struct hal_thread *)next;
@@ -236,7 +267,7 @@ struct thread *hal_switch(struct thread *prev, struct thread *next)
 		save_segments(&p->arch);
 	x86_fpu_switch(p, n);
 	if (n->arch.fpu)
-		load_segments(&n->arch);
+		load_segments(&n->arch, p->arch.fpu ? selectors(&p->arch) : selectors_left());
 	return x86_switch(prev, next);
 }
 

@@ -85,7 +85,37 @@ static inline u64 xa_to_value(const void *entry)
 	return (u64)(uintptr_t)entry >> 1;
 }
 
-void *xa_load(const struct xarray *xa, u64 index);
+/* A slot that leads on to another node. */
+#define XA_NODE_TAG 2UL
+
+static inline bool xa_is_node(const void *entry)
+{
+	return ((uintptr_t)entry & 3) == XA_NODE_TAG;
+}
+
+static inline struct xa_node *xa_to_node(const void *entry)
+{
+	return (struct xa_node *)((uintptr_t)entry - XA_NODE_TAG);
+}
+
+static inline void *xa_load(const struct xarray *xa, u64 index)
+{
+	void *entry = smp_load_acquire(&xa->head);
+	u64 slot = index;
+
+	/* The top node may be too small for the index; below it each node has all that its slot can name. */
+	if (xa_is_node(entry))
+		slot = index >> xa_to_node(entry)->shift >> XA_SHIFT;
+	if (unlikely(slot))
+		return NULL;
+	while (xa_is_node(entry)) {
+		const struct xa_node *n = xa_to_node(entry);
+
+		entry = smp_load_acquire(&n->slots[(index >> n->shift) % XA_SLOTS]);
+	}
+	return entry;
+}
+
 /*
  * The first entry at or after *index and at most max; *index becomes its
  * index. NULL, with *index unchanged, when there is none.

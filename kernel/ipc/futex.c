@@ -71,43 +71,44 @@ void futex_init(void)
 
 /* ---- keys ---- */
 
-static int futex_key_get(uptr_t uaddr, bool shared, struct futex_key *key)
+/* A word in shared memory is named by the object and the place in it. */
+static noinline int futex_key_share(struct futex_key *key)
 {
-	struct vm_space *space = current_process()->space;
+	struct vm_space *space = key->owner;
 	u64 offset;
-	int err;
+	int err = vm_shared_key(space, key->offset, &key->object, &offset);
 
-	if (uaddr.addr % sizeof(u32))
-		return -EINVAL;
-	if (!hal_user_range_ok(uaddr, sizeof(u32)))
-		return -EFAULT;
-	key->owner = space;
-	key->offset = uaddr.addr;
-	key->object = NULL;
-	if (!shared)
-		return 0;
-	err = vm_shared_key(space, uaddr.addr, &key->object, &offset);
-	if (err)
-		return err;
-	if (key->object) {
+	if (!err && key->object) {
 		key->owner = key->object;
 		key->offset = offset;
 	}
-	return 0;
+	return err;
 }
 
-static void futex_key_put(struct futex_key *key)
+static inline int futex_key_get(uptr_t uaddr, bool shared, struct futex_key *key)
+{
+	if (unlikely(uaddr.addr % sizeof(u32)))
+		return -EINVAL;
+	if (unlikely(!hal_user_range_ok(uaddr, sizeof(u32))))
+		return -EFAULT;
+	key->owner = current_task()->process->space;
+	key->offset = uaddr.addr;
+	key->object = NULL;
+	return shared ? futex_key_share(key) : 0;
+}
+
+static inline void futex_key_put(struct futex_key *key)
 {
 	if (key->object)
 		vm_object_put(key->object);
 }
 
-static bool futex_key_equal(const struct futex_key *a, const struct futex_key *b)
+static inline bool futex_key_equal(const struct futex_key *a, const struct futex_key *b)
 {
 	return a->owner == b->owner && a->offset == b->offset;
 }
 
-static struct futex_bucket *futex_bucket(const struct futex_key *key)
+static inline struct futex_bucket *futex_bucket(const struct futex_key *key)
 {
 	return &futex_table[hash_bits((u64)(uintptr_t)key->owner ^ key->offset, FUTEX_HASH_BITS)];
 }
@@ -145,7 +146,7 @@ static void futex_wake_waiter(struct futex_waiter *w)
 	thread_wake(thread);
 }
 
-static int futex_wake_locked(struct futex_bucket *b, const struct futex_key *key, int n, u32 bitset)
+static inline int futex_wake_locked(struct futex_bucket *b, const struct futex_key *key, int n, u32 bitset)
 {
 	struct futex_waiter *w, *next;
 	int woken = 0;
@@ -251,15 +252,15 @@ static u64 futex_deadline_mono(u64 deadline_ns, bool realtime)
 static long futex_wait(uptr_t uaddr, bool shared, u32 val, u64 deadline_ns, bool realtime, u32 bitset)
 {
 	struct futex_waiter w = { .thread = current_thread(), .bitset = bitset };
-	struct futex_key key;
+	struct vm_object *object;
 	int err;
 
 	if (!bitset)
 		return -EINVAL;
-	err = futex_key_get(uaddr, shared, &key);
+	err = futex_key_get(uaddr, shared, &w.key);
 	if (err)
 		return err;
-	w.key = key;
+	object = w.key.object;		/* a requeue changes the key, but not whose reference it is */
 	for (;;) {
 		err = futex_queue(&w, uaddr, val);
 		if (err)
@@ -275,7 +276,8 @@ static long futex_wait(uptr_t uaddr, bool shared, u32 val, u64 deadline_ns, bool
 		if (err)
 			break;
 	}
-	futex_key_put(&key);
+	if (object)
+		vm_object_put(object);
 	return err;
 }
 
@@ -492,6 +494,17 @@ put:
 }
 
 /* ---- the call ---- */
+
+long futex_wake_plain(uptr_t uaddr, bool shared, u32 n)
+{
+	return futex_wake(uaddr, shared, (int)n, FUTEX_BITSET_MATCH_ANY);
+}
+
+/* Without a time-out a signal makes the call start again, so there is nothing to remember. */
+long futex_wait_plain(uptr_t uaddr, bool shared, u32 val)
+{
+	return futex_wait(uaddr, shared, val, WAIT_FOREVER, false, FUTEX_BITSET_MATCH_ANY);
+}
 
 long futex_do(uptr_t uaddr, int op, u32 val, bool has_timeout, u64 timeout_ns, u32 val2,
 	      uptr_t uaddr2, u32 val3)

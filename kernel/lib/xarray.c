@@ -20,23 +20,12 @@
 #include <lib/xarray.h>
 
 #define XA_MASK (XA_SLOTS - 1)
-#define XA_NODE_TAG 2UL
 
 static struct xa_hooks hooks;
 
 void xa_set_hooks(const struct xa_hooks *h)
 {
 	hooks = *h;
-}
-
-static inline bool is_node(const void *entry)
-{
-	return ((uintptr_t)entry & 3) == XA_NODE_TAG;
-}
-
-static inline struct xa_node *to_node(const void *entry)
-{
-	return (struct xa_node *)((uintptr_t)entry - XA_NODE_TAG);
 }
 
 static inline void *from_node(const struct xa_node *n)
@@ -49,29 +38,15 @@ static inline u64 head_max(const void *head)
 {
 	unsigned int bits;
 
-	if (!is_node(head))
+	if (!xa_is_node(head))
 		return 0;
-	bits = to_node(head)->shift + XA_SHIFT;
+	bits = xa_to_node(head)->shift + XA_SHIFT;
 	return bits >= 64 ? UINT64_MAX : BIT(bits) - 1;
 }
 
 static inline unsigned int slot_of(const struct xa_node *n, u64 index)
 {
 	return (unsigned int)(index >> n->shift) & XA_MASK;
-}
-
-void *xa_load(const struct xarray *xa, u64 index)
-{
-	void *entry = smp_load_acquire(&xa->head);
-
-	if (index > head_max(entry))
-		return NULL;
-	while (is_node(entry)) {
-		struct xa_node *n = to_node(entry);
-
-		entry = smp_load_acquire(&n->slots[slot_of(n, index)]);
-	}
-	return entry;
 }
 
 /*
@@ -97,9 +72,9 @@ static void *find_below(struct xa_node *n, u64 *index, bool *more)
 			*more = !add_overflow(ALIGN_DOWN(*index, step), step, index);
 			return NULL;
 		}
-		if (!is_node(entry))
+		if (!xa_is_node(entry))
 			return entry;
-		n = to_node(entry);
+		n = xa_to_node(entry);
 	}
 }
 
@@ -113,8 +88,8 @@ void *xa_find(const struct xarray *xa, u64 *index, u64 max)
 
 		if (i > head_max(entry))
 			return NULL;
-		if (is_node(entry))
-			entry = find_below(to_node(entry), &i, &more);
+		if (xa_is_node(entry))
+			entry = find_below(xa_to_node(entry), &i, &more);
 		else if (!entry)
 			return NULL;
 		if (entry) {
@@ -187,14 +162,14 @@ static void prune(struct xarray *xa, struct xa_node *n)
 		hooks.node_free(n);
 		n = parent;
 	}
-	while (is_node(xa->head)) {
-		struct xa_node *top = to_node(xa->head);
+	while (xa_is_node(xa->head)) {
+		struct xa_node *top = xa_to_node(xa->head);
 		void *child = top->slots[0];
 
 		if (top->count != 1 || !child)
 			break;
-		if (is_node(child))
-			to_node(child)->parent = NULL;
+		if (xa_is_node(child))
+			xa_to_node(child)->parent = NULL;
 		smp_store_release(&xa->head, child);
 		hooks.node_free(top);
 	}
@@ -206,7 +181,7 @@ static int grow(struct xarray *xa, u64 index, struct xa_preload *p)
 	while (index > head_max(xa->head)) {
 		void *old = xa->head;
 		struct xa_node *n;
-		unsigned int shift = is_node(old) ? to_node(old)->shift + XA_SHIFT : 0;
+		unsigned int shift = xa_is_node(old) ? xa_to_node(old)->shift + XA_SHIFT : 0;
 
 		/* An empty tree gets its height at once. */
 		while (!old && shift + XA_SHIFT < 64 && index >> (shift + XA_SHIFT))
@@ -217,9 +192,9 @@ static int grow(struct xarray *xa, u64 index, struct xa_preload *p)
 		if (old) {
 			n->slots[0] = old;
 			n->count = 1;
-			if (is_node(old)) {
-				to_node(old)->parent = n;
-				to_node(old)->offset = 0;
+			if (xa_is_node(old)) {
+				xa_to_node(old)->parent = n;
+				xa_to_node(old)->offset = 0;
 			}
 		}
 		smp_store_release(&xa->head, from_node(n));
@@ -230,14 +205,14 @@ static int grow(struct xarray *xa, u64 index, struct xa_preload *p)
 /* The leaf node for index, made if need be. The tree is high enough. */
 static int make_leaf(struct xarray *xa, u64 index, struct xa_preload *p, struct xa_node **leaf)
 {
-	struct xa_node *n = to_node(xa->head);
+	struct xa_node *n = xa_to_node(xa->head);
 
 	while (n->shift) {
 		unsigned int off = slot_of(n, index);
 		struct xa_node *child;
 
 		if (n->slots[off]) {
-			n = to_node(n->slots[off]);
+			n = xa_to_node(n->slots[off]);
 			continue;
 		}
 		child = node_alloc(p, n->shift - XA_SHIFT);
@@ -267,11 +242,11 @@ int xa_store_preloaded(struct xarray *xa, u64 index, void *entry, struct xa_prel
 	if (index > head_max(xa->head)) {
 		err = grow(xa, index, preload);
 		if (err) {
-			prune(xa, is_node(xa->head) ? to_node(xa->head) : NULL);
+			prune(xa, xa_is_node(xa->head) ? xa_to_node(xa->head) : NULL);
 			return err;
 		}
 	}
-	if (!is_node(xa->head)) {
+	if (!xa_is_node(xa->head)) {
 		smp_store_release(&xa->head, entry);
 		return 0;
 	}
@@ -296,8 +271,8 @@ void *xa_erase(struct xarray *xa, u64 index)
 
 	if (index > head_max(entry))
 		return NULL;
-	while (is_node(entry)) {
-		n = to_node(entry);
+	while (xa_is_node(entry)) {
+		n = xa_to_node(entry);
 		entry = n->slots[slot_of(n, index)];
 	}
 	if (!entry)
@@ -323,8 +298,8 @@ static u64 find_free(const struct xarray *xa, u64 i, bool *found)
 
 		if (i > head_max(entry))
 			return i;
-		while (is_node(entry)) {
-			n = to_node(entry);
+		while (xa_is_node(entry)) {
+			n = xa_to_node(entry);
 			entry = n->slots[slot_of(n, i)];
 		}
 		if (!entry)
@@ -365,17 +340,17 @@ void xa_destroy(struct xarray *xa)
 	struct xa_node *n;
 
 	smp_store_release(&xa->head, NULL);
-	if (!is_node(head))
+	if (!xa_is_node(head))
 		return;
 	/* Children first. A node's count, no longer needed, is where we are in it. */
-	n = to_node(head);
+	n = xa_to_node(head);
 	n->count = 0;
 	while (n) {
 		struct xa_node *parent = n->parent, *child = NULL;
 
 		while (n->shift && n->count < XA_SLOTS && !child)
 			if (n->slots[n->count++])
-				child = to_node(n->slots[n->count - 1]);
+				child = xa_to_node(n->slots[n->count - 1]);
 		if (child) {
 			child->count = 0;
 			n = child;

@@ -49,7 +49,10 @@ u64 clock_boot_real_seconds(void)
 	return (clock_real_ns() - clock_mono_ns()) / NSEC_PER_SEC;
 }
 
-void clock_coarse_real(struct timespec *ts)
+struct timespec clock_coarse_real(void)
 {
-	clock_ns_to_timespec(real_ns() & ~(CLOCK_COARSE_NS - 1), ts);
+	struct timespec ts;
+
+	clock_ns_to_timespec(real_ns() & ~(CLOCK_COARSE_NS - 1), &ts);
+	return ts;
 }

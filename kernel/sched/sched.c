@@ -115,6 +115,8 @@ static u32 calendar_first(const struct runqueue *rq)
 
 	if (!(lo | hi))
 		return SCHED_BUCKETS;
+	if ((at < 64 ? lo : hi) >> (at % 64) & 1)
+		return 0;
 	if (at >= 64) { /* rotate by 64, then by the rest */
 		u64 swap = lo;
 
@@ -282,10 +284,12 @@ static u32 choose_cpu(const struct thread *t)
 {
 	u32 last = t->cpu, cpu;
 
+	if (hal_cpu_count() == 1)	/* it is in every mask that could be set */
+		return last;
 	if (cpumask_test(&t->affinity, last) && hal_cpu_online(last)) {
 		struct runqueue *rq = rq_of(last);
 
-		if (hal_cpu_count() == 1 || READ_ONCE(rq->current) == rq->idle)
+		if (READ_ONCE(rq->current) == rq->idle)
 			return last;
 	} else {
 		last = MAX_CPUS;

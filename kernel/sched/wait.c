@@ -105,7 +105,7 @@ static void sleep_timer_fn(struct timer *timer)
 	thread_wake(t);
 }
 
-static int sleep_verdict(u32 state)
+static inline int sleep_verdict(u32 state)
 {
 	struct thread *me = current_thread();
 
@@ -136,15 +136,14 @@ int wait_sleep(const char *why, u32 state, u64 deadline_ns)
 	struct thread *me = current_thread();
 	int result;
 
-	result = sleep_verdict(state);
-	if (result)
-		return result;
 	me->wait_why = why;
-	if (deadline_ns == WAIT_FOREVER) {
-		schedule();
+	if (likely(deadline_ns == WAIT_FOREVER)) {
+		schedule();		/* returns at once when a signal has ended the wait before it began */
 		result = sleep_verdict(state);
 	} else {
-		result = sleep_with_timer(state, deadline_ns);
+		result = sleep_verdict(state);
+		if (!result)
+			result = sleep_with_timer(state, deadline_ns);
 	}
 	me->wait_why = NULL;
 	return result;

@@ -18,7 +18,7 @@ static bool futex_takes_time(int cmd)
 }
 
 /* The fourth argument is a time for those that wait and a number for the others. */
-long sys_futex(uptr_t uaddr, int op, unsigned val, uptr_t timeout, uptr_t uaddr2, unsigned val3)
+static noinline long futex_any(uptr_t uaddr, int op, unsigned val, uptr_t timeout, uptr_t uaddr2, unsigned val3)
 {
 	struct timespec ts;
 	u64 ns = 0;
@@ -32,6 +32,18 @@ long sys_futex(uptr_t uaddr, int op, unsigned val, uptr_t timeout, uptr_t uaddr2
 		ns = clock_timespec_to_ns(&ts);
 	}
 	return futex_do(uaddr, op, val, timed, ns, (u32)timeout.addr, uaddr2, val3);
+}
+
+long sys_futex(uptr_t uaddr, int op, unsigned val, uptr_t timeout, uptr_t uaddr2, unsigned val3)
+{
+	bool shared = !(op & FUTEX_PRIVATE_FLAG);
+	int plain = op & ~FUTEX_PRIVATE_FLAG;
+
+	if (plain == FUTEX_WAKE)
+		return futex_wake_plain(uaddr, shared, val);
+	if (plain == FUTEX_WAIT && uptr_is_null(timeout))
+		return futex_wait_plain(uaddr, shared, val);
+	return futex_any(uaddr, op, val, timeout, uaddr2, val3);
 }
 
 long sys_set_robust_list(u64 head, size_t len)

@@ -68,7 +68,7 @@ long sys_pread64(int fd, uptr_t buf, size_t count, loff_t pos)
 
 	if (pos < 0)
 		return -EINVAL;
-	f = fd_get(fd);
+	f = fd_get_raw(fd);
 	if (unlikely(!f.file))
 		return -EBADF;
 	n = vfs_pread_user(f.file, buf, count, pos);
@@ -83,7 +83,7 @@ long sys_pwrite64(int fd, uptr_t buf, size_t count, loff_t pos)
 
 	if (pos < 0)
 		return -EINVAL;
-	f = fd_get(fd);
+	f = fd_get_raw(fd);
 	if (unlikely(!f.file))
 		return -EBADF;
 	n = vfs_pwrite_user(f.file, buf, count, pos);

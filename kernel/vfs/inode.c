@@ -27,9 +27,8 @@ static const struct file_ops no_open_fops = { .open = no_open };
 
 struct fstime fstime_now(void)
 {
-	struct timespec ts;
+	struct timespec ts = clock_coarse_real();
 
-	clock_coarse_real(&ts);
 	return (struct fstime){ ts.tv_sec, (u64)ts.tv_nsec };
 }
 
@@ -147,12 +146,11 @@ void inode_touch(struct inode *inode, bool mtime, bool ctime)
 static inline bool atime_is_due(const struct inode *inode, u32 mount_flags, struct fstime now)
 {
 	if (mount_flags & MOUNT_RELATIME) {
-		if (fstime_compare(inode->atime, inode->mtime) > 0 &&
-		    fstime_compare(inode->atime, inode->ctime) > 0 &&
+		if (fstime_after(&inode->atime, &inode->mtime) && fstime_after(&inode->atime, &inode->ctime) &&
 		    now.sec - inode->atime.sec < 24 * 60 * 60)
 			return false;
 	}
-	return fstime_compare(inode->atime, now) != 0;
+	return !fstime_equal(&inode->atime, &now);
 }
 
 void inode_touch_atime(struct inode *inode, const struct mount *mnt)
@@ -181,7 +179,7 @@ void file_update_time(struct file *file)
 	if (inode->flags & INODE_NOCMTIME)
 		return;
 	now = fstime_now();
-	if (fstime_compare(inode->mtime, now) == 0 && fstime_compare(inode->ctime, now) == 0)
+	if (likely(fstime_equal(&inode->mtime, &now) && fstime_equal(&inode->ctime, &now)))
 		return;
 	spin_lock(&inode->slock);
 	inode->mtime = now;

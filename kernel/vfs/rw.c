@@ -87,8 +87,12 @@ ssize_t vfs_write_iter(struct file *file, struct iter *from, s64 *pos, u32 rwf)
 
 /* ---- what the inline paths of kernel/vfs/rw.h leave over ---- */
 
-ssize_t vfs_read_refused(const struct file *file, uptr_t buf, size_t count)
+ssize_t vfs_read_refused(const struct file *file, uptr_t buf, size_t count, u32 mode)
 {
+	if (file->mode & FMODE_PATH)
+		return -EBADF;
+	if (mode & ~file->mode & FMODE_PREAD)
+		return -ESPIPE;
 	if (!(file->mode & FMODE_READ))
 		return -EBADF;
 	if (!hal_user_range_ok(buf, MIN(count, ITER_MAX_COUNT)))
@@ -96,8 +100,12 @@ ssize_t vfs_read_refused(const struct file *file, uptr_t buf, size_t count)
 	return !(file->mode & FMODE_CAN_READ) && S_ISDIR(file->inode->mode) ? -EISDIR : -EINVAL;
 }
 
-ssize_t vfs_write_refused(const struct file *file, uptr_t buf, size_t count)
+ssize_t vfs_write_refused(const struct file *file, uptr_t buf, size_t count, u32 mode)
 {
+	if (file->mode & FMODE_PATH)
+		return -EBADF;
+	if (mode & ~file->mode & FMODE_PWRITE)
+		return -ESPIPE;
 	if (!(file->mode & FMODE_WRITE))
 		return -EBADF;
 	return hal_user_range_ok(buf, MIN(count, ITER_MAX_COUNT)) ? -EINVAL : -EFAULT;
@@ -295,7 +303,7 @@ ssize_t file_read_object(struct kiocb *iocb, struct iter *to)
 	return n;
 }
 
-ssize_t file_write_checks(struct kiocb *iocb, struct iter *from)
+static __always_inline ssize_t write_checks(struct kiocb *iocb, struct iter *from)
 {
 	struct inode *inode = iocb->file->inode;
 	struct task *task = task_current_or_null();
@@ -317,7 +325,7 @@ ssize_t file_write_checks(struct kiocb *iocb, struct iter *from)
 	}
 	if (unlikely(pos >= max))
 		return -EFBIG;
-	if (unlikely(inode->flags & INODE_SEALS)) {
+	if (unlikely(inode->flags & ((F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_GROW) << INODE_SEAL_SHIFT))) {
 		u32 seals = inode->flags >> INODE_SEAL_SHIFT;
 
 		if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) ||
@@ -331,6 +339,11 @@ ssize_t file_write_checks(struct kiocb *iocb, struct iter *from)
 	return (ssize_t)count;
 }
 
+ssize_t file_write_checks(struct kiocb *iocb, struct iter *from)
+{
+	return write_checks(iocb, from);
+}
+
 ssize_t file_write_object(struct kiocb *iocb, struct iter *from)
 {
 	struct file *file = iocb->file;
@@ -341,7 +354,7 @@ ssize_t file_write_object(struct kiocb *iocb, struct iter *from)
 		rwsem_write_lock(&inode->lock);
 	else if (!rwsem_write_trylock(&inode->lock))
 		return -EAGAIN;
-	n = file_write_checks(iocb, from);
+	n = write_checks(iocb, from);
 	if (n <= 0)
 		goto unlock;
 	if (unlikely(inode->mode & (S_ISUID | S_ISGID))) {

@@ -247,4 +247,30 @@ int __must_check vm_find_place_locked(struct vm_space *s, vaddr_t hint, u64 len,
 /* Grows a stack down to addr. 0 or -ENOMEM, -EPERM. */
 int __must_check vm_grow_down_locked(struct vm_area *a, vaddr_t addr);
 
+/* ---- object.c: the pages of an object ---- */
+
+/* A page that is in the object, with a reference; NULL. */
+static inline struct page *object_lookup(struct vm_object *obj, u64 index)
+{
+	struct page *page;
+
+	rcu_read_lock();
+	for (;;) {
+		page = xa_load(&obj->pages, index);
+		if (!page)
+			break;
+		if (likely(page_get_not_zero(page))) {
+			if (likely(page->object == obj && page->index == index))
+				break;
+			page_put(page);
+		}
+		/* It left between the two reads: look again. */
+	}
+	rcu_read_unlock();
+	return page;
+}
+
+/* Makes one where none was seen; somebody may have been faster. 0 or -errno. */
+int __must_check object_make_page(struct vm_object *obj, u64 index, struct page **out);
+
 #endif

@@ -118,22 +118,7 @@ static void object_count(struct vm_object *obj, s64 pages)
 
 struct page *vm_object_lookup(struct vm_object *obj, u64 index)
 {
-	struct page *page;
-
-	rcu_read_lock();
-	for (;;) {
-		page = xa_load(&obj->pages, index);
-		if (!page)
-			break;
-		if (page_get_not_zero(page)) {
-			if (likely(page->object == obj && page->index == index))
-				break;
-			page_put(page);
-		}
-		/* It left between the two reads: look again. */
-	}
-	rcu_read_unlock();
-	return page;
+	return object_lookup(obj, index);
 }
 
 /*
@@ -183,7 +168,7 @@ static int object_insert(struct vm_object *obj, u64 index, struct page **page)
 	return err;
 }
 
-static int object_make_page(struct vm_object *obj, u64 index, struct page **out)
+int object_make_page(struct vm_object *obj, u64 index, struct page **out)
 {
 	const struct vm_object_ops *ops = obj->ops;
 	struct page *page, *mine;

@@ -19,9 +19,9 @@ static bool io_killed(void)
 }
 
 /* One page's worth; bytes done. */
-static size_t read_page(struct vm_object *obj, struct iter *it, u64 pos, size_t n)
+static inline size_t read_page(struct vm_object *obj, struct iter *it, u64 pos, size_t n)
 {
-	struct page *page = vm_object_lookup(obj, pos >> PAGE_SHIFT);
+	struct page *page = object_lookup(obj, pos >> PAGE_SHIFT);
 	size_t done;
 
 	if (!page)
@@ -64,15 +64,25 @@ static void write_undo(struct vm_object *obj, u64 pos)
 		vm_object_punch(obj, start, start + PAGE_SIZE);
 }
 
-/* Bytes done or -errno. */
-static ssize_t write_page(struct vm_object *obj, struct iter *it, u64 pos, size_t n)
+static noinline struct page *make_page(struct vm_object *obj, u64 index)
 {
 	struct page *page;
-	size_t done;
-	int err = vm_object_page(obj, pos >> PAGE_SHIFT, true, &page);
+	int err = object_make_page(obj, index, &page);
 
-	if (err)
-		return err;
+	return err ? ERR_PTR(err) : page;
+}
+
+/* Bytes done or -errno. */
+static inline ssize_t write_page(struct vm_object *obj, struct iter *it, u64 pos, size_t n)
+{
+	struct page *page = object_lookup(obj, pos >> PAGE_SHIFT);
+	size_t done;
+
+	if (unlikely(!page)) {
+		page = make_page(obj, pos >> PAGE_SHIFT);
+		if (IS_ERR(page))
+			return PTR_ERR(page);
+	}
 	done = iter_copy_page_from(it, page, pos & (PAGE_SIZE - 1), n);
 	page_put(page);
 	if (done && pos + done > vm_object_size(obj))

@@ -13,6 +13,9 @@ void futex_init(void);
 long futex_do(uptr_t uaddr, int op, u32 val, bool has_timeout, u64 timeout_ns, u32 val2,
 	      uptr_t uaddr2, u32 val3);
 
+/* FUTEX_WAKE, and FUTEX_WAIT without a time-out: what locks are made of. */
+long futex_wake_plain(uptr_t uaddr, bool shared, u32 n);
+long futex_wait_plain(uptr_t uaddr, bool shared, u32 val);
 /* Walks the robust list of the running, exiting task; called before its space goes. */
 void futex_exit_robust(struct task *t);
 /* Wakes up to n waiters on the word: clear_child_tid. */

@@ -24,7 +24,7 @@ u64 clock_boot_real_seconds(void); /* btime of /proc/stat */
  * writes and need not be stored again. Never ahead of clock_real_ns(), and never goes back by itself.
  */
 #define CLOCK_COARSE_NS (1ull << 22)
-void clock_coarse_real(struct timespec *ts);
+struct timespec clock_coarse_real(void);
 
 static inline void clock_ns_to_timespec(u64 ns, struct timespec *ts)
 {

@@ -46,11 +46,14 @@ struct fstime {
 /* The time now, in the resolution of file times: that of the last tick or finer. */
 struct fstime fstime_now(void);
 
-static inline int fstime_compare(struct fstime a, struct fstime b)
+static inline bool fstime_equal(const struct fstime *a, const struct fstime *b)
 {
-	if (a.sec != b.sec)
-		return a.sec < b.sec ? -1 : 1;
-	return a.nsec < b.nsec ? -1 : a.nsec > b.nsec;
+	return a->sec == b->sec && a->nsec == b->nsec;
+}
+
+static inline bool fstime_after(const struct fstime *a, const struct fstime *b)
+{
+	return a->sec > b->sec || (a->sec == b->sec && a->nsec > b->nsec);
 }
 
 /* A place in the tree: which mount, and where in its file system. */
