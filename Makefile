@@ -395,11 +395,11 @@ $(BUILD)/profile/init $(BUILD)/profile/exact: $(BUILD)/profile/%: tools/profile/
 	$(call say,MUSL,$@)
 	@mkdir -p $(@D)
 	$(Q)musl-gcc $(USER_CFLAGS) -o $@ $<
-# What the tests of gdb's helpers look at; it keeps its symbols.
+# What the tests of gdb's helpers look at; it keeps its symbols. A PIE of glibc's, as programs commonly are.
 $(BUILD)/gdb/init: test/gdb/target.c $(BUILD)/flags
 	$(call say,MUSL,$@)
 	@mkdir -p $(@D)
-	$(Q)musl-gcc $(filter-out -s -O2,$(USER_CFLAGS)) -O1 -g -o $@ $<
+	$(Q)$(CC) $(filter-out -s -O2 -static -fno-pie -no-pie,$(USER_CFLAGS)) -O1 -g -static-pie -fPIE -o $@ $< -lpthread
 endif
 .PHONY: profile profile-programs gdb-programs
 gdb-programs: $(BUILD)/gdb/init
