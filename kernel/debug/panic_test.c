@@ -42,7 +42,7 @@ static void broken_part(void)
 }
 
 /* The rest of the report is there, and the first reason is the one at its end. */
-DEATHTEST(panic_in_report, "kernel panic: the first reason ... panic in panic (the report): null pointer dereference: read at "
+DEATHTEST(panic_in_report, "kernel panic: the first reason ... panic in panic (the report): null pointer dereference: ... at "
 	  "0000000000000018 ... broken_part ... last log lines: ... end of panic report: the first reason")
 {
 	panic_report_hook = broken_part;
