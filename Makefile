@@ -49,6 +49,8 @@ PYTHON  := python3
 export LC_ALL := C
 export PYTHONDONTWRITEBYTECODE := 1
 
+comma := ,
+
 # Quiet by default; `make V=1` shows the commands.
 Q   := $(if $(V),,@)
 say  = $(if $(V),,@printf '  %-8s%s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$(2))')
@@ -109,10 +111,26 @@ KERNEL_CFLAGS := -std=gnu11 -O2 -g -ffreestanding -nostdinc -isystem $(shell $(C
 	-mindirect-branch=thunk-extern -mindirect-branch-register -fno-jump-tables \
 	-gno-record-gcc-switches -ffile-prefix-map=$(CURDIR)=$(TREE_NAME) -ffile-prefix-map=$(OUT)/gen=gen \
 	$(FEATURES) $(call gcov_flags,.gcov_info) $(WARNINGS)
+# What the variants add. The shadow's place: include/hal/shadow.h. Looks at the shadow are inline. UBSAN leaves out what
+# the kernel defines otherwise (-fwrapv, no null object at 0) and what x86 allows (unaligned accesses). Its code hides from
+# gcc which variables are set (-Wmaybe-uninitialized); the other variants still say so.
+KASAN_CFLAGS := $(if $(filter 1,$(KASAN)),-fsanitize=kernel-address -fasan-shadow-offset=0xdffffc0000000000 \
+	--param asan-stack=1 --param asan-globals=1 --param asan-instrumentation-with-call-threshold=1000000 \
+	-fsanitize-address-use-after-scope -Wframe-larger-than=6144)
+UBSAN_CFLAGS := $(if $(filter 1,$(UBSAN)),-fsanitize=undefined -fno-sanitize=null$(comma)alignment$(comma)vptr \
+	-Wno-maybe-uninitialized)
+POISON_CFLAGS := $(if $(filter debug check,$(VARIANT)),-ftrivial-auto-var-init=pattern)
+# Sources that KASAN does not look at: its own, and the slab's, which work on memory that nobody may touch.
+KASAN_PLAIN := $(addprefix kernel/mm/,kasan.c kasan_report.c kasan_shadow.c quarantine.c stackdepot.c slab.c slab_debug.c \
+	kstack.c) hal/x86_64/shadow.c
+# UBSAN's own reports, and what runs before there is anything to report with.
+UBSAN_PLAIN := kernel/core/ubsan.c kernel/mm/kasan.c hal/x86_64/shadow.c
+detector_flags = $(if $(filter $(KASAN_PLAIN),$(1)),,$(KASAN_CFLAGS)) $(if $(filter $(UBSAN_PLAIN),$(1)),,$(UBSAN_CFLAGS)) \
+	$(if $(filter hal/x86_64/shadow.c,$(1)),,$(POISON_CFLAGS))
 KERNEL_ASFLAGS := -f elf64 -Ox -w+error $(FEATURES) -I $(OUT)/gen/ -I hal/x86_64/
 KERNEL_LDFLAGS := -m elf_x86_64 -pie --no-dynamic-linker -Bsymbolic -z text -z noexecstack -z max-page-size=4096 \
 	-z common-page-size=4096 -z norelro --build-id=none --hash-style=gnu --gc-sections --no-undefined \
-	--fatal-warnings --orphan-handling=error -T hal/x86_64/kernel.lds
+	--fatal-warnings --orphan-handling=error $(if $(filter 1,$(KASAN)),--defsym=halcyon_kasan=1) -T hal/x86_64/kernel.lds
 
 # ---- sources -------------------------------------------------------------------------------------
 sources = $(sort $(wildcard $(1)))
@@ -211,7 +229,7 @@ $(STAGE): Makefile
 	$(Q)ln -sfn ../../gen/syscall $(OUT)/stage/syscall/gen
 	$(Q)touch $@
 
-FLAGS_TEXT = $(CC) $(KERNEL_CFLAGS) | $(KERNEL_ASFLAGS) | $(KERNEL_LDFLAGS) | $(LOADER_CFLAGS) | $(HOST_CFLAGS) | $(USER_CFLAGS)
+FLAGS_TEXT = $(CC) $(KERNEL_CFLAGS) | $(KASAN_CFLAGS) $(UBSAN_CFLAGS) $(POISON_CFLAGS) | $(KERNEL_ASFLAGS) | $(KERNEL_LDFLAGS) | $(LOADER_CFLAGS) | $(HOST_CFLAGS) | $(USER_CFLAGS)
 $(OUT)/flags: FORCE
 	@mkdir -p $(OUT)
 	@echo '$(FLAGS_TEXT)' | cmp -s - $@ || echo '$(FLAGS_TEXT)' > $@
@@ -232,7 +250,7 @@ define kernel_rule
 $(OUT)/obj/$(1).o: $(1) $(OUT)/flags Makefile $(STAGE)
 	$$(call say,CC,$$@)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(KERNEL_CFLAGS) $$(call stage_flags,$(2)) $(3) -MMD -MP -MF $$(@:.o=.d) -c $$< -o $$@
+	$$(Q)$$(CC) $$(KERNEL_CFLAGS) $$(call detector_flags,$$<) $$(call stage_flags,$(2)) $(3) -MMD -MP -MF $$(@:.o=.d) -c $$< -o $$@
 endef
 
 $(foreach l,$(LAYERS),$(eval $(call kernel_rule,kernel/$(l)/%.c,$(l))))
@@ -266,7 +284,7 @@ $(OUT)/obj/gen/syscall.o: $(OUT)/gen/syscall/.done $(OUT)/flags $(STAGE)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)for f in $(OUT)/gen/syscall/*.c; do echo "#include <gen/$${f##*/}>"; done | \
-		$(CC) $(KERNEL_CFLAGS) $(call stage_flags,syscall) -MMD -MP -MT $@ -MF $(@:.o=.d) -x c -c - -o $@
+		$(CC) $(KERNEL_CFLAGS) $(call detector_flags,gen) $(call stage_flags,syscall) -MMD -MP -MT $@ -MF $(@:.o=.d) -x c -c - -o $@
 $(filter $(OUT)/obj/kernel/syscall/%,$(KERNEL_OBJS)): $(OUT)/gen/syscall/.done
 endif
 

@@ -9,7 +9,9 @@
  * every word is read by hal_kernel_load_u64(), which survives a page that is not there.
  */
 #include <hal/backtrace.h>
+#include <hal/shadow.h>
 #include <hal/uaccess.h>
+#include <lib/kasan.h>
 #include <lib/printf.h>
 #include "x86.h"
 
@@ -54,6 +56,34 @@ static bool is_kernel_text(vaddr_t ip)
 	extern const u8 __text_start[], __text_end[];
 
 	return ip >= (u64)__text_start && ip < (u64)__text_end;
+}
+
+#if HALCYON_KASAN
+bool hal_stack_of(vaddr_t sp, vaddr_t *low, vaddr_t *high)
+{
+	struct bounds b = stack_of(sp & ~15ull, (const struct hal_thread *)hal_current());
+
+	*low = b.low;
+	*high = b.high;
+	return b.low != 0;
+}
+#endif
+
+/* Between two frames of one stack nothing but the frames is read, so that this needs no care and no fault handler. */
+__no_kasan
+unsigned int hal_backtrace_fast(vaddr_t *out, unsigned int max)
+{
+	const u64 *fp = __builtin_frame_address(0);
+	struct bounds stack = stack_of((vaddr_t)fp, (const struct hal_thread *)hal_current());
+	unsigned int n = 0;
+
+	while (n < max && stack.low && within(stack, (vaddr_t)fp) && is_kernel_text(fp[1])) {
+		out[n++] = fp[1];
+		if (fp[0] <= (vaddr_t)fp || fp[0] & 7)
+			break;
+		fp = (const u64 *)fp[0];
+	}
+	return n;
 }
 
 static void walk(vaddr_t fp, const struct hal_thread *t, unsigned int left, hal_backtrace_fn fn, void *arg)

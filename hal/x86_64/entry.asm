@@ -29,6 +29,9 @@ default rel
 
 extern x86_cpu0, x86_boot_stacks, x86_cpus, x86_smap
 extern x86_boot_cpu_init, kernel_main, upcall_thread_start
+%if HALCYON_KASAN
+extern x86_shadow_init
+%endif
 extern x86_trap, x86_trap_ist, x86_exit_to_user, x86_syscall_exit
 %if HALCYON_DEBUG
 extern upcall_leave_kernel
@@ -59,6 +62,10 @@ kernel_entry:
 	mov	[r12 + PC_KERNEL_SP], rax
 
 	call	x86_protect
+%if HALCYON_KASAN
+	mov	rdi, rbx
+	call	x86_shadow_init		; no other C before this: it would look at shadow that is not there
+%endif
 	push	rbp			; a frame that ends backtraces
 	push	rbp
 	call	x86_boot_cpu_init

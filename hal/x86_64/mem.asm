@@ -8,12 +8,28 @@ bits 64
 default rel
 %define REP_MIN 256
 
+; With KASAN the names are those of wrappers in C (kernel/mm/kasan.c), which look at the shadow first.
+%if HALCYON_KASAN
+%define NAME(n) raw_ %+ n
+%else
+%define NAME(n) n
+%endif
+
+; The label that C sees, and the one that local labels belong to.
+%macro FUNCTION 1
+align 16
+global NAME(%1)
+NAME(%1):
+%ifidn NAME(%1), %1
+%else
+%1:
+%endif
+%endmacro
+
 section .text exec
 
 ; Copies upwards, also when dst lies below src and overlaps: the last 8 bytes are read first.
-align 16
-global memcpy
-memcpy:
+FUNCTION memcpy
 	mov	rax, rdi
 .forward:
 	cmp	rdx, 8
@@ -63,9 +79,7 @@ memcpy:
 .none:
 	ret
 
-align 16
-global memmove
-memmove:
+FUNCTION memmove
 	mov	rax, rdi
 	mov	rcx, rdi
 	sub	rcx, rsi
@@ -95,9 +109,7 @@ memmove:
 .done:
 	ret
 
-align 16
-global memset
-memset:
+FUNCTION memset
 	mov	r9, rdi
 	movzx	eax, sil
 	mov	rcx, 0x0101010101010101
@@ -133,16 +145,12 @@ memset:
 	jnz	.byte
 	jmp	.done
 
-align 16
-global hal_copy_page
-hal_copy_page:
+FUNCTION hal_copy_page
 	mov	ecx, 512
 	rep	movsq
 	ret
 
-align 16
-global hal_zero_page
-hal_zero_page:
+FUNCTION hal_zero_page
 	mov	ecx, 512
 	xor	eax, eax
 	rep	stosq

@@ -238,6 +238,8 @@ static void user_trap(struct hal_regs *regs, u64 error, u32 vector)
 
 static void kernel_trap(struct hal_regs *regs, u64 error, u32 vector)
 {
+	vaddr_t addr;
+
 	if (vector == X86_VEC_GP) {
 		u64 fixup = x86_extable_find(regs->rip);
 
@@ -246,6 +248,9 @@ static void kernel_trap(struct hal_regs *regs, u64 error, u32 vector)
 			return;
 		}
 	}
+	/* KASAN looked for the shadow of what is no kernel address: say what the access would have met. */
+	if (vector == X86_VEC_GP && x86_shadow_trap(regs, &addr))
+		upcall_kernel_trap(regs, X86_VEC_PF, HAL_FAULT_CHECK, addr);
 	upcall_kernel_trap(regs, vector, error, 0);
 }
 

@@ -6,6 +6,7 @@
  */
 #include <hal/uaccess.h>
 #include <lib/errno.h>
+#include <lib/kasan.h>
 #include "x86.h"
 
 size_t x86_copy_user(void *dst, const void *src, size_t n);
@@ -19,6 +20,7 @@ size_t hal_copy_from_user(void *dst, uptr_t src, size_t n)
 {
 	if (unlikely(!hal_user_range_ok(src, n)))
 		return n;
+	kasan_check_write(dst, n);
 	return x86_copy_user(dst, (const void *)src.addr, n);
 }
 
@@ -26,6 +28,7 @@ size_t hal_copy_to_user(uptr_t dst, const void *src, size_t n)
 {
 	if (unlikely(!hal_user_range_ok(dst, n)))
 		return n;
+	kasan_check_read(src, n);
 	return x86_copy_user((void *)dst.addr, src, n);
 }
 
@@ -53,6 +56,7 @@ long hal_strncpy_from_user(char *dst, uptr_t src, size_t max)
 		return 0;
 	if (room == 0)
 		return -EFAULT;
+	kasan_check_write(dst, room);
 	n = x86_strncpy_user(dst, (const char *)src.addr, room);
 	if (n == (long)room && room < max)
 		return -EFAULT;

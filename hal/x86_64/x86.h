@@ -107,8 +107,9 @@
 #define X86_VEC_SPURIOUS	255	/* low four bits all ones: old APICs force them */
 
 enum x86_ist { X86_IST_NMI = 1, X86_IST_DF = 2, X86_IST_MC = 3, X86_IST_DB = 4, X86_IST_COUNT = 4 };
-#define X86_IST_BYTES	8192
-#define X86_BOOT_STACK_BYTES 16384
+/* KASAN's red zones make frames larger. */
+#define X86_IST_BYTES	(8192 << HALCYON_KASAN)
+#define X86_BOOT_STACK_BYTES (16384 << HALCYON_KASAN)
 #define X86_PANIC_STACK_BYTES 32768
 #define X86_GUARD_BYTES	4096	/* below each stack; unmapped by x86_guards_init() */
 
@@ -241,6 +242,19 @@ void x86_ioapic_eoi_level(u32 irq);
 u32 x86_ioapic_lines(void);
 void x86_clock_init(void);
 void x86_wallclock_init(const struct bootinfo *bi);
+
+/* ---- shadow.c ---- */
+#if HALCYON_KASAN
+void x86_shadow_init(const struct bootinfo *bi);
+bool x86_shadow_trap(const struct hal_regs *r, vaddr_t *addr);
+#else
+static inline bool x86_shadow_trap(const struct hal_regs *r, vaddr_t *addr)
+{
+	(void)r, (void)addr;
+	return false;
+}
+#endif
+
 void x86_acpi_init(u64 rsdp);
 void x86_power_init(void);
 #if HALCYON_COVERAGE

@@ -19,6 +19,9 @@ struct thread;
 typedef bool (*hal_backtrace_fn)(vaddr_t ip, const struct hal_regs *regs, void *arg);
 void hal_backtrace(const struct hal_regs *regs, hal_backtrace_fn fn, void *arg);
 
+/* The return addresses of the caller's stack, innermost first; stops where another stack begins. Returns how many. Any context. */
+unsigned int hal_backtrace_fast(vaddr_t *out, unsigned int max);
+
 /* The same for a thread that does not run; the caller sees to that. */
 void hal_backtrace_thread(const struct thread *t, hal_backtrace_fn fn, void *arg);
 

@@ -24,6 +24,7 @@ __noreturn void kernel_main(const struct bootinfo *bi);
 #define HAL_FAULT_USER		0x04u
 #define HAL_FAULT_RESERVED	0x08u	/* a reserved bit was set in an entry: a broken page table */
 #define HAL_FAULT_EXEC		0x10u
+#define HAL_FAULT_CHECK		0x8000u	/* KASAN was about to check an access there: which kind is not known */
 #define HAL_FAULT_READ		0x00u
 
 /*

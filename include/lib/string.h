@@ -44,6 +44,8 @@ ssize_t strscpy(char *dst, const char *src, size_t size);
 
 bool str_has_prefix(const char *s, const char *prefix) __pure;
 
+#include <lib/kasan.h>	/* which code that is not looked at calls by other names */
+
 static inline bool isdigit(int c)
 {
 	return c >= '0' && c <= '9';

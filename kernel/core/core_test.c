@@ -308,12 +308,12 @@ DEATHTEST(verify, "VERIFY(!hal_irq_enabled()) failed")
 	VERIFY(!hal_irq_enabled());
 }
 
-DEATHTEST(null_read, "null pointer dereference: read")
+__no_kasan DEATHTEST(null_read, "null pointer dereference: read")
 {
 	(void)*(volatile u32 *)hide(8);
 }
 
-DEATHTEST(null_write, "null pointer dereference: write")
+__no_kasan DEATHTEST(null_write, "null pointer dereference: write")
 {
 	*(volatile u32 *)hide(16) = 1;
 }
@@ -328,7 +328,7 @@ DEATHTEST(unmapped_read, "access to unmapped memory: read")
 	(void)*(volatile u32 *)hide(HAL_KMAP_END - 4096);
 }
 
-DEATHTEST(noncanonical, "kernel trap")
+__no_kasan DEATHTEST(noncanonical, "kernel trap")
 {
 	(void)*(volatile u32 *)hide(0x1234567890abcdefull);
 }
@@ -374,13 +374,13 @@ DEATHTEST(stack_overflow, "kernel stack overflow")
 	(void)room[0];
 }
 
-static noinline void smash(volatile u8 *p)
+static noinline __no_kasan void smash(volatile u8 *p)
 {
 	for (u32 i = 0; i < 64; i++)
 		p[i] = 0x41;
 }
 
-static noinline void smash_victim(void)
+static noinline __no_kasan void smash_victim(void)
 {
 	volatile u8 buf[16];
 

@@ -197,7 +197,7 @@ static const char *fault_words(u64 error, vaddr_t addr)
 		       addr < (1ull << 47) ? "execution of user memory" : "execution of data";
 	if (addr < 4096)
 		return "null pointer dereference";
-	if ((error & HAL_FAULT_PRESENT) && addr < (1ull << 47))
+	if ((error & (HAL_FAULT_PRESENT | HAL_FAULT_CHECK)) && addr < (1ull << 47))
 		return "access to user memory outside of a copy";
 	if ((error & HAL_FAULT_PRESENT) && (error & HAL_FAULT_WRITE))
 		return symbol_is_text(addr) ? "write to kernel text" : "write to read-only memory";
@@ -217,7 +217,8 @@ void upcall_kernel_trap(struct hal_regs *regs, u32 vector, u64 error, vaddr_t ad
 	if (vector == HAL_VECTOR_PAGE_FAULT) {
 		note_fault(addr);
 		panic_regs(regs, "%s: %s at %016llx (error %llx) from %pS", fault_words(error, addr),
-			   error & HAL_FAULT_EXEC ? "fetch" : error & HAL_FAULT_WRITE ? "write" : "read",
+			   error & HAL_FAULT_EXEC ? "fetch" : error & HAL_FAULT_CHECK ? "access" :
+			   error & HAL_FAULT_WRITE ? "write" : "read",
 			   (unsigned long long)addr, (unsigned long long)error,
 			   (void *)(uintptr_t)hal_regs_ip(regs));
 	}

@@ -482,7 +482,7 @@ static u32 test_with(const char *settings, u64 pattern[BITMAP_WORDS(TEST_ALLOCAT
 	u32 failed;
 
 	memset(pattern, 0, BITMAP_WORDS(TEST_ALLOCATIONS) * sizeof(u64));
-	scnprintf(text, sizeof(text), "space=0 interval=1 times=-1 seed=7 caller=failslab_test_site %s", settings);
+	scnprintf(text, sizeof(text), "space=0 interval=1 times=-1 seed=7 max-bytes=64 caller=failslab_test_site %s", settings);
 	EXPECT_EQ(failslab_configure(text, strlen(text)), 0);
 	failed = failslab_test_other(pattern, TEST_ALLOCATIONS, 64);
 	EXPECT_EQ(failslab_configure("probability=0", 13), 0);

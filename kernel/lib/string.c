@@ -164,6 +164,13 @@ __weak int memcmp(const void *a, const void *b, size_t n)
 	return 0;
 }
 
+/* Where memchr() found it: up to there the range must have been readable. */
+static __always_inline void *found_at(const void *s, const u8 *p)
+{
+	kasan_check_read(s, (size_t)(p - (const u8 *)s) + 1);
+	return (void *)(uintptr_t)p;
+}
+
 /*
  * The bytes behind the one that is found need not be there (C11 7.24.5.1), so,
  * as in strlen, whole words are read at aligned addresses only.
@@ -176,20 +183,23 @@ void *memchr(const void *s, int c, size_t n)
 
 	for (; n && (uintptr_t)p % 8; n--, p++)
 		if (*p == (u8)c)
-			return (void *)(uintptr_t)p;
+			return found_at(s, p);
 	for (; n >= 8; n -= 8, p += 8) {
 		u64 zeros = CW(p, 0) ^ pattern;
 
 		zeros = ZERO_BYTES(zeros);
 		if (zeros)
-			return (void *)(uintptr_t)(p + ctz64(zeros) / 8);
+			return found_at(s, p + ctz64(zeros) / 8);
 	}
 	for (; n; n--, p++)
 		if (*p == (u8)c)
-			return (void *)(uintptr_t)p;
+			return found_at(s, p);
+	kasan_check_read(s, (size_t)(p - (const u8 *)s));
 	return NULL;
 }
 
+/* What looks for damage looks at poison too. */
+__attribute__((no_sanitize("address")))
 void *memchr_inv(const void *s, int c, size_t n)
 {
 	const u8 *p = s;
@@ -225,6 +235,12 @@ int memcmp_consttime(const void *a, const void *b, size_t n)
 	return diff;
 }
 
+static __always_inline size_t length_of(const char *s, size_t n)
+{
+	kasan_check_read(s, n + 1);
+	return n;
+}
+
 __attribute__((no_sanitize("address")))
 size_t strlen(const char *s)
 {
@@ -234,10 +250,10 @@ size_t strlen(const char *s)
 
 	for (; (uintptr_t)p % 8; p++)
 		if (!*p)
-			return (size_t)(p - s);
+			return length_of(s, (size_t)(p - s));
 	for (w = (const word_t *)(const void *)p; !(zeros = ZERO_BYTES(*w)); w++)
 		;
-	return (size_t)((const char *)w - s) + ctz64(zeros) / 8;
+	return length_of(s, (size_t)((const char *)w - s) + ctz64(zeros) / 8);
 }
 
 size_t strnlen(const char *s, size_t max)

@@ -12,7 +12,8 @@
  * When the free lists are below the reserve: first more sections are built (frame.c); then callers that may sleep
  * reclaim, and at last ask the OOM killer. MM_NOWAIT may use the reserve.
  *
- * Debug kernel: free single pages are filled with a pattern, which is looked at when they are allocated.
+ * Debug kernel: freed pages are filled with a pattern, which is looked at when they are allocated. PAGE_F_POISONED says
+ * which free pages have it; memory that was never allocated has not. Under KASAN a free page may not be touched at all.
  */
 #define LOG_TAG "mm"
 #include <kernel/core/assert.h>
@@ -21,6 +22,7 @@
 #include <kernel/mm/reclaim.h>
 #include <lib/string.h>
 #include "internal.h"
+#include "kasan.h"
 #include "leak_stamp.h"
 
 #define PCP_MAX		96u	/* pages a CPU keeps */
@@ -52,6 +54,78 @@ static inline struct zone *page_zone(const struct page *page)
 {
 	return &zones[pfn_zone(page_to_pfn(page))];
 }
+
+/* ---- debug ------------------------------------------------------------------------------------- */
+
+#if HALCYON_DEBUG
+#define PAGE_POISON 0x6b
+
+/* Before the pages of a block become free. */
+static void debug_poison(struct page *page, u32 order)
+{
+#if HALCYON_KASAN
+	u32 stack = stack_depot_save();
+#endif
+	kasan_unpoison(page_address(page), PAGE_SIZE << order);	/* slabs leave red zones behind */
+	memset(page_address(page), PAGE_POISON, PAGE_SIZE << order);
+	for (u64 i = 0; i < 1ull << order; i++) {
+		page[i].flags = PAGE_F_POISONED;
+#if HALCYON_KASAN
+		page[i].free_stack = stack;
+#endif
+	}
+	kasan_poison(page_address(page), PAGE_SIZE << order, KASAN_FREE_PAGE);
+}
+
+static void debug_check_poison(const struct page *page)
+{
+	const u8 *bad = page->flags & PAGE_F_POISONED ? memchr_inv(page_address(page), PAGE_POISON, PAGE_SIZE) : NULL;
+
+	if (unlikely(bad))
+		panic("free page %#llx was written to at offset %llu (value %#x)",
+		      (unsigned long long)page_to_phys(page),
+		      (unsigned long long)(bad - (const u8 *)page_address(page)), *bad);
+}
+
+/* When the pages of a block have become the caller's. */
+static void debug_take(struct page *page, u32 order)
+{
+	for (u64 i = 0; i < 1ull << order; i++) {
+		debug_check_poison(&page[i]);
+		page[i].flags = 0;
+	}
+	kasan_unpoison(page_address(page), PAGE_SIZE << order);
+#if HALCYON_KASAN
+	page->alloc_stack = stack_depot_save();
+#endif
+}
+
+static void debug_check_free(const struct page *page)
+{
+	if (unlikely(page->type == PAGE_FREE || page->type == PAGE_CACHED))
+		panic("page %#llx is freed twice", (unsigned long long)page_to_phys(page));
+	if (unlikely(page->type == PAGE_RESERVED || page->type == PAGE_TAIL))
+		panic("page %#llx of type %u cannot be freed", (unsigned long long)page_to_phys(page), page->type);
+	if (unlikely(page_ref_count(page) > 1 || page_pin_count(page)))
+		panic("page %#llx is freed with %d references and %d pins", (unsigned long long)page_to_phys(page),
+		      page_ref_count(page), page_pin_count(page));
+}
+#else
+static inline void debug_poison(struct page *page, u32 order)
+{
+	(void)page, (void)order;
+}
+
+static inline void debug_take(struct page *page, u32 order)
+{
+	(void)page, (void)order;
+}
+
+static inline void debug_check_free(const struct page *page)
+{
+	(void)page;
+}
+#endif
 
 /* ---- zone lists [z] ---------------------------------------------------------------------------- */
 
@@ -137,6 +211,8 @@ struct page *buddy_take_one(void)
 		page = zone_take(&zones[i], 0);
 		spin_unlock_irqrestore(&zones[i].lock, f);
 	}
+	if (page)
+		debug_take(page, 0);
 	return page;
 }
 
@@ -144,53 +220,6 @@ u64 buddy_free_pages(void)
 {
 	return READ_ONCE(zones[ZONE_LOW].free_pages) + READ_ONCE(zones[ZONE_HIGH].free_pages);
 }
-
-/* ---- debug ------------------------------------------------------------------------------------- */
-
-#if HALCYON_DEBUG
-#define PAGE_POISON 0x6b
-
-static void debug_poison(struct page *page)
-{
-	memset(page_address(page), PAGE_POISON, PAGE_SIZE);
-}
-
-static void debug_check_poison(struct page *page)
-{
-	const u8 *bad = memchr_inv(page_address(page), PAGE_POISON, PAGE_SIZE);
-
-	if (unlikely(bad))
-		panic("free page %#llx was written to at offset %llu (value %#x)",
-		      (unsigned long long)page_to_phys(page),
-		      (unsigned long long)(bad - (const u8 *)page_address(page)), *bad);
-}
-
-static void debug_check_free(const struct page *page)
-{
-	if (unlikely(page->type == PAGE_FREE || page->type == PAGE_CACHED))
-		panic("page %#llx is freed twice", (unsigned long long)page_to_phys(page));
-	if (unlikely(page->type == PAGE_RESERVED || page->type == PAGE_TAIL))
-		panic("page %#llx of type %u cannot be freed", (unsigned long long)page_to_phys(page), page->type);
-	if (unlikely(page_ref_count(page) > 1 || page_pin_count(page)))
-		panic("page %#llx is freed with %d references and %d pins", (unsigned long long)page_to_phys(page),
-		      page_ref_count(page), page_pin_count(page));
-}
-#else
-static inline void debug_poison(struct page *page)
-{
-	(void)page;
-}
-
-static inline void debug_check_poison(struct page *page)
-{
-	(void)page;
-}
-
-static inline void debug_check_free(const struct page *page)
-{
-	(void)page;
-}
-#endif
 
 /* ---- slow paths -------------------------------------------------------------------------------- */
 
@@ -262,7 +291,6 @@ static struct page *cache_refill(struct page_cache *c)
 		spin_lock(&z->lock);
 		while (c->count < PCP_BATCH && (page = zone_take(z, 0))) {
 			page->type = PAGE_CACHED;
-			debug_poison(page);
 			c->pages[c->count++] = page;
 		}
 		spin_unlock_no_resched(&z->lock);
@@ -278,7 +306,6 @@ static noinline void cache_flush(struct page_cache *c, u32 n)
 		struct page *page = c->pages[i];
 		struct zone *z = page_zone(page);
 
-		debug_check_poison(page);
 		spin_lock(&z->lock);
 		zone_give(z, page, 0);
 		spin_unlock_no_resched(&z->lock);
@@ -309,6 +336,7 @@ static noinline struct page *alloc_block(u32 order, u32 flags)
 		page = take_slow(order, flags);
 	if (!page)
 		return NULL;
+	debug_take(page, order);
 	page_prepare(page, order, flags);
 	for (u64 i = 1; i < 1ull << order; i++) {
 		page[i].type = PAGE_TAIL;
@@ -345,7 +373,7 @@ static __always_inline struct page *alloc_page_or_block(u32 order, u32 flags)
 	hal_irq_restore(f);
 	if (unlikely(!page))
 		return alloc_block(0, flags);
-	debug_check_poison(page);
+	debug_take(page, 0);
 	page_prepare(page, 0, flags);
 	if (flags & MM_ZERO)
 		hal_zero_page(page_address(page));
@@ -393,10 +421,11 @@ void page_free(struct page *page)
 	lock_dep_assert_freed(page_address(page), PAGE_SIZE << page->order);
 	atomic_store_relaxed(&page->refcount, 0);
 	if (unlikely(page->order)) {
+		debug_poison(page, page->order);
 		free_block(page);
 		return;
 	}
-	debug_poison(page);
+	debug_poison(page, 0);
 	f = hal_irq_save();
 	c = this_cpu_ptr(&page_caches);
 	if (page->type == PAGE_USER)

@@ -16,6 +16,8 @@
  * Which section: of the wanted zone (above 4 GiB first, to keep what old devices can reach), whole sections before
  * pieces, in ascending order.
  *
+ * KASAN: the section's piece of the direct map gets its shadow with the table (kasan_shadow.c), from the same RAM.
+ *
  * Boot: before there is any section, mm_init() takes frames directly from the ranges (boot_take). Those never get
  * back.
  *
@@ -30,6 +32,7 @@
 #include <lib/errno.h>
 #include <lib/string.h>
 #include "internal.h"
+#include "kasan.h"
 
 #define RANGES_MAX 256u
 
@@ -259,6 +262,76 @@ static int section_map_table(u64 section)
 	return 0;
 }
 
+#if HALCYON_KASAN
+#define SHADOW_PAGES (SECTION_PAGES >> HAL_SHADOW_SHIFT)	/* one large page */
+
+/* A block of the section for the whole of its shadow, aligned to its size. */
+static bool take_shadow_block(u64 section, paddr_t *out)
+{
+	u64 first = section << SECTION_ORDER, end = first + SECTION_PAGES;
+
+	for (u32 i = 0; i < range_count; i++) {
+		u64 a = ALIGN_UP(MAX(ranges[i].start, first), SHADOW_PAGES), b = a + SHADOW_PAGES;
+
+		if (b > MIN(ranges[i].end, end) || !range_cut(i, a, b))
+			continue;
+		unbuilt_pages -= SHADOW_PAGES;
+		table_pages += SHADOW_PAGES;
+		*out = a << PAGE_SHIFT;
+		return true;
+	}
+	return false;
+}
+
+/* The direct map's shadow for frames that the allocator is about to get. */
+static int shadow_for_span(u64 pfn, u64 end)
+{
+	return kasan_shadow_make((vaddr_t)(uintptr_t)hal_phys_to_virt(pfn << PAGE_SHIFT), (end - pfn) << PAGE_SHIFT,
+				 take_zeroed_frame);
+}
+
+/* Page by page where the section is in pieces: only what has RAM of ours. */
+static int section_map_shadow(u64 section)
+{
+	u64 first = section << SECTION_ORDER, end = first + SECTION_PAGES;
+	paddr_t block;
+	int err = 0;
+
+	if (take_shadow_block(section, &block))
+		return kasan_shadow_make_large((vaddr_t)(uintptr_t)hal_phys_to_virt(first << PAGE_SHIFT), block,
+					       take_zeroed_frame);
+	for (u32 i = 0; i < range_count && !err; i++) {
+		u64 a = MAX(ranges[i].start, first), b = MIN(ranges[i].end, end);
+
+		if (a < b)
+			err = shadow_for_span(a, b);
+	}
+	return err;
+}
+
+static void shadow_free_span(u64 pfn, u64 end)
+{
+	kasan_poison(hal_phys_to_virt(pfn << PAGE_SHIFT), (end - pfn) << PAGE_SHIFT, KASAN_FREE_PAGE);
+}
+#else
+static inline int shadow_for_span(u64 pfn, u64 end)
+{
+	(void)pfn, (void)end;
+	return 0;
+}
+
+static inline int section_map_shadow(u64 section)
+{
+	(void)section;
+	return 0;
+}
+
+static inline void shadow_free_span(u64 pfn, u64 end)
+{
+	(void)pfn, (void)end;
+}
+#endif
+
 static void section_release_ram(u64 section)
 {
 	u64 first = section << SECTION_ORDER, end = first + SECTION_PAGES;
@@ -269,6 +342,7 @@ static void section_release_ram(u64 section)
 		if (a >= b || !range_cut(i, a, b))
 			continue;
 		unbuilt_pages -= b - a;
+		shadow_free_span(a, b);
 		buddy_add_span(a, b);
 		i = (u32)-1;
 	}
@@ -277,6 +351,8 @@ static void section_release_ram(u64 section)
 static bool section_build(u64 section)
 {
 	donor_section = section;
+	if (section_map_shadow(section))
+		return false;
 	if (section_map_table(section))
 		return false;
 	atomic_set_bit((u32)section, section_map);
@@ -313,8 +389,12 @@ void mm_free_range(paddr_t base, u64 bytes)
 		u64 stop = MIN(end, ALIGN_DOWN(pfn, SECTION_PAGES) + SECTION_PAGES);
 
 		if (pfn_valid(pfn)) {
-			total_pages += stop - pfn;
-			buddy_add_span(pfn, stop);
+			donor_section = pfn >> SECTION_ORDER;
+			if (!shadow_for_span(pfn, stop)) {
+				total_pages += stop - pfn;
+				shadow_free_span(pfn, stop);
+				buddy_add_span(pfn, stop);
+			}
 		} else if (range_insert(pfn, stop)) {
 			total_pages += stop - pfn;
 			unbuilt_pages += stop - pfn;
@@ -353,6 +433,30 @@ static void boot_fill_root(hal_pte_t *root, vaddr_t start, vaddr_t end)
 			root[i] = hal_pte_table(boot_take(1), false);
 }
 
+#if HALCYON_KASAN
+/* The same for the shadow of [start, end): there the HAL's shared tables get copies. */
+static void boot_fill_shadow(hal_pte_t *root, vaddr_t start, vaddr_t end)
+{
+	unsigned int level = HAL_PT_LEVELS - 1;
+	unsigned int last = hal_pt_index((vaddr_t)(uintptr_t)hal_shadow_of(end - 1), level);
+
+	for (unsigned int i = hal_pt_index((vaddr_t)(uintptr_t)hal_shadow_of(start), level); i <= last; i++) {
+		paddr_t shared = hal_pte_paddr(root[i], 0), pa;
+
+		if (shared != hal_shadow_zero(level))
+			continue;
+		pa = boot_take(1);
+		hal_copy_page(hal_phys_to_virt(pa), hal_phys_to_virt(shared));
+		root[i] = hal_pte_table(pa, false);
+	}
+}
+#else
+static inline void boot_fill_shadow(hal_pte_t *root, vaddr_t start, vaddr_t end)
+{
+	(void)root, (void)start, (void)end;
+}
+#endif
+
 /*
  * The kernel's own root. The lower tables of the direct map and of the image stay the loader's; the user half, with
  * the identity page of the jump, is left behind.
@@ -368,6 +472,8 @@ static void boot_make_root(void)
 	boot_fill_root(root, HAL_FRAME_TABLE_BASE, (vaddr_t)(uintptr_t)pfn_to_page(section_count << SECTION_ORDER));
 	boot_fill_root(root, HAL_KMAP_BASE, HAL_KMAP_BASE + 2 * (1ull << hal_pt_shift(HAL_PT_LEVELS - 1)));
 	boot_fill_root(root, HAL_ENTRY_BASE, HAL_ENTRY_END);
+	boot_fill_shadow(root, hal_direct_map_base, hal_direct_map_base + hal_direct_map_length);
+	boot_fill_shadow(root, HAL_KMAP_BASE, HAL_KMAP_BASE + 2 * (1ull << hal_pt_shift(HAL_PT_LEVELS - 1)));
 	hal_pt_kernel_template_init(pa);
 	pt_set_kernel_root(pa);
 	hal_space_activate(pa, NULL);
@@ -386,6 +492,7 @@ void mm_init(void)
 	mm_ready = true;
 	if (!frame_grow(ZONE_HIGH))
 		panic("no section of memory can be built");
+	stack_depot_init();
 	log_info("%llu KiB of memory in %u ranges", (unsigned long long)total_pages * 4, range_count);
 }
 

@@ -10,6 +10,7 @@
 #include <kernel/core/assert.h>
 #include <kernel/core/rcu.h>
 #include <lib/string.h>
+#include "kasan.h"
 #include "slab.h"
 
 #define SMALL_MAX	1024u
@@ -44,6 +45,13 @@ static struct kmem_cache *class_of(size_t size)
 	return caches[i];
 }
 
+/* Of so many bytes of pages only the first were asked for. */
+static void note_pages_size(void *p, size_t size, size_t room)
+{
+	kasan_poison(p, room, KASAN_PAGE_REDZONE);
+	kasan_unpoison(p, size);
+}
+
 static noinline void *alloc_pages(size_t size, u32 flags)
 {
 	struct page *page;
@@ -54,7 +62,10 @@ static noinline void *alloc_pages(size_t size, u32 flags)
 	while (PAGE_SIZE << order < size)
 		order++;
 	page = page_alloc(order, flags & ~MM_USER);
-	return page ? page_address(page) : NULL;
+	if (!page)
+		return NULL;
+	note_pages_size(page_address(page), size, PAGE_SIZE << order);
+	return page_address(page);
 }
 
 static __always_inline void *alloc_at(size_t size, u32 flags, vaddr_t place)
@@ -63,7 +74,16 @@ static __always_inline void *alloc_at(size_t size, u32 flags, vaddr_t place)
 		return alloc_pages(size, flags);
 	if (unlikely(!size))
 		return zero_size_block;
+#if HALCYON_DEBUG
+	struct kmem_cache *c = class_of(size);
+	void *p = slab_alloc_object(c, flags, place);
+
+	if (p)
+		slab_debug_size(c, p, size);
+	return p;
+#else
 	return slab_alloc_object(class_of(size), flags, place);
+#endif
 }
 
 void *kmalloc(size_t size, u32 flags)
@@ -101,14 +121,34 @@ void kfree(const void *p)
 	page_free(page);
 }
 
+static size_t room_at(const void *p)
+{
+	const struct page *page = page_head(virt_to_page(p));
+
+	return page->type == PAGE_SLAB ? page->slab.cache->object_size : PAGE_SIZE << page->order;
+}
+
+/* The block has so many bytes from now on, as far as the detectors are concerned. */
+static void note_size(const void *p, size_t size)
+{
+	struct page *page = page_head(virt_to_page(p));
+
+	if (page->type == PAGE_SLAB)
+		slab_debug_size(page->slab.cache, (void *)(uintptr_t)p, size);
+	else
+		note_pages_size((void *)(uintptr_t)p, size, PAGE_SIZE << page->order);
+}
+
+/* Who asks may use all of it. */
 size_t kmalloc_usable(const void *p)
 {
-	const struct page *page;
+	size_t room;
 
 	if ((uintptr_t)p <= (uintptr_t)zero_size_block)
 		return 0;
-	page = page_head(virt_to_page(p));
-	return page->type == PAGE_SLAB ? page->slab.cache->object_size : PAGE_SIZE << page->order;
+	room = room_at(p);
+	note_size(p, room);
+	return room;
 }
 
 void kfree_sensitive(void *p)
@@ -137,8 +177,10 @@ void *krealloc(void *p, size_t size, u32 flags)
 	size_t old = kmalloc_usable(p);
 	void *q;
 
-	if (old >= size && p && size)
+	if (old >= size && p && size) {
+		note_size(p, size);
 		return p;
+	}
 	q = alloc_at(size, flags & ~MM_ZERO, _RET_IP_);
 	if (!q)
 		return NULL;

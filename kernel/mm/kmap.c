@@ -14,12 +14,29 @@
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
 #include <kernel/mm/kmap.h>
+#include <lib/errno.h>
 #include <lib/rbtree.h>
 #include "internal.h"
+#include "kasan.h"
 
 #define WINDOW_BYTES	(1ull << hal_pt_shift(HAL_PT_LEVELS - 1))
 #define WINDOW_START	(HAL_KMAP_BASE + WINDOW_BYTES)	/* behind the stacks' */
 #define WINDOW_END	(WINDOW_START + WINDOW_BYTES)
+
+/*
+ * What an area takes of the window: its pages, one that is never mapped, and with KASAN whole pages of shadow, which
+ * come and go with the area.
+ */
+#if HALCYON_KASAN
+#define AREA_ALIGN	(PAGE_SIZE << HAL_SHADOW_SHIFT)
+#else
+#define AREA_ALIGN	PAGE_SIZE
+#endif
+
+static u64 area_span(u64 size)
+{
+	return ALIGN_UP(size + PAGE_SIZE, AREA_ALIGN);
+}
 
 enum kmap_kind { KMAP_VMALLOC, KMAP_MMIO };
 
@@ -64,7 +81,7 @@ static vaddr_t find_gap(u64 bytes)
 
 		if (a->start - at >= bytes)
 			return at;
-		at = a->start + a->size + PAGE_SIZE;
+		at = a->start + area_span(a->size);
 	}
 	return WINDOW_END - at >= bytes ? at : 0;
 }
@@ -81,7 +98,7 @@ static bool is_free(vaddr_t start, u64 bytes)
 static struct kmap_area *area_create(u64 size, enum kmap_kind kind, paddr_t phys)
 {
 	struct kmap_area *a = kmalloc(sizeof(*a), MM_KERNEL);
-	u64 bytes = size + PAGE_SIZE;
+	u64 bytes = area_span(size);
 	irqflags_t f;
 
 	if (!a)
@@ -187,8 +204,37 @@ static void release_pages(vaddr_t start, u64 size)
 	mm_count(vmalloc, -n);
 }
 
+#if HALCYON_KASAN
+/* What was asked for may be touched, and nothing behind it. 0 or -ENOMEM. */
+static int shadow_create(const struct kmap_area *a, size_t asked)
+{
+	if (kasan_shadow_make(a->start, area_span(a->size), NULL))
+		return -ENOMEM;
+	kasan_poison((void *)a->start, area_span(a->size), KASAN_VMALLOC);
+	kasan_unpoison((void *)a->start, asked);
+	return 0;
+}
+
+static void shadow_destroy(const struct kmap_area *a)
+{
+	kasan_shadow_release(a->start, area_span(a->size));
+}
+#else
+static inline int shadow_create(const struct kmap_area *a, size_t asked)
+{
+	(void)a, (void)asked;
+	return 0;
+}
+
+static inline void shadow_destroy(const struct kmap_area *a)
+{
+	(void)a;
+}
+#endif
+
 void *vmalloc(size_t size, u32 flags)
 {
+	size_t asked = size;
 	struct kmap_area *a;
 	u64 done;
 
@@ -211,8 +257,10 @@ void *vmalloc(size_t size, u32 flags)
 		}
 		mm_count(vmalloc, 1);
 	}
-	return (void *)a->start;
+	if (!shadow_create(a, asked))
+		return (void *)a->start;
 undo:
+	shadow_destroy(a);
 	release_pages(a->start, done);
 	area_destroy(a);
 	return NULL;
@@ -226,6 +274,7 @@ void vfree(void *p)
 		return;
 	a = area_find((vaddr_t)(uintptr_t)p);
 	VERIFY(a && a->kind == KMAP_VMALLOC);
+	shadow_destroy(a);
 	release_pages(a->start, a->size);
 	area_destroy(a);
 }

@@ -18,6 +18,8 @@
 #include <lib/bitmap.h>
 #include <lib/errno.h>
 #include "internal.h"
+#include "kasan.h"
+#include "leak_stamp.h"
 
 #define SLOT_BYTES	(2ull * KSTACK_SIZE)
 #define SLOTS_MIN	4096ull
@@ -88,6 +90,32 @@ static void slot_give(u64 slot)
 	spin_unlock_irqrestore(&stacks.lock, f);
 }
 
+#if HALCYON_KASAN
+/* KASAN: a stack has shadow of its own from its first use to its end; while it is free nothing of it may be touched. */
+static_assert(KSTACK_SIZE % (PAGE_SIZE << HAL_SHADOW_SHIFT) == 0, "no two stacks share a page of shadow");
+
+static int shadow_create(vaddr_t base)
+{
+	return kasan_shadow_make(base, KSTACK_SIZE, NULL);
+}
+
+static void shadow_destroy(vaddr_t base)
+{
+	kasan_shadow_release(base, KSTACK_SIZE);
+}
+#else
+static inline int shadow_create(vaddr_t base)
+{
+	(void)base;
+	return 0;
+}
+
+static inline void shadow_destroy(vaddr_t base)
+{
+	(void)base;
+}
+#endif
+
 /* A stack with new pages. */
 static int stack_create(vaddr_t *base)
 {
@@ -102,9 +130,12 @@ static int stack_create(vaddr_t *base)
 	for (; mapped < KSTACK_PAGES; mapped++)
 		if (pt_map_kernel(*base + mapped * PAGE_SIZE, page_to_phys(pages[mapped]), PAGE_SIZE, STACK_PROT))
 			goto unmap;
+	if (shadow_create(*base))
+		goto unmap;
 	mm_count(stacks, KSTACK_PAGES);
 	return 0;
 unmap:
+	shadow_destroy(*base);
 	pt_unmap_kernel(*base, mapped * PAGE_SIZE);
 	slot_give(slot);
 free_pages:
@@ -122,6 +153,7 @@ static void stack_destroy(vaddr_t base)
 		VERIFY(pt_kernel_phys(base + i * PAGE_SIZE, &pa, NULL));
 		pages[i] = phys_to_page(pa);
 	}
+	shadow_destroy(base);
 	pt_unmap_kernel(base, KSTACK_SIZE);
 	for (u32 i = 0; i < KSTACK_PAGES; i++)
 		page_put(pages[i]);
@@ -162,6 +194,7 @@ int kmap_stack_alloc(vaddr_t *base)
 	if (likely(c->count)) {
 		*base = c->base[--c->count];
 		hal_irq_restore(f);
+		kasan_unpoison((void *)*base, KSTACK_SIZE);
 		return 0;
 	}
 	hal_irq_restore(f);
@@ -171,6 +204,7 @@ int kmap_stack_alloc(vaddr_t *base)
 	if (!s)
 		return stack_create(base);
 	*base = (vaddr_t)(uintptr_t)s;
+	kasan_unpoison(s, KSTACK_SIZE);
 	return 0;
 }
 
@@ -180,6 +214,7 @@ void kmap_stack_free(vaddr_t base)
 	struct stack_cache *c = this_cpu_ptr(&stack_caches);
 	bool kept = c->count < CPU_STACKS;
 
+	kasan_poison((void *)base, KSTACK_SIZE, KASAN_STACK_FREE);
 	if (likely(kept))
 		c->base[c->count++] = base;
 	hal_irq_restore(f);

@@ -241,8 +241,8 @@ SELFTEST(slab, constructed_once)
 	a[0] = 0x44;
 	kmem_cache_free(c, a);
 	b = kmem_cache_alloc(c, MM_KERNEL);
-	EXPECT(a == b);
-	EXPECT_EQ(b[0], 0x44);
+	EXPECT(HALCYON_KASAN || a == b);	/* else it is in quarantine */
+	EXPECT_EQ(b[0], a == b ? 0x44 : 0x33);
 	EXPECT_EQ(ctor_runs, runs);
 	kmem_cache_free(c, b);
 	kmem_cache_destroy(c);
@@ -383,7 +383,7 @@ SELFTEST(kmap, vmalloc)
 	EXPECT(is_vmalloc(p) && is_vmalloc(q));
 	EXPECT(!memchr_inv(p, 0, 10 * PAGE_SIZE));
 	memset(p, 1, 10 * PAGE_SIZE);
-	memset(q, 2, 4 * PAGE_SIZE);
+	memset(q, 2, 3 * PAGE_SIZE + 1);
 	EXPECT(!memchr_inv(p, 1, 10 * PAGE_SIZE));
 	EXPECT(vmalloc_to_page(p + PAGE_SIZE) != vmalloc_to_page(p));
 	EXPECT_EQ(*(u8 *)page_address(vmalloc_to_page(q + PAGE_SIZE)), 2);
@@ -516,7 +516,9 @@ SELFTEST(pt, nothing_is_wx)
 {
 	u32 bad = 0;
 
-	EXPECT_EQ(pt_for_range(pt_kernel_root(), 0xffff800000000000ull, ~0ull & PAGE_MASK, note_wx, &bad), 0);
+	/* KASAN's shadow is left out: its shared tables would be walked as the terabytes that they stand for. */
+	EXPECT_EQ(pt_for_range(pt_kernel_root(), 0xffff800000000000ull, HAL_KASAN_BASE, note_wx, &bad), 0);
+	EXPECT_EQ(pt_for_range(pt_kernel_root(), HAL_KASAN_END, ~0ull & PAGE_MASK, note_wx, &bad), 0);
 	EXPECT_EQ(bad, 0);
 }
 
@@ -554,12 +556,12 @@ static volatile u8 *map_user_page(u32 prot)
 	return (volatile u8 *)0x400000;
 }
 
-DEATHTEST(user_read, "access to user memory outside of a copy: read")
+__no_kasan DEATHTEST(user_read, "access to user memory outside of a copy: read")
 {
 	(void)*map_user_page(HAL_PT_READ | HAL_PT_WRITE);
 }
 
-DEATHTEST(user_write, "access to user memory outside of a copy: write")
+__no_kasan DEATHTEST(user_write, "access to user memory outside of a copy: write")
 {
 	*map_user_page(HAL_PT_READ | HAL_PT_WRITE) = 1;
 }
@@ -578,7 +580,7 @@ DEATHTEST(page_double_free, "is freed twice")
 	page_free(page);
 }
 
-DEATHTEST(page_use_after_free, "was written to")
+__no_kasan DEATHTEST(page_use_after_free, "was written to")
 {
 	struct page *page = page_alloc(0, MM_KERNEL);
 
@@ -596,7 +598,7 @@ DEATHTEST(slab_double_free, "double free of")
 	kfree(p);
 }
 
-DEATHTEST(slab_overflow, "red zone was overwritten")
+__no_kasan DEATHTEST(slab_overflow, "red zone was overwritten")
 {
 	volatile u8 *p = kmalloc(128, MM_KERNEL);
 
@@ -604,7 +606,7 @@ DEATHTEST(slab_overflow, "red zone was overwritten")
 	kfree((void *)(uintptr_t)p);
 }
 
-DEATHTEST(slab_use_after_free, "use after free")
+__no_kasan DEATHTEST(slab_use_after_free, "use after free")
 {
 	volatile u8 *p = kmalloc(64, MM_KERNEL);
 

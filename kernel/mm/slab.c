@@ -28,6 +28,7 @@
 #include <lib/string.h>
 #include <lib/xarray.h>
 #include "leak_stamp.h"
+#include "kasan.h"
 #include "slab.h"
 
 #define SLAB_MAX_ORDER	3u
@@ -123,25 +124,24 @@ static struct page *slab_create(struct kmem_cache *c, u32 flags)
 		*object_link(c, obj) = slab->slab.freelist;
 		slab->slab.freelist = obj;
 	}
+	slab_debug_new_slab(slab);
 	mm_count(slab, 1 << c->order);
 	if (c->flags & SLAB_RECLAIMABLE)
 		mm_count(slab_reclaimable, 1 << c->order);
 	return slab;
 }
 
-static void slab_release(struct page *slab)
+static void count_release(const struct kmem_cache *c)
 {
-	const struct kmem_cache *c = slab->slab.cache;
-
 	mm_count(slab, -(1 << c->order));
 	if (c->flags & SLAB_RECLAIMABLE)
 		mm_count(slab_reclaimable, -(1 << c->order));
-	page_free(slab);
 }
 
-static void slab_release_rcu(struct rcu_head *head)
+/* The cache may be gone by now. */
+static void slab_free_rcu(struct rcu_head *head)
 {
-	slab_release(container_of(head, struct page, rcu));
+	page_free(container_of(head, struct page, rcu));
 }
 
 /* Gives slabs, linked by node, back to the pages. No lock held. */
@@ -152,10 +152,11 @@ static u64 slabs_release(struct kmem_cache *c, struct list_head *slabs)
 
 	list_for_each_entry_safe(slab, next, slabs, node) {
 		pages += 1ull << c->order;
+		count_release(c);
 		if (c->flags & SLAB_TYPESAFE_BY_RCU)
-			call_rcu(&slab->rcu, slab_release_rcu);
+			call_rcu(&slab->rcu, slab_free_rcu);
 		else
-			slab_release(slab);
+			page_free(slab);
 	}
 	return pages;
 }
@@ -312,20 +313,37 @@ static noinline void free_slow(struct kmem_cache *c, struct magazine *m, void *o
 	(void)slabs_release(c, &gone);
 }
 
-void slab_free_object(struct kmem_cache *c, struct page *slab, void *obj, vaddr_t place)
+static __always_inline void put_object(struct kmem_cache *c, void *obj)
 {
+	irqflags_t f = hal_irq_save();
 	struct magazine *m;
-	irqflags_t f;
 
-	lock_dep_assert_freed(obj, c->object_size);
-	slab_debug_free(c, slab, obj, place);
-	f = hal_irq_save();
 	m = magazine_of(c);
 	if (likely(m && m->count < m->capacity))
 		m->object[m->count++] = obj;
 	else
 		free_slow(c, m, obj);
 	hal_irq_restore(f);
+}
+
+#if HALCYON_KASAN
+void slab_put_object(struct kmem_cache *c, void *obj)
+{
+	put_object(c, obj);
+}
+#endif
+
+void slab_free_object(struct kmem_cache *c, struct page *slab, void *obj, vaddr_t place)
+{
+	lock_dep_assert_freed(obj, c->object_size);
+	slab_debug_free(c, slab, obj, place);
+#if HALCYON_KASAN
+	if (!(c->flags & SLAB_TYPESAFE_BY_RCU)) {
+		quarantine_put(c, obj);
+		return;
+	}
+#endif
+	put_object(c, obj);
 }
 
 void *slab_object_of(const struct page *slab, const void *p)
@@ -489,8 +507,10 @@ void kmem_cache_destroy(struct kmem_cache *c)
 
 	if (!c)
 		return;
+	quarantine_drain(c, true);
 	cache_drain_all(c);
 	(void)kmem_cache_shrink(c);
+
 	out = READ_ONCE(c->out);
 	if (out) {
 		log_err("cache \"%s\" is destroyed with %llu objects in use: it is kept", c->name,
@@ -513,6 +533,7 @@ void slab_drain(void)
 	struct kmem_cache *c;
 	irqflags_t f;
 
+	quarantine_drain(NULL, false);
 	list_for_each_entry(c, &cache_list, node) {
 		struct magazine *m;
 

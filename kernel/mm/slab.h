@@ -32,6 +32,8 @@ struct kmem_cache {
 
 /* slab.c, for kmalloc.c */
 void slab_free_object(struct kmem_cache *c, struct page *slab, void *obj, vaddr_t place);
+/* Past the checks and the quarantine: the object may be given out again. Any context. */
+void slab_put_object(struct kmem_cache *c, void *obj);
 void *slab_alloc_object(struct kmem_cache *c, u32 flags, vaddr_t place);
 /* The object that an address lies in. */
 void *slab_object_of(const struct page *slab, const void *p);
@@ -56,7 +58,15 @@ u64 slab_in_magazines(u32 cache_id);
 /* Room around an object: sets offset, link and stride for an object of `size` bytes. */
 void slab_debug_layout(struct kmem_cache *c, u32 size, u32 align);
 void slab_debug_new(struct kmem_cache *c, void *obj);
+/* All objects of it were made. */
+void slab_debug_new_slab(struct page *slab);
 void slab_debug_alloc(struct kmem_cache *c, void *obj, vaddr_t place);
+/* Of the object only the first `size` bytes were asked for: what follows is red zone. Undone by a size of object_size. */
+void slab_debug_size(struct kmem_cache *c, void *obj, size_t size);
+#if HALCYON_KASAN
+/* Backtraces of the last allocation and the last free (stackdepot.c). Returns whether it is allocated. */
+bool slab_debug_stacks(const struct kmem_cache *c, void *obj, u32 *alloc, u32 *freed);
+#endif
 void slab_debug_free(struct kmem_cache *c, const struct page *slab, void *obj, vaddr_t place);
 /* Writes to the log which objects are in use, and who allocated them. */
 void slab_debug_leaks(struct kmem_cache *c, const struct page *slab);
@@ -67,6 +77,16 @@ void slab_debug_ignore(struct kmem_cache *c, void *obj);
 static inline void slab_debug_new(struct kmem_cache *c, void *obj)
 {
 	(void)c, (void)obj;
+}
+
+static inline void slab_debug_new_slab(struct page *slab)
+{
+	(void)slab;
+}
+
+static inline void slab_debug_size(struct kmem_cache *c, void *obj, size_t size)
+{
+	(void)c, (void)obj, (void)size;
 }
 
 static inline void slab_debug_alloc(struct kmem_cache *c, void *obj, vaddr_t place)

@@ -28,7 +28,6 @@
 
 #define DENTRY_REFS_DEAD (-1000000)
 #define BUCKET_LOCKS 256
-#define NAME_SLACK 7		/* names are compared in words: readable behind their end */
 
 /* A name too long for the dentry. Shared by two dentries after a rename. */
 struct long_name {
@@ -129,7 +128,7 @@ struct dentry *dentry_alloc(struct dentry *parent, const struct qname *name)
 		return NULL;
 	text = d->inline_name;
 	if (name->len >= DENTRY_INLINE_NAME) {
-		struct long_name *n = kmalloc(sizeof(*n) + name->len + 1 + NAME_SLACK, 0);
+		struct long_name *n = kmalloc(sizeof(*n) + name->len + 1, 0);
 
 		if (!n) {
 			free_bare(d);

@@ -17,10 +17,12 @@
 #include <kernel/vfs/inode.h>
 #include <kernel/vfs/mount.h>
 #include <kernel/vfs/path.h>
+#include <hal/mem.h>
 #include <kernel/vfs/permission.h>
 #include <kernel/vfs/types.h>
 #include <lib/errno.h>
 #include <lib/fls.h>
+#include <lib/kasan.h>
 #include <lib/string.h>
 
 /* ---- namehash.c: words of a path, hashed while they are scanned ---- */
@@ -48,14 +50,30 @@ static __always_inline u32 name_hash_finish(u64 h, u64 tail, u32 len)
 /* High bit set in (at least) the lowest byte of x that is zero. */
 #define NAME_ZERO_BYTES(x) (((x) - NAME_ONES) & ~(x) & NAME_HIGHS)
 
-/* `s` may be read up to 7 bytes past the component, which ends at NUL or '/'. Stores its length. */
+/*
+ * Eight bytes of a name, some of them perhaps behind its end, but never of the next page, which need not be there: then
+ * what follows a NUL, or `len` bytes, is made up.
+ */
+static __no_kasan_inline u64 name_load(const char *s, u32 len)
+{
+	typedef u64 __attribute__((aligned(1), may_alias)) unaligned_u64;
+	u64 word = 0;
+
+	if (likely(((uintptr_t)s & (HAL_PAGE_SIZE - 1)) <= HAL_PAGE_SIZE - 8))
+		return *(const unaligned_u64 *)(const void *)s;
+	for (u32 i = 0; i < MIN(len, 8u) && s[i]; i++)
+		word |= (u64)(u8)s[i] << (8 * i);
+	return word;
+}
+
+/* The component ends at NUL or '/'. Stores its length. */
 static __always_inline u32 name_hash_component(const char *s, u32 *len)
 {
 	u64 h = name_hash_key[0];
 	u32 n = 0;
 
 	for (;;) {
-		u64 word = get_le64(s + n);
+		u64 word = name_load(s + n, 8);
 		u64 end = NAME_ZERO_BYTES(word) | NAME_ZERO_BYTES(word ^ ('/' * NAME_ONES));
 
 		if (likely(end)) {
@@ -81,13 +99,13 @@ static __always_inline u32 dentry_bucket(const struct dentry *parent, u32 hash)
 	return (h * 0x9e3779b1U) >> dentry_table_shift;
 }
 
-/* len > 0. Both may be read up to 7 bytes behind their end. */
+/* len > 0. */
 static __always_inline bool names_equal(const char *a, const char *b, u32 len)
 {
 	for (; len > 8; len -= 8, a += 8, b += 8)
 		if (get_le64(a) != get_le64(b))
 			return false;
-	return ((get_le64(a) ^ get_le64(b)) << (64 - 8 * len)) == 0;
+	return ((name_load(a, len) ^ name_load(b, len)) << (64 - 8 * len)) == 0;
 }
 
 /*

@@ -9,7 +9,7 @@
 #include <hal/pt.h>
 #include <kernel/mm/page.h>
 
-#define KSTACK_PAGES	4u
+#define KSTACK_PAGES	(4u << HALCYON_KASAN)	/* KASAN's red zones make frames larger */
 #define KSTACK_SIZE	(KSTACK_PAGES * PAGE_SIZE)	/* 16 KiB, and a guard page below */
 
 /* A stack: *base is its lowest byte. The contents are anything. Thread context. 0 or -ENOMEM. */

@@ -47,6 +47,7 @@ enum page_type {
 #define PAGE_F_ACCESSED	BIT(2)
 #define PAGE_F_LOCKED	BIT(3)
 #define PAGE_F_ANON	BIT(4)
+#define PAGE_F_POISONED	BIT(5)	/* free, and filled with a pattern (debug) */
 #define PAGE_F_OWNER(n)	BIT(8 + (n))	/* n 0..7 */
 
 /*
@@ -87,6 +88,10 @@ struct page {
 #if HALCYON_DEBUG
 	u32 leak_epoch;			/* [o] kernel/mm/leak.c: when it was allocated; 0: not looked at */
 	vaddr_t alloc_place;		/* [o] who called page_alloc() */
+#if HALCYON_KASAN
+	u32 alloc_stack;		/* [o] who allocated it: kernel/mm/stackdepot.c */
+	u32 free_stack;			/* [o] who freed it last */
+#endif
 };
 #else
 } __aligned(64);

@@ -63,8 +63,7 @@ struct path {
 };
 
 /*
- * One component of a path and the hash of its text. Not NUL-terminated; 7 bytes behind its end may be
- * read (names are compared in words).
+ * One component of a path and the hash of its text. Not NUL-terminated.
  */
 struct qname {
 	const char *str;
