@@ -116,52 +116,41 @@ static void check_order(struct lock_held_stack *s, const void *lock, const char 
 
 /* ---- spinlocks --------------------------------------------------------------------------------- */
 
-void lockdep_spin_check_context(const struct spinlock *l, vaddr_t place)
+void lockdep_spin_check_context(const struct spinlock *l, bool irqs_on, vaddr_t place)
 {
+	if (panic_active())
+		return;
 	if (unlikely(!l->name || l->rank < LOCK_RANK_SPIN_FIRST))
 		report_bug("spinlock %p at %pS was never initialised, or has the rank of a sleeping lock",
 			   (const void *)l, (void *)place);
-	else if (unlikely(l->rank >= LOCK_RANK_IRQ_FIRST && hal_irq_enabled()))
+	else if (unlikely(l->rank >= LOCK_RANK_IRQ_FIRST && irqs_on))
 		report_bug("spinlock \"%s\" taken with interrupts on at %pS", l->name, (void *)place);
 	else if (unlikely(l->rank < LOCK_RANK_IRQ_FIRST && in_irq()))
 		report_bug("spinlock \"%s\" taken in an interrupt at %pS, which may have interrupted its holder", l->name,
 			   (void *)place);
 }
 
-void lockdep_spin_check(const struct spinlock *l, bool nested, vaddr_t place)
+void lockdep_spin_check(const struct spinlock *l, bool nested, bool irqs_on, vaddr_t place)
 {
-	irqflags_t f;
-
 	if (panic_active())
 		return;
-	lockdep_spin_check_context(l, place);
-	f = hal_irq_save();
+	lockdep_spin_check_context(l, irqs_on, place);
 	check_order(this_cpu_ptr(&lock_cpu_stack), l, l->name, l->rank, nested, place);
-	hal_irq_restore(f);
 }
 
 void lockdep_spin_push(struct spinlock *l, vaddr_t place, u64 wait)
 {
-	irqflags_t f;
-
 	if (panic_active())
 		return;
-	f = hal_irq_save();
 	stack_push(this_cpu_ptr(&lock_cpu_stack), l, l->name, l->rank, &l->class, place);
 	if (READ_ONCE(lock_stat_on))
 		lock_stat_taken(l->class, wait, place);
-	hal_irq_restore(f);
 }
 
 void lockdep_spin_pop(const struct spinlock *l)
 {
-	irqflags_t f;
-
-	if (panic_active())
-		return;
-	f = hal_irq_save();
-	(void)stack_pop(this_cpu_ptr(&lock_cpu_stack), l, l->name);
-	hal_irq_restore(f);
+	if (!panic_active())
+		(void)stack_pop(this_cpu_ptr(&lock_cpu_stack), l, l->name);
 }
 
 /* ---- sleeping locks ---------------------------------------------------------------------------- */

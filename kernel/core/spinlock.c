@@ -94,15 +94,21 @@ static void spin_note_taken(struct spinlock *l, vaddr_t place, u64 wait)
 
 static void spin_lock_at(struct spinlock *l, bool nested, vaddr_t place)
 {
+	irqflags_t f;
 	u64 wait = 0;
 	u32 old;
 
 	preempt_disable();
-	lockdep_spin_check(l, nested, place);
+	f = hal_irq_save();
+	lockdep_spin_check(l, nested, hal_irqflags_enabled(f), place);
 	old = __atomic_fetch_add(&l->tickets, SPIN_TICKET_ONE, __ATOMIC_ACQUIRE);
-	if (unlikely((u16)old != (u16)(old >> 16)))
+	if (unlikely((u16)old != (u16)(old >> 16))) {
+		hal_irq_restore(f);
 		wait = spin_wait(l, (u16)(old >> 16), place);
+		f = hal_irq_save();
+	}
 	spin_note_taken(l, place, wait);
+	hal_irq_restore(f);
 }
 
 void spin_lock(struct spinlock *l)
@@ -118,30 +124,36 @@ void spin_lock_nested(struct spinlock *l)
 bool spin_trylock(struct spinlock *l)
 {
 	u32 old = __atomic_load_n(&l->tickets, __ATOMIC_RELAXED);
+	irqflags_t f;
+	bool taken;
 
 	if ((u16)old != (u16)(old >> 16))
 		return false;
 	preempt_disable();
-	if (!panic_active())
-		lockdep_spin_check_context(l, _RET_IP_);
-	if (__atomic_compare_exchange_n(&l->tickets, &old, old + SPIN_TICKET_ONE, false, __ATOMIC_ACQUIRE,
-					__ATOMIC_RELAXED)) {
+	f = hal_irq_save();
+	lockdep_spin_check_context(l, hal_irqflags_enabled(f), _RET_IP_);
+	taken = __atomic_compare_exchange_n(&l->tickets, &old, old + SPIN_TICKET_ONE, false, __ATOMIC_ACQUIRE,
+					    __ATOMIC_RELAXED);
+	if (taken)
 		spin_note_taken(l, _RET_IP_, 0);
-		return true;
-	}
-	preempt_enable();
-	return false;
+	hal_irq_restore(f);
+	if (!taken)
+		preempt_enable();
+	return taken;
 }
 
 static void spin_release(struct spinlock *l)
 {
 	u16 *serving = (u16 *)&l->tickets;
+	irqflags_t f;
 
 	spin_assert_held(l);
+	f = hal_irq_save();
 	lockdep_spin_pop(l);
 	WRITE_ONCE(l->place, 0);
 	l->thread = NULL;
 	__atomic_store_n(serving, (u16)(*serving + 1), __ATOMIC_RELEASE);
+	hal_irq_restore(f);
 }
 
 void spin_unlock(struct spinlock *l)
