@@ -20,6 +20,7 @@ from report import Report
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 SEED, SECONDS = 1, 60
+ICOUNT_SHARE = 3        # under -icount a virtual second takes about three
 FAR_SEEDS = 1000000     # the second machine's seeds are far from the first one's
 GOOD_STATUS = 33        # a reset with qemu-exit: no leak was found
 
@@ -35,7 +36,8 @@ def pack(build, path):
 
 def boot(build, folder, archive, seed, settings, icount):
     """(status, text, dump) of one machine; its words for init come behind `--`."""
-    words = "%d %s %s %s" % (seed, settings.get("seconds", SECONDS), settings.get("rounds", 1 << 30),
+    seconds = int(settings["seconds"]) // (ICOUNT_SHARE if icount else 1)
+    words = "%d %d %s %s" % (seed, seconds, settings.get("rounds", 1 << 30),
                              "verbose" if "verbose" in settings else "")
     debug, name = os.path.join(build, "debug"), "fuzz%d" % seed
     disk = image.make(os.path.join(debug, "halcyon.img"), os.path.join(folder, name + ".img"), initrd=archive,
@@ -43,8 +45,7 @@ def boot(build, folder, archive, seed, settings, icount):
     with machine.Machine(image=disk, name=name, cpus=1, tpm=True, icount=icount,
                          symbols=os.path.join(debug, "kernel.elf")) as halcyon:
         try:
-            # Under -icount virtual time runs slower than ours: rounds have their own limits.
-            status, dump = halcyon.wait(int(settings.get("seconds", SECONDS)) * (6 if icount else 2) + 60), ""
+            status, dump = halcyon.wait(seconds * (10 if icount else 2) + 60), ""
         except machine.Hang as hang:
             status, dump = None, "%s\n%s" % (hang, halcyon.dump())
         return status, halcyon.serial.text(), dump
