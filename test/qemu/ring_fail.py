@@ -1,10 +1,13 @@
 """Ring "fail": what happens when memory runs out, anywhere.
 
-First boot: test/fail runs each system call with its 1st, 2nd, 3rd ... allocation failing (fail.h), and the
-account of what is allocated must be the same afterwards.  Every call of syscall.tbl that is there must have a
-scene.  Second boot: the programs of the ring "abi" under a shower of failures, whose answers do not count: no
-crash, no report, and nothing left at power-off.  Third: a leak that is planted on purpose must be found.
-Debug kernel; each boot ends with the check for leaks (kernel/debug/leaks.c).
+  scenes   test/fail runs each system call with its 1st, 2nd, 3rd ... allocation failing (fail.h), and the account of
+           what is allocated must be the same afterwards.  Every call of syscall.tbl that is there must have a scene.
+  shower   the programs of the ring "abi", each with some of its allocations failing
+  rain     the same programs with allocations failing in the whole machine, by failslab= on the command line
+  planted  a leak on purpose must be found
+
+In shower and rain the programs' answers do not count, only: no crash, no report, and nothing left at power-off.  Debug
+kernel; each boot ends with the check for leaks (kernel/debug/leaks.c).
 """
 
 import concurrent.futures
@@ -19,20 +22,20 @@ from report import Report
 
 GOOD_STATUS, LEAKED_STATUS = machine.REBOOT_STATUS, 37
 SCENES = os.path.join(ring_abi.oracle.TOP, "test", "fail")
-SHOWERS = (1, 5)         # percent of the allocations that fail
-SHOWER_SECONDS = 3      # a program that waits for what failed is ended then
+SHOWERS = (2, 10)       # percent of the allocations that fail
+RAIN = "failslab=1,1,0,-1"
+SHOWER_SECONDS = 2      # a program that waits for what failed is ended then
 # Not under the shower: what measures how full the machine can get, which only takes time.
 NO_SHOWER = {"rootbomb", "limits", "vmstress", "tty"}
 
 
-def boot(build, programs, folder, name, seconds, carry=()):
+def boot(build, programs, folder, name, seconds, carry=(), words=""):
     """(exit status or None, serial text, dump)."""
     path = ring_abi.pack(build, programs, os.path.join(folder, name + ".initrd"), carry)
-    debug = os.path.join(build, "debug")
-    disk = image.make(os.path.join(debug, "halcyon.img"), os.path.join(folder, name + ".img"),
-                      options="console=ttyS0 qemu-exit nokaslr quiet", initrd=path)
+    disk = image.make(image.built(build, "halcyon.img"), os.path.join(folder, name + ".img"),
+                      options="console=ttyS0 qemu-exit nokaslr quiet " + words, initrd=path)
     with machine.Machine(image=disk, name=name, cpus=1, tpm=True,
-                         symbols=os.path.join(debug, "kernel.elf")) as halcyon:
+                         symbols=image.built(build, "kernel.elf")) as halcyon:
         try:
             status, dump = halcyon.wait(seconds), ""
         except machine.Hang as hang:
@@ -98,12 +101,18 @@ def shower(build, folder):
     return programs, boot(build, programs, folder, "shower", 60 + SHOWER_SECONDS * len(programs), carry)
 
 
-def judge_shower(report, programs, status, text, dump):
+def rain(build, folder):
+    programs = [ring_abi.Program(p.name, SHOWER_SECONDS, p.args, binary=p.binary) for p in ring_abi.read_plan()
+                if p.name not in NO_SHOWER]
+    return programs, boot(build, programs, folder, "rain", 60 + SHOWER_SECONDS * len(programs), words=RAIN)
+
+
+def judge_weather(report, name, programs, status, text, dump):
     results, finished = tap.parse(text)
     ended = [p for p in programs if p.name in results and results[p.name].end != "no end"]
-    report.check(finished and len(ended) == len(programs), "shower: %d of %d programs came to an end" %
-                 (len(ended), len(programs)))
-    judge_end(report, "shower", status, text, dump)
+    report.check(finished and len(ended) == len(programs), "%s: %d of %d programs came to an end" %
+                 (name, len(ended), len(programs)))
+    judge_end(report, name, status, text, dump)
 
 
 def planted(build, folder):
@@ -118,12 +127,14 @@ def run(build, only=None, options=""):
     covered(report)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         asked = pool.submit(scenes, build, folder, only)
-        rained = pool.submit(shower, build, folder) if not only else None
+        weather = [] if only else [(what.__name__, pool.submit(what, build, folder)) for what in (shower, rain)]
+        found = None if only else pool.submit(planted, build, folder)
         judge_scenes(report, *asked.result())
-        if rained:
-            programs, answer = rained.result()
-            judge_shower(report, programs, *answer)
-            status, text, dump = planted(build, folder)
+        for name, boots in weather:
+            programs, answer = boots.result()
+            judge_weather(report, name, programs, *answer)
+        if found:
+            status, text, dump = found.result()
             judge_end(report, "a planted leak", status, text, dump, LEAKED_STATUS)
             report.check("allocated at plant_leak" in text, "the planted leak is named")
     return report.finish(folder)
