@@ -207,11 +207,11 @@ def panic_words(ctx):
     for word, ends in (("poweroff", True), ("reboot", True), ("halt", False)):
         disk = ctx.image(initrd=ctx.initrd(scripted("exit 9\n")), options="console=ttyS0 panic=" + word)
         m = ctx.boot(disk)
+        m.serial.expect(rb"end of panic report", 60, "panic=%s: a whole report" % word)
         try:
-            status = m.wait(30 if ends else 12)
+            status = m.wait(20 if ends else 2)
         except machine.Hang:
             status = None
-        need("end of panic report" in m.serial.text(), "panic=%s: a whole report" % word)
         need(status == (0 if ends else None), "panic=%s: the machine's end is %s" % (word, status))
         ctx.point("panic=" + word)
 
