@@ -6,8 +6,8 @@
     coverage.py report --build DIR --html DIR [--minimum PERCENT]
 
 collect: the streams of one boot follow each other: the loader's, then the kernel's. A stream may end early, when the
-machine was killed while it wrote; what is whole counts. Counters of one function from several boots are added; a .gcda of another build (its stamp
-differs) is replaced.
+machine was killed while it wrote; what is whole counts. Counters of one function from several boots are added; a .gcda
+of another build (its stamp differs) is replaced.
 
 report: gcov over all objects of a build (release, debug and host objects of one source are added), as a table by folder,
 and as HTML by lcov's genhtml. What is counted are the folders of FOLDERS, tests left out: they are not the kernel.
