@@ -420,7 +420,7 @@ $(BUILD)/profile/init $(BUILD)/profile/exact: $(BUILD)/profile/%: tools/profile/
 	@mkdir -p $(@D)
 	$(Q)musl-gcc $(USER_CFLAGS) -o $@ $<
 # What the tests of gdb's helpers look at; it keeps its symbols. A PIE of glibc's, as programs commonly are.
-$(BUILD)/gdb/init: test/gdb/target.c $(BUILD)/flags
+$(BUILD)/gdb/init: test/gdb/target.c Makefile $(BUILD)/flags
 	$(call say,MUSL,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out -s -O2 -static -fno-pie -no-pie,$(USER_CFLAGS)) -O1 -g -static-pie -fPIE -o $@ $< -lpthread
