@@ -247,7 +247,7 @@ static void emit_test(void *arg, const char *line)
 {
 	(void)arg;
 	said_kinds += strstr(line, "leak: kmalloc-192:") || strstr(line, "leak: kernel pages:");
-	said_places += strstr(line, "leaks_are_named") != NULL;
+	said_places += strstr(line, "allocated at ") && strstr(line, "leaks_are_named");
 }
 
 SELFTEST(leak, leaks_are_named)

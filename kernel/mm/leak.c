@@ -19,6 +19,7 @@
 #include <kernel/mm/leak.h>
 #include <lib/printf.h>
 #include <lib/string.h>
+#include "kasan.h"
 #include "leak_stamp.h"
 #include "slab.h"
 
@@ -124,6 +125,45 @@ static void take_census(struct census *c)
 	visit_all(&v);
 }
 
+#if HALCYON_KASAN
+#define STACK_FRAMES	12u
+
+static void say_stack(struct visitor *v, u32 stack)
+{
+	vaddr_t frames[STACK_FRAMES];
+	u32 n = stack_depot_fetch(stack, frames, STACK_FRAMES);
+	char line[LINE_MAX];
+
+	for (u32 i = 0; i < n; i++) {
+		scnprintf(line, sizeof(line), "leak:     %pS", (void *)frames[i]);
+		v->emit(v->arg, line);
+	}
+}
+
+static void suspect_object_stack(struct visitor *v, const struct kmem_cache *c, void *obj)
+{
+	u32 alloc, freed;
+
+	(void)slab_debug_stacks(c, obj, &alloc, &freed);
+	say_stack(v, alloc);
+}
+
+static void suspect_page_stack(struct visitor *v, const struct page *page)
+{
+	say_stack(v, page->alloc_stack);
+}
+#else
+static inline void suspect_object_stack(struct visitor *v, const struct kmem_cache *c, void *obj)
+{
+	(void)v, (void)c, (void)obj;
+}
+
+static inline void suspect_page_stack(struct visitor *v, const struct page *page)
+{
+	(void)v, (void)page;
+}
+#endif
+
 static void suspect_object(struct visitor *v, struct kmem_cache *c, void *obj, u32 epoch, vaddr_t place)
 {
 	char line[LINE_MAX];
@@ -133,6 +173,7 @@ static void suspect_object(struct visitor *v, struct kmem_cache *c, void *obj, u
 	v->left--;
 	scnprintf(line, sizeof(line), "leak:   %p, allocated at %pS", obj, (void *)place);
 	v->emit(v->arg, line);
+	suspect_object_stack(v, c, obj);
 }
 
 static void suspect_page(struct visitor *v, struct page *page, enum page_kind kind)
@@ -145,6 +186,7 @@ static void suspect_page(struct visitor *v, struct page *page, enum page_kind ki
 	scnprintf(line, sizeof(line), "leak:   frame %#llx, order %u, %d references, allocated at %pS",
 		  (unsigned long long)page_to_pfn(page), page->order, page_ref_count(page), (void *)page->alloc_place);
 	v->emit(v->arg, line);
+	suspect_page_stack(v, page);
 }
 
 static void report_kind(struct visitor *v, const char *name, u64 was, u64 is)
