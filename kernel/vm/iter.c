@@ -4,8 +4,7 @@
  *
  * One range of user memory is copied by the inline functions of the header. All
  * else is one loop, iter_walk(), which cuts the request at segment boundaries and hands each piece to iter_chunk(), the
- * only place that knows
- * the kinds of memory. A piece that comes back short (a fault) ends the walk.
+ * only place that knows the kinds of memory. A piece that comes back short (a fault) ends the walk.
  *
  * User addresses: the HAL checks each piece against the end of user space, so
  * a segment that points into the kernel fails at its first byte.

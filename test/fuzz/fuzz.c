@@ -10,7 +10,8 @@
  *
  * A round: a fresh /w, three workers (the first as root now and then, else all as user 1000) that live several times, each life
  * with a generator seeded from the round's seed; all are killed when they take too long, and everything in /w is
- * unmounted and removed. The same seed makes the same calls; what the calls return differs with the interleaving, but for a machine under -icount, which repeats.
+ * unmounted and removed. The same seed makes the same calls; what they return
+ * differs with the interleaving, but for a machine under -icount, which repeats.
  *
  * What a worker may not do is what would blind the test or end it for no fault of the kernel's: reboot, and the console's
  * log level. All else is allowed: a worker that destroys its own stack dies, which is a test too.
