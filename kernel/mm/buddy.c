@@ -90,11 +90,11 @@ static void debug_check_poison(const struct page *page)
 /* When the pages of a block have become the caller's. */
 static void debug_take(struct page *page, u32 order)
 {
+	kasan_unpoison(page_address(page), PAGE_SIZE << order);
 	for (u64 i = 0; i < 1ull << order; i++) {
 		debug_check_poison(&page[i]);
 		page[i].flags = 0;
 	}
-	kasan_unpoison(page_address(page), PAGE_SIZE << order);
 #if HALCYON_KASAN
 	page->alloc_stack = stack_depot_save();
 #endif

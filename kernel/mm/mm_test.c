@@ -612,7 +612,9 @@ __no_kasan DEATHTEST(slab_use_after_free, "use after free")
 
 	kfree((void *)(uintptr_t)p);
 	p[5] = 1;
-	(void)kmalloc(64, MM_KERNEL);
+	/* Under KASAN it waits in quarantine before it is given out again. */
+	for (u32 i = 0; i < 5000; i++)
+		kfree(kmalloc(64, MM_KERNEL));
 }
 
 DEATHTEST(slab_wrong_cache, "is not from there")
