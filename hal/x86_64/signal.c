@@ -23,6 +23,7 @@
 
 #define RED_ZONE_BYTES		128
 #define XSAVE_ALIGN		64ull
+#define FXSAVE_ALIGN		16ull
 #define XSAVE_HEADER_BYTES	64
 #define LEGACY_BYTES		512
 #define LEGACY_FEATURES		3ull	/* x87 and SSE */
@@ -302,6 +303,9 @@ static int restore_state(u64 fp)
 	irqflags_t f;
 	int err = fp ? has_extended(fp, &extended, &features) : 0;
 
+	/* Where XRSTOR and FXRSTOR refuse the address, Linux does. */
+	if (!err && fp % (extended ? XSAVE_ALIGN : FXSAVE_ALIGN))
+		err = -EFAULT;
 	if (unlikely(err || !fp)) {
 		reset_registers(t);
 		return err;

@@ -455,6 +455,73 @@ static void check_altstack(void)
 	ok(seen.frame > (uintptr_t)area && seen.frame < (uintptr_t)area + size, "it is used");
 }
 
+/*
+ * The vector state goes to pages that nobody has touched: wherever the top of the stack lies in its page, so that
+ * the state is on the frame's page, on the one above, or across both.
+ */
+static void check_fresh_pages(void)
+{
+	static uint8_t in[32] __attribute__((aligned(32))), out[32] __attribute__((aligned(32)));
+	size_t size = 64 << 10, page = 4096, top;
+	unsigned int bad = 0, magic = 0, i;
+
+	for (i = 0; i < 32; i++)
+		in[i] = 0x30 + i;
+	install(SIGILL, SA_ONSTACK);
+	inside = clobber_fp;
+	for (top = 64; top <= page; top += 64) {
+		char *area = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		stack_t ss = { .ss_sp = area, .ss_size = size - page + top };
+
+		sigaltstack(&ss, NULL);
+		memset(out, 0, sizeof(out));
+		__asm__ volatile("movdqa (%1), %%xmm2; movdqa 16(%1), %%xmm14; ud2; movdqa %%xmm2, (%2); movdqa %%xmm14, 16(%2)"
+				 : "=m"(out) : "r"(in), "r"(out) : "xmm2", "xmm14", "memory");
+		bad += memcmp(in, out, sizeof(in)) != 0 || memcmp(seen.fp + 160 + 32, in, 16) != 0;
+		magic += seen.magic1 == FP_XSTATE_MAGIC1 && seen.magic2 == FP_XSTATE_MAGIC2;
+		ss.ss_flags = SS_DISABLE;
+		sigaltstack(&ss, NULL);
+		munmap(area, size);
+	}
+	is(bad, 0, "frames on fresh pages keep the vector registers");
+	ok(magic == 64 || !has_avx(), "and are whole");
+	install(SIGILL, 0);
+}
+
+static uint8_t *moved_to;
+
+static void move_fp(struct k_ucontext *uc)
+{
+	memcpy(moved_to, uc->fpstate, 576);
+	uc->fpstate = moved_to;
+	uc->ip += 2;
+}
+
+/* The state somewhere else: where it is not aligned, and where it ends at a page that is not there. */
+static void check_moved_fp(void)
+{
+	char *area = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int status;
+
+	mprotect(area + 8192, 4096, PROT_NONE);
+	inside = move_fp;
+	moved_to = (uint8_t *)area + 8;
+	status = in_child({
+		signal(SIGSEGV, SIG_DFL);
+		__asm__ volatile("ud2");
+		_exit(0);
+	});
+	ok(killed(status, SIGSEGV), "sigreturn with vector state that is not aligned: SIGSEGV");
+	moved_to = (uint8_t *)area + 8192 - 576;
+	status = in_child({
+		signal(SIGSEGV, SIG_DFL);
+		__asm__ volatile("ud2");
+		_exit(0);
+	});
+	ok(killed(status, SIGSEGV) || !has_avx(), "with a part of it that is not there: SIGSEGV");
+	munmap(area, 3 * 4096);
+}
+
 int main(void)
 {
 	check_entry();
@@ -469,5 +536,7 @@ int main(void)
 	check_mask();
 	check_new_mask();
 	check_altstack();
+	check_fresh_pages();
+	check_moved_fp();
 	return tap_done();
 }
