@@ -178,6 +178,47 @@ SCENE(fsync_, "fsync", ALSO(0), KEEP(temp(1)), fsync(keep_fd), CLOSE);
 SCENE(fdatasync_, "fdatasync", ALSO(0), KEEP(temp(1)), fdatasync(keep_fd), CLOSE);
 SCENE(memfd, "memfd_create", ALSO(0), , syscall(SYS_memfd_create, LONG_NAME, 2), drop(r));
 
+/* Every text that the kernel makes; what is not there is no error. */
+static long read_texts(const char *folder)
+{
+	static const char *const names[] = {
+		"auxv", "cgroup", "cmdline", "comm", "environ", "io", "limits", "loginuid", "maps", "mem", "mountinfo", "mounts",
+		"mountstats", "oom_score", "oom_score_adj", "pagemap", "personality", "sched", "stack", "stat", "statm",
+		"status", "syscall", "wchan", "buddyinfo", "cpuinfo", "devices", "diskstats", "filesystems", "interrupts",
+		"iomem", "loadavg", "meminfo", "misc", "pagetypeinfo", "partitions", "slabinfo", "softirqs", "swaps", "uptime",
+		"version", "vmallocinfo", "vmstat", "zoneinfo", "halcyon/locks", "halcyon/failslab", "halcyon/syscalls",
+		"sys/kernel/pid_max", "sys/kernel/random/uuid", "sys/fs/file-nr", "sys/vm/overcommit_memory",
+	};
+	static char path[100];
+	unsigned int i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		int fd, error;
+		ssize_t n;
+
+		strcpy(path, folder);
+		strcat(path, names[i]);
+		fd = open(path, O_RDONLY);
+		if (fd < 0 && errno == ENOENT)
+			continue;
+		if (fd < 0)
+			return -1;
+		n = read(fd, big, sizeof(big));
+		error = errno;
+		close(fd);
+		errno = error;
+		if (n < 0 && error != EIO && error != EINVAL && error != EPERM)
+			return -1;
+	}
+	return 0;
+}
+SCENE(read_self, "read.self", ALSO(0), , read_texts("/proc/self/"), );
+SCENE(read_thread, "read.thread", ALSO(0), , read_texts("/proc/thread-self/"), );
+SCENE(read_machine, "read.machine", ALSO(0), , read_texts("/proc/"), );
+SCENE(write_tty, "write.tty", ALSO(0), KEEP(open("/dev/ttyS1", O_RDWR | O_NOCTTY | O_NONBLOCK)),
+      keep_fd < 0 ? 0 : write(keep_fd, "# a line\n", 9), drop(keep_fd));
+SCENE(write_kmsg, "write.kmsg", ALSO(0), KEEP(open("/dev/kmsg", O_RDWR)), keep_fd < 0 ? 0 : write(keep_fd, "<7>scene", 8), drop(keep_fd));
+
 /* ---- descriptors ---- */
 SCENE(dup_, "dup", ALSO(0), , dup(1), drop(r));
 SCENE(dup2_, "dup2", ALSO(EMFILE), , dup2(1, 900), drop(r));

@@ -62,6 +62,35 @@ SCENE(clone_files, "clone.files", ALSO(EAGAIN), , BORN(syscall(SYS_clone, CLONE_
 static uint64_t clone_args[11];
 SCENE(clone3_, "clone3", ALSO(EAGAIN), memset(clone_args, 0, 88); clone_args[4] = SIGCHLD, BORN(syscall(SYS_clone3, clone_args, 64)),
       reap(r));
+/* A process that is large: many areas, a file among them, half of it touched; and one with many descriptors. */
+static char *land;
+static void settle(void)
+{
+	int i;
+
+	keep_fd = make_file("f", 300000);
+	land = mmap(NULL, 64UL << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	for (i = 0; i < 60; i++) {
+		mprotect(land + (i << 20), 4096, i & 1 ? PROT_READ : PROT_NONE);
+		land[(i << 20) + 8192] = 1;
+	}
+	mmap(land, 300000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, keep_fd, 0);
+	memset(land, 1, 20000);
+}
+#define LEAVE munmap(land, 64UL << 20); close(keep_fd); unlink("f")
+SCENE(fork_large, "fork.large", ALSO(EAGAIN), settle(), BORN(syscall(SYS_fork)), reap(r); LEAVE);
+SCENE(fork_fds, "fork.descriptors", ALSO(EAGAIN), dup2(1, 900), BORN(syscall(SYS_fork)), reap(r); close(900));
+static int sleeper(void *arg)
+{
+	while (!arg)
+		pause();
+	return 0;
+}
+SCENE_(execve_threads, "execve.threads", EXEC | MAY_DIE, 0, ALSO(0), ,
+	({ clone(sleeper, stack + sizeof(stack), CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, NULL);
+	   execve("/tests/fail", (char *[]){ "fail", "-x", NULL }, NULL); }), );
+SCENE_CHILD(exit_threads, "exit_group.threads", ALSO(EAGAIN), ,
+	clone(sleeper, stack + sizeof(stack), CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, NULL));
 SCENE_CHILD(unshare_, "unshare", ALSO(0), , syscall(SYS_unshare, CLONE_FILES | CLONE_FS));
 SCENE_FAILS(setns_, "setns", EINVAL, syscall(SYS_setns, 1, 0));
 SCENE_CHILD(exit_, "exit", ALSO(0), ,
