@@ -239,7 +239,7 @@ struct kmsg_file {
 };
 
 struct waitq kmsg_wait = WAITQ_INIT(kmsg_wait);
-bool kmsg_restricted;
+bool kmsg_restricted = true;	/* as in Debian's kernel */
 
 static void kmsg_wake(struct work *w)
 {
