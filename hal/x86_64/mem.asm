@@ -8,7 +8,11 @@ bits 64
 default rel
 %define REP_MIN 256
 
-; With KASAN the names are those of wrappers in C (kernel/mm/kasan.c), which look at the shadow first.
+; With KASAN the names are those of wrappers in C (kernel/mm/kasan.c), which look at the shadow first. The host tests
+; assemble this file without the kernel's definitions.
+%ifndef HALCYON_KASAN
+%define HALCYON_KASAN 0
+%endif
 %if HALCYON_KASAN
 %define NAME(n) raw_ %+ n
 %else
