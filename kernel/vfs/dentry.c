@@ -128,7 +128,7 @@ struct dentry *dentry_alloc(struct dentry *parent, const struct qname *name)
 		return NULL;
 	text = d->inline_name;
 	if (name->len >= DENTRY_INLINE_NAME) {
-		struct long_name *n = kmalloc(sizeof(*n) + name->len + 1, 0);
+		struct long_name *n = kmalloc(sizeof(*n) + name->len + 1 + NAME_SLACK, 0);
 
 		if (!n) {
 			free_bare(d);

@@ -66,6 +66,15 @@ static __no_kasan_inline u64 name_load(const char *s, u32 len)
 	return word;
 }
 
+/* A dentry's name: NAME_SLACK bytes behind its end are the dentry's or the long name's own. */
+#define NAME_SLACK 7
+static __no_kasan_inline u64 name_load_dentry(const char *s)
+{
+	typedef u64 __attribute__((aligned(1), may_alias)) unaligned_u64;
+
+	return *(const unaligned_u64 *)(const void *)s;
+}
+
 /* The component ends at NUL or '/'. Stores its length. */
 static __always_inline u32 name_hash_component(const char *s, u32 *len)
 {
@@ -99,14 +108,15 @@ static __always_inline u32 dentry_bucket(const struct dentry *parent, u32 hash)
 	return (h * 0x9e3779b1U) >> dentry_table_shift;
 }
 
-/* len > 0. */
+/* a: a dentry's. len > 0. */
 static __always_inline bool names_equal(const char *a, const char *b, u32 len)
 {
 	for (; len > 8; len -= 8, a += 8, b += 8)
 		if (get_le64(a) != get_le64(b))
 			return false;
-	return ((name_load(a, len) ^ name_load(b, len)) << (64 - 8 * len)) == 0;
+	return ((name_load_dentry(a) ^ name_load(b, len)) << (64 - 8 * len)) == 0;
 }
+static_assert(offsetof(struct dentry, inline_name) + DENTRY_INLINE_NAME + NAME_SLACK <= sizeof(struct dentry), "slack");
 
 /*
  * A walk in progress: see walk.c. Lives on the stack, so only the head is
