@@ -72,6 +72,7 @@ OURS_ONLY = {
     "_NSIG": "64 signals: arch/x86/include/asm/signal.h, not exported",
     "struct linux_dirent64": "ends with a name of any length; the members are compared",
     "OPEN_HOW_SIZE_VER0": "sizeof(struct open_how)",
+    "SIGINFO_USED_BYTES": "where the longest layout of siginfo_t ends",
 }
 # What musl defines otherwise, and why.
 MUSL_DIFFERS = {
