@@ -37,7 +37,8 @@ FEATURES := -DHALCYON_DEBUG=$(call variant_is,debug check) -DHALCYON_KASAN=$(KAS
 # The tree's name in what we build: not its path, so that builds are equal; gcov must find the sources.
 TREE_NAME := $(if $(filter 1,$(COVERAGE)),$(CURDIR),/halcyon)
 # COVERAGE=1: what the compiler is told, and the section that holds the list of an image's counters.
-gcov_flags = $(if $(filter 1,$(COVERAGE)),-fprofile-arcs -ftest-coverage -fprofile-info-section=$(1))
+# (With a seed of its own the stamp of a counter file does not come from the time.)
+gcov_flags = $(if $(filter 1,$(COVERAGE)),-frandom-seed=halcyon -fprofile-arcs -ftest-coverage -fprofile-info-section=$(1))
 
 CC      := gcc
 LD      := ld

@@ -31,7 +31,8 @@ MARK = "=== "
 
 
 def build_programs(build):
-    done = subprocess.run(["make", "--no-print-directory", "-C", TOP, "BUILD=" + build, "gdb-programs", "profile-programs"],
+    # The build folder is named as everybody names it: another name is another set of flags, and builds all anew.
+    done = subprocess.run(["make", "--no-print-directory", "-C", TOP, "BUILD=" + os.path.relpath(build, TOP), "gdb-programs", "profile-programs"],
                           capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError("programs of ring gdb do not build:\n" + done.stdout + done.stderr)
