@@ -32,8 +32,8 @@ MARK = "=== "
 
 def build_programs(build):
     # The build folder is named as everybody names it: another name is another set of flags, and builds all anew.
-    done = subprocess.run(["make", "--no-print-directory", "-C", TOP, "BUILD=" + os.path.relpath(build, TOP), "gdb-programs", "profile-programs"],
-                          capture_output=True, text=True)
+    done = subprocess.run(["make", "--no-print-directory", "-C", TOP, "BUILD=" + os.path.relpath(build, TOP),
+                           "gdb-programs", "profile-programs"], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError("programs of ring gdb do not build:\n" + done.stdout + done.stderr)
 
