@@ -4,7 +4,8 @@ The self tests share one boot: `selftest=all qemu-exit` prints TAP and leaves
 with status 1 (all passed) or 3.  Each death test is a boot of its own: the
 kernel says which text the panic's reason must contain, and then panics with
 status 85, a backtrace and its last log lines.  Two death tests run at a time,
-as a machine that dies needs one CPU only.
+as a machine that dies needs one CPU only.  `--variant check` does it for the
+kernel without KASAN: all self tests, and the deaths by misuse of memory.
 """
 
 import concurrent.futures
@@ -18,18 +19,18 @@ from report import Report
 PASS_STATUS = 1                 # isa-debug-exit with 0
 PANIC_STATUS = 2 * 0x2A + 1     # PANIC_EXIT_VALUE in kernel/core/assert.h
 WORDS = "console=ttyS0 qemu-exit nokaslr "
+MEMORY_DEATHS = ("page_", "slab_")  # what the check kernel finds by itself; the rest dies the same way in both
 POINT = re.compile(r"(?:^|[\]:>] )(not ok|ok) \d+ - (.*)$")
 
 
 def boot(build, words, folder, seconds, cpus=1):
     """(exit status or None, serial text, dump when it hung)."""
     name = re.sub(r"\W", "_", words)
-    debug = os.path.join(build, "debug")
-    disk = image.make(os.path.join(debug, "halcyon.img"), os.path.join(folder, name + ".img"),
+    disk = image.make(image.built(build, "halcyon.img"), os.path.join(folder, name + ".img"),
                       options=WORDS + words)
     try:
         with machine.Machine(image=disk, cpus=cpus, name=words, tpm=True,
-                             symbols=os.path.join(debug, "kernel.elf")) as halcyon:
+                             symbols=image.built(build, "kernel.elf")) as halcyon:
             try:
                 status, dump = halcyon.wait(seconds), ""
             except machine.Hang as hang:
@@ -93,7 +94,7 @@ def run_deaths(build, folder, report, only, options):
         report.fail("no list of death tests (status %s)" % status)
         report.note(dump or "\n".join(text.splitlines()[-40:]))
         return
-    names = [n for n in sorted(deaths) if not only or n in only]
+    names = [n for n in sorted(deaths) if (n in only if only else image.VARIANT == "debug" or n.startswith(MEMORY_DEATHS))]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         runs = {n: pool.submit(boot, build, "deathtest=%s %s" % (n, options), folder, 60)
                 for n in names}
@@ -102,7 +103,7 @@ def run_deaths(build, folder, report, only, options):
 
 
 def run(build, only=None, options=""):
-    report = Report(build, "selftest")
+    report = Report(build, "selftest" if image.VARIANT == "debug" else "selftest-" + image.VARIANT)
     folder = image.scratch(build)
     if not only:
         run_selftests(build, folder, report, "all", options)
