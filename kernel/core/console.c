@@ -62,14 +62,15 @@ static bool console_wants(const struct console *c)
 	return !(c == &early_console && READ_ONCE(early_silent));
 }
 
-static void console_catch_up(struct console *c)
+/* False: the ring cannot be read now. This is an NMI, which hit the holder of the ring's lock. */
+static bool console_catch_up(struct console *c)
 {
 	struct log_record rec;
 	u64 missed;
 
 	while (c->next_seq < log_next_seq()) {
 		if (log_read(&c->next_seq, &rec, console_text, sizeof(console_text), &missed) < 0)
-			return;
+			return false;
 		if (missed) {
 			int n = scnprintf(console_line, sizeof(console_line), "[%llu records missing]\n",
 					  (unsigned long long)missed);
@@ -80,6 +81,7 @@ static void console_catch_up(struct console *c)
 			continue;
 		c->write(c, console_line, console_format(console_line, sizeof(console_line), &rec, console_text));
 	}
+	return true;
 }
 
 static bool console_behind(void)
@@ -95,6 +97,7 @@ static bool console_behind(void)
 void console_flush(void)
 {
 	struct console *c;
+	bool readable = true;
 
 	if (log_in_panic())
 		return;
@@ -104,13 +107,13 @@ void console_flush(void)
 			break;
 		list_for_each_entry_rcu(c, &consoles, node) {
 			if (console_wants(c))
-				console_catch_up(c);
+				readable &= console_catch_up(c);
 			else
 				c->next_seq = log_next_seq();
 		}
 		__atomic_store_n(&console_busy, 0, __ATOMIC_RELEASE);
 		smp_mb();
-	} while (console_behind());
+	} while (readable && console_behind()); /* else the holder, or the next record, finds them */
 	preempt_enable();
 }
 

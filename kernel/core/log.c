@@ -33,12 +33,12 @@ struct ring_record {
 	u64 ns;
 	u32 cpu;
 	u16 len;		/* of text */
-	u8 level;
-	u8 facility;		/* RECORD_FILLER: skip `size` bytes */
+	u8 level;		/* RECORD_FILLER: skip `size` bytes */
+	u8 facility;		/* any: a program's may be 255 */
 	u32 size;		/* of the whole record */
 	u32 reserved;
 };
-#define RECORD_FILLER 0xff
+#define RECORD_FILLER 0xff /* no level of a record: those are 0 to 7 */
 
 /* Key: [l] the word `lock`. */
 static struct {
@@ -94,13 +94,13 @@ static void ring_reserve(u32 size)
 	while (ring.tail + need - ring.head > RING_BYTES) {
 		const struct ring_record *old = record_at(ring.head);
 
-		if (old->facility != RECORD_FILLER)
+		if (old->level != RECORD_FILLER)
 			ring.first_seq = old->seq + 1;
 		ring.head += old->size;
 	}
 	if (rest >= size)
 		return;
-	*record_at(ring.tail) = (struct ring_record){ .facility = RECORD_FILLER, .size = (u32)rest };
+	*record_at(ring.tail) = (struct ring_record){ .level = RECORD_FILLER, .size = (u32)rest };
 	ring.tail += rest;
 }
 
@@ -218,7 +218,7 @@ static const struct ring_record *ring_find(u64 seq)
 	while (pos < ring.tail) {
 		const struct ring_record *r = record_at(pos);
 
-		if (r->facility != RECORD_FILLER && r->seq >= seq)
+		if (r->level != RECORD_FILLER && r->seq >= seq)
 			return r;
 		if (!r->size)
 			return NULL;	/* overwritten by somebody: a panic still wants its log */
@@ -241,7 +241,7 @@ static const struct ring_record *ring_find_hinted(u64 seq)
 		for (pos = hint_pos; pos < ring.tail; pos += record_at(pos)->size) {
 			const struct ring_record *at = record_at(pos);
 
-			if (at->facility != RECORD_FILLER && at->seq >= seq) {
+			if (at->level != RECORD_FILLER && at->seq >= seq) {
 				r = at;
 				break;
 			}

@@ -362,7 +362,7 @@ static ssize_t kmsg_write(struct kiocb *iocb, struct iter *from)
 			number = number * 10 + (u32)(*p++ - '0');
 		if (p > buf + 1 && *p == '>') {
 			level = number & 7;
-			facility = number >> 3 ? number >> 3 : 1;
+			facility = number >> 3 & 0xff ? number >> 3 & 0xff : 1; /* a byte, as on Linux */
 			text = p + 1;
 		}
 	}

@@ -27,7 +27,7 @@ def records():
         length = field(at, "size")
         if length < record.sizeof or length > tail - head:
             raise core.Broken(f"at position {head}")
-        if field(at, "facility") != FILLER:
+        if field(at, "level") != FILLER:
             start = at + record.sizeof
             yield field(at, "ns"), field(at, "level"), raw[start:start + field(at, "len")].decode("utf-8", "backslashreplace")
         head += length
