@@ -158,8 +158,8 @@ def type_badly(ctx, s):
 
 
 def break_things(ctx, s):
-    s.want("poke 0 1", r"panic in panic \(command 'poke 0 1'\): null pointer dereference: (write|access) at 0000000000000000", r"command_poke\+",
-           r"command_shell\+")
+    s.want("poke 0 1", r"panic in panic \(command 'poke 0 1'\): null pointer dereference: (write|access) at 0000000000000000",
+           r"command_poke\+", r"command_shell\+")
     s.want("poke kernel_main 0", r"panic in panic .*write to kernel text")
     s.want("poke __commands_start 0", r"panic in panic .*write to read-only memory")
     s.want("poke 0x8000000000000000 0", r"panic in panic .*general protection")
