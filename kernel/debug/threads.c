@@ -15,15 +15,17 @@ void debug_thread_name(const struct thread *t, char buf[DEBUG_THREAD_NAME_BYTES]
 {
 	const struct task *task = container_of(t, struct task, thread);
 	struct pid *pid = NULL;
+	char name[THREAD_NAME_BYTES];
 	int nr = -1;
 
+	thread_name_text(t, name);
 	if (!(t->flags & THREAD_USER)) {
-		snprintf(buf, DEBUG_THREAD_NAME_BYTES, "%.15s (kernel)", t->name);
+		snprintf(buf, DEBUG_THREAD_NAME_BYTES, "%s (kernel)", name);
 		return;
 	}
 	if (command_peek(&pid, &task->pid, sizeof(pid)) || command_peek(&nr, &pid->nr, sizeof(nr)))
 		nr = -1;
-	snprintf(buf, DEBUG_THREAD_NAME_BYTES, "%.15s:%d", t->name, nr);
+	snprintf(buf, DEBUG_THREAD_NAME_BYTES, "%s:%d", name, nr);
 }
 
 void debug_each_thread(void (*fn)(struct thread *t, void *arg), void *arg)

@@ -79,7 +79,7 @@ static void oom_log(struct process *p)
 	if (!s)
 		return;
 	rcu_read_lock();	/* exec may exchange the leader meanwhile */
-	memcpy(name, rcu_dereference(p->leader)->thread.name, sizeof(name));
+	thread_name_text(&rcu_dereference(p->leader)->thread, name);
 	rcu_read_unlock();
 	log_err("Out of memory: Killed process %d (%s) total-vm:%llukB, anon-rss:%llukB, file-rss:%llukB, "
 		"shmem-rss:%llukB, pgtables:%llukB oom_score_adj:%d", p->pid->nr, name,

@@ -42,6 +42,21 @@ void thread_set_name(struct thread *t, const char *name)
 	memset(t->name + n, 0, THREAD_NAME_BYTES - 1 - n);
 }
 
+const char *thread_name_text(const struct thread *t, char buf[THREAD_NAME_BYTES])
+{
+	u32 i;
+
+	for (i = 0; i < THREAD_NAME_BYTES - 1; i++) {
+		char c = READ_ONCE(t->name[i]);
+
+		if (!c)
+			break;
+		buf[i] = c < ' ' || c > '~' ? '?' : c;
+	}
+	buf[i] = '\0';
+	return buf;
+}
+
 static void inherit_parameters(struct thread *t, const struct thread *from)
 {
 	t->sp = from->sp;

@@ -94,8 +94,10 @@ bool signal_stop_locked(struct task *t, int sig, irqflags_t f)
 /* The process ends as if by sig; the frame's registers are for the log only. */
 static void __noreturn signal_die(struct task *t, int sig, struct hal_regs *regs)
 {
+	char name[THREAD_NAME_BYTES];
+
 	if (SIGMASK(sig) & SIG_CORE_MASK)
-		log_debug("%s[%d]: signal %d, ip %llx sp %llx", t->thread.name, t->pid->nr, sig,
+		log_debug("%s[%d]: signal %d, ip %llx sp %llx", thread_name_text(&t->thread, name), t->pid->nr, sig,
 			  (unsigned long long)hal_regs_ip(regs), (unsigned long long)hal_regs_sp(regs));
 	signal_exit_hook(sig);
 }

@@ -25,8 +25,10 @@ long sys_not_there(void)
 {
 	const struct task *me = current_task();
 	long nr = hal_regs_syscall_nr(hal_task_regs(&me->thread));
+	char name[THREAD_NAME_BYTES];
 
-	log_ratelimited(LOG_INFO, "%s[%d]: system call %ld is not there", me->thread.name, pid_nr(me->pid), nr);
+	log_ratelimited(LOG_INFO, "%s[%d]: system call %ld is not there", thread_name_text(&me->thread, name),
+			pid_nr(me->pid), nr);
 	return -ENOSYS;
 }
 

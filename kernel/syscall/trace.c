@@ -75,8 +75,9 @@ static void trace_result(struct trace_text *t, u64 nr, s64 result)
 static void trace_emit(const struct trace_text *t)
 {
 	const struct task *me = current_task();
+	char name[THREAD_NAME_BYTES];
 
-	log_debug("%s[%d] %s", me->thread.name, me->pid->nr, t->text);
+	log_debug("%s[%d] %s", thread_name_text(&me->thread, name), me->pid->nr, t->text);
 }
 
 static void trace_begin(struct trace_text *t, const struct syscall_info *call, u64 nr)

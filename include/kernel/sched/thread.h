@@ -152,6 +152,11 @@ static inline void thread_set_state(struct thread *t, u32 state)
 }
 
 void thread_set_name(struct thread *t, const char *name);
+/*
+ * The name for the log. A program chooses its name, and could forge a line or speak to a terminal with it: what does
+ * not print is a question mark. Returns buf.
+ */
+const char *thread_name_text(const struct thread *t, char buf[THREAD_NAME_BYTES]);
 
 /*
  * Kernel threads. kthread_run() creates and starts one that runs fn(arg); NULL when out of memory.
