@@ -363,6 +363,7 @@ void record_tail(u32 n, bool (*emit)(void *arg, const char *line, size_t len), v
 	struct record_entry e;
 	u32 cpu, i;
 
+	n = MIN(n, RECORD_ENTRIES * MAX_CPUS);	/* an end, even if magic SysRq moves the cursors under a reader */
 	for_each_possible_cpu(cpu)
 		(void)ring_open(cpu);
 	for (i = 0; i < n && step_back(); i++)

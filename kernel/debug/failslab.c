@@ -108,21 +108,29 @@ static bool site_matches(void)
 	return s.required && !s.rejected;
 }
 
+/* The index is the caller's own: others may write to `last` at the same time. */
 static bool last_frame(vaddr_t ip, const struct hal_regs *regs, void *arg)
 {
-	(void)regs, (void)arg;
-	last.frames[last.depth++] = ip;
-	return last.depth < LAST_DEPTH;
+	u32 *n = arg;
+
+	(void)regs;
+	last.frames[(*n)++] = ip;
+	return *n < LAST_DEPTH;
 }
 
 /* Says yes, and remembers it. */
 static bool fail(size_t bytes, u32 flags, const struct task *t)
 {
+	u32 n = 0;
+
 	last.bytes = bytes;
 	last.flags = flags;
-	last.depth = 0;
-	strlcpy(last.task, t ? t->thread.name : "kernel", sizeof(last.task));
-	hal_backtrace(NULL, last_frame, NULL);
+	if (t)
+		thread_name_text(&t->thread, last.task);
+	else
+		strlcpy(last.task, "kernel", sizeof(last.task));
+	hal_backtrace(NULL, last_frame, &n);
+	last.depth = n;
 	__atomic_fetch_add(&fs.failed, 1, __ATOMIC_RELAXED);
 	if (READ_ONCE(fs.verbose))
 		log_printf(LOG_NOTICE, "failslab: %zu bytes, flags %#x, for %s", bytes, flags, last.task);
@@ -440,7 +448,7 @@ void debug_failslab_init(void)
 {
 	char text[256];
 
-	(void)proc_register_rw("halcyon/failslab", 0644, show_settings, store_settings, NULL);
+	(void)proc_register_rw("halcyon/failslab", 0600, show_settings, store_settings, NULL);
 	(void)proc_pid_register_rw("make-it-fail", 0644, PROC_PID_READ, show_make_it_fail, store_make_it_fail);
 	(void)proc_pid_register_file("fail-nth", 0644, PROC_PID_READ, &fail_nth_fops);
 	if (cmdline_find("failslab", text, sizeof(text)) && failslab_configure(text, strlen(text)))

@@ -101,8 +101,9 @@ static char state_letter(const struct thread *t)
 static void show_thread(const struct thread *t)
 {
 	const char *why = READ_ONCE(t->wait_why);
+	char name[THREAD_NAME_BYTES];
 
-	log_info("task:%-15s state:%c tid:%-6u cpu:%u%s%s", t->name, state_letter(t), t->id, t->cpu, why ? " in " : "",
+	log_info("task:%-15s state:%c tid:%-6u cpu:%u%s%s", thread_name_text(t, name), state_letter(t), t->id, t->cpu, why ? " in " : "",
 		 why ? why : "");
 	if (t == current_thread())
 		backtrace_print(LOG_INFO);
@@ -179,12 +180,16 @@ static void show_regs(u8 key)
 /* Other CPUs tell what they run; only they could say where. */
 static void show_cpus(u8 key)
 {
+	char name[THREAD_NAME_BYTES];
+
 	(void)key;
-	log_info("CPU %u, thread %s:", hal_cpu_id(), current_thread()->name);
+	log_info("CPU %u, thread %s:", hal_cpu_id(), thread_name_text(current_thread(), name));
 	backtrace_print(LOG_INFO);
+	rcu_read_lock();	/* who ends meanwhile still has a name */
 	for (u32 cpu = 0; cpu < hal_cpu_count(); cpu++)
 		if (cpu != hal_cpu_id() && hal_cpu_online(cpu))
-			log_info("CPU %u, thread %s", cpu, sched_running_on(cpu)->name);
+			log_info("CPU %u, thread %s", cpu, thread_name_text(sched_running_on(cpu), name));
+	rcu_read_unlock();
 }
 
 static void show_memory(u8 key)
@@ -283,18 +288,18 @@ static void queue_action(u8 key)
 /* A real-time thread that spins keeps the work queue's thread from running: at once, not by work. */
 static void nice_realtime(u8 key)
 {
-	struct pid *pid;
+	int last = pid_max();
 
 	(void)key;
-	for (int nr = 1; (pid = pid_next_get(nr)); nr = pid->nr + 1, pid_put(pid)) {
-		struct task *t = task_by_tid(pid->nr);
+	rcu_read_lock();
+	for (int nr = 1; nr < last; nr++) {
+		const struct pid *pid = pid_find_rcu(nr);
+		struct task *t = pid ? rcu_dereference(pid->task) : NULL;
 
-		if (!t)
-			continue;
-		if (t->thread.sp.policy == SCHED_FIFO || t->thread.sp.policy == SCHED_RR)
+		if (t && (t->thread.sp.policy == SCHED_FIFO || t->thread.sp.policy == SCHED_RR))
 			(void)sched_set_params(&t->thread, SCHED_NORMAL, 0, 0, false);
-		task_put(t);
 	}
+	rcu_read_unlock();
 }
 
 /* ---- the keys ---------------------------------------------------------------------------------- */
