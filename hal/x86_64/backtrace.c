@@ -86,8 +86,21 @@ unsigned int hal_backtrace_fast(vaddr_t *out, unsigned int max)
 	return n;
 }
 
+/* The stack may be another thread's, and go while it is looked at: registers are believed as a copy. */
+static bool load_regs(vaddr_t at, struct hal_regs *to)
+{
+	u64 *word = (u64 *)to;
+
+	for (u32 i = 0; i < sizeof(*to) / sizeof(*word); i++)
+		if (!hal_kernel_load_u64(at + i * sizeof(*word), &word[i]))
+			return false;
+	return true;
+}
+static_assert(sizeof(struct hal_regs) % sizeof(u64) == 0, "whole words");
+
 static void walk(vaddr_t fp, const struct hal_thread *t, unsigned int left, hal_backtrace_fn fn, void *arg)
 {
+	struct hal_regs copy;
 	u64 next, ip, mark;
 
 	while (left--) {
@@ -97,8 +110,8 @@ static void walk(vaddr_t fp, const struct hal_thread *t, unsigned int left, hal_
 		if (!stack.low || (fp & 7) || !hal_kernel_load_u64(fp, &next) || !hal_kernel_load_u64(fp + 8, &ip))
 			return;
 		if (fp - 8 >= stack.low && hal_kernel_load_u64(fp - 8, &mark) && mark == X86_FRAME_MARK &&
-		    fp + 16 + sizeof(*regs) <= stack.high)
-			regs = (const struct hal_regs *)(fp + 16);
+		    fp + 16 + sizeof(*regs) <= stack.high && load_regs(fp + 16, &copy))
+			regs = &copy;
 		if (!is_kernel_text(ip) && !regs)
 			return;
 		if (!fn(ip, regs, arg) || (regs && hal_regs_user_mode(regs)))

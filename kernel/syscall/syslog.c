@@ -148,7 +148,7 @@ static long read_all(uptr_t buf, u32 len, struct syslog_text *t)
 	u32 done = 0;
 
 	while (bytes > len && syslog_next(&seq, t))
-		bytes -= t->n;
+		bytes -= MIN(bytes, (u64)t->n);	/* may be newer than what was counted */
 	while (syslog_next(&seq, t) && done + t->n <= len) {
 		if (copy_to_user(uptr_add(buf, done), t->text, t->n))
 			return -EFAULT;
