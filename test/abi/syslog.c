@@ -87,6 +87,9 @@ static void writes_and_reads(void)
 	kmsg_say("<165>mark-d\n");
 	ok(next_record(reader, "mark-d"), "kmsg: facility 20");
 	is(atoi(text), 165, "kmsg: other facilities stay");
+	kmsg_say("<2045>mark-facility-255\n");
+	ok(next_record(reader, "mark-facility-255"), "kmsg: facility 255");
+	is(atoi(text), 2045, "kmsg: the last facility stays");
 	kmsg_say("<5mark-e\n");
 	ok(next_record(reader, "mark-e"), "kmsg: no level");
 	is_str(body(), "<5mark-e\n", "kmsg: what is no level is text");
