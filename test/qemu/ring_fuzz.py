@@ -1,7 +1,7 @@
 """Ring "fuzz": random system calls by several processes against the debug kernel (test/fuzz).
 
-Two machines at a time: one under -icount, whose run repeats exactly, and one that takes interrupts when they come. Both end
-with the kernel's check for leaks. A run that fails names its round; to have it again:
+Two machines at a time: one under -icount, whose run repeats but for the time that the serial line takes, and one that takes
+interrupts when they come. Both end with the kernel's check for leaks. A run that fails names its round; to have it again:
 
     test/qemu/run.py fuzz --build DIR --only seed=ROUND [rounds=1] [seconds=60] [verbose] [icount]
 
