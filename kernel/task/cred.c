@@ -37,20 +37,22 @@ void cred_init(void)
 		panic("no memory for credentials");
 }
 
+/* The user and the groups go with it, not before: a sender of a signal reads them in a read section. */
 static void cred_free_rcu(struct rcu_head *head)
 {
-	kmem_cache_free(cred_cache, container_of(head, struct cred, rcu));
+	struct cred *dead = container_of(head, struct cred, rcu);
+
+	groups_put(dead->groups);
+	user_put(dead->user);
+	kmem_cache_free(cred_cache, dead);
 }
 
 void cred_put(const struct cred *c)
 {
 	struct cred *dead = (struct cred *)(uintptr_t)c;
 
-	if (!refcount_put_and_test(&dead->ref))
-		return;
-	groups_put(dead->groups);
-	user_put(dead->user);
-	call_rcu(&dead->rcu, cred_free_rcu);
+	if (refcount_put_and_test(&dead->ref))
+		call_rcu(&dead->rcu, cred_free_rcu);
 }
 
 const struct cred *current_cred(void)
