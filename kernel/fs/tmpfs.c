@@ -21,6 +21,7 @@
 #include <abi/linux/limits.h>
 #include <abi/linux/mman.h>
 #include <abi/linux/resource.h>
+#include <kernel/core/rcu.h>
 #include <kernel/task/rlimit.h>
 #include <kernel/vm/object.h>
 #include <kernel/vm/space.h>
@@ -44,6 +45,7 @@ struct tmpfs_object {
 	struct vm_object vm;
 	struct tmpfs *fs;		/* [I] counted */
 	struct inode *inode;		/* [a] NULL when it is gone */
+	struct rcu_head rcu;		/* stat(2) counts the pages of what a walk has met, which may be dying */
 };
 
 static const struct inode_ops dir_inode_ops, file_inode_ops, link_inode_ops, special_inode_ops;
@@ -112,12 +114,17 @@ static void object_dirtied(struct vm_object *vm)
 		inode_touch(inode, true, true);
 }
 
+static void object_free_rcu(struct rcu_head *rcu)
+{
+	kfree(container_of(rcu, struct tmpfs_object, rcu));
+}
+
 static void object_release(struct vm_object *vm)
 {
 	struct tmpfs_object *obj = container_of(vm, struct tmpfs_object, vm);
 
 	fs_put(obj->fs);
-	kfree(obj);
+	call_rcu(&obj->rcu, object_free_rcu);
 }
 
 static const struct vm_object_ops object_ops = {
@@ -208,8 +215,8 @@ static void tmpfs_evict(struct inode *inode)
 
 		vm_object_truncate(inode->object, 0);
 		WRITE_ONCE(obj->inode, NULL);
-		vm_object_put(inode->object);
-		inode->object = NULL;
+		WRITE_ONCE(inode->object, NULL);
+		vm_object_put(&obj->vm);
 	}
 	uncharge_inode(fs_of(inode->sb));
 }

@@ -16,8 +16,11 @@ static noinline void getattr_extended(const struct path *path, const struct inod
 	st->mnt_id = path->mnt ? (u64)path->mnt->id : 0;
 }
 
+/* Under RCU the inode may be dying: then what comes out is not used, but must be readable. */
 int inode_getattr_generic(const struct path *path, struct inode *inode, struct kstat *st)
 {
+	const struct vm_object *object = READ_ONCE(inode->object);
+
 	st->dev = devnum_encode(inode->sb->dev);
 	st->ino = inode->ino;
 	st->nlink = READ_ONCE(inode->nlink);
@@ -28,7 +31,7 @@ int inode_getattr_generic(const struct path *path, struct inode *inode, struct k
 	st->rdev = unlikely(inode->rdev) ? devnum_encode(inode->rdev) : 0;
 	st->blksize = inode->sb->blocksize;
 	st->size = inode_size(inode);
-	st->blocks = inode->object ? READ_ONCE(inode->object->nr_pages) * 8 : READ_ONCE(inode->blocks);
+	st->blocks = object ? READ_ONCE(object->nr_pages) * 8 : READ_ONCE(inode->blocks);
 	st->atime = inode->atime;
 	st->mtime = inode->mtime;
 	st->ctime = inode->ctime;
