@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * This CPU's local APIC: found, mapped, set up; its timer.
+ * This CPU's local APIC: found, mapped, set up. Its timer is in timer.c.
  *
  * x2APIC is used when firmware left it on (leaving it is impossible with large ids, and pointless), else
- * the memory-mapped form. The timer is the TSC deadline where the CPU has it, else a one-shot count at
- * the frequency that clock.c measured.
+ * the memory-mapped form.
  *
  * An xAPIC's EOI and timer registers are the hot ones: plain stores, no accessor.
  */
@@ -19,9 +18,6 @@
 #define APIC_BYTES		4096
 
 static volatile u8 *xapic;	/* [I] NULL in x2APIC mode */
-static bool deadline_mode;	/* [I] */
-static u64 count_mult;		/* [I] timer ticks per ns, 32.32 fixed point; 0: no timer */
-static u64 timer_hz;		/* [I] */
 
 static u32 apic_read(void *ctx, u32 reg)
 {
@@ -34,6 +30,16 @@ static void apic_write(void *ctx, u32 reg, u32 v)
 		x86_mmio_write32(xapic + reg, v);
 	else
 		x86_wrmsr(X86_MSR_X2APIC + reg / 16, v);
+}
+
+u32 x86_apic_read(u32 reg)
+{
+	return apic_read(NULL, reg);
+}
+
+void x86_apic_write(u32 reg, u32 value)
+{
+	apic_write(NULL, reg, value);
 }
 
 void x86_apic_eoi(void)
@@ -88,67 +94,6 @@ void x86_apic_init(void)
 	}
 	apic_setup(&io, lint_config(), X86_VEC_TIMER, X86_VEC_ERROR, X86_VEC_SPURIOUS);
 	hal_percpu()->apic_id = x86_apic_id();
-}
-
-/* ---- the timer ---- */
-
-u32 x86_apic_timer_count(void)
-{
-	return apic_read(NULL, APIC_TIMER_NOW);
-}
-
-/* For calibration: counts down from there, silently. */
-void x86_apic_timer_start_raw(u32 count)
-{
-	apic_write(NULL, APIC_LVT_TIMER, APIC_LVT_MASKED | X86_VEC_TIMER);
-	apic_write(NULL, APIC_TIMER_INIT, count);
-}
-
-u64 x86_apic_timer_hz(void)
-{
-	return timer_hz;
-}
-
-void x86_apic_timer_calibrated(u64 hz)
-{
-	timer_hz = hz;
-	deadline_mode = x86_has(X86_F_TSC_DEADLINE);
-	count_mult = x86_mul_div(hz, 1ull << 32, NSEC_PER_SEC);
-	apic_write(NULL, APIC_TIMER_INIT, 0);
-	if (!deadline_mode) {
-		apic_write(NULL, APIC_LVT_TIMER, X86_VEC_TIMER);
-		return;
-	}
-	apic_write(NULL, APIC_LVT_TIMER, APIC_LVT_DEADLINE | X86_VEC_TIMER);
-	/* The mode change must be seen before the first deadline (SDM vol. 3A 11.5.4.1). */
-	__asm__ volatile("mfence" : : : "memory");
-}
-
-/* ns -> cycles: the inverse of the clock's multiplication, rounded up so that it never fires early. */
-static u64 deadline_cycles(u64 ns)
-{
-	return x86_clock.base + x86_mul_div(ns, 1ull << 32, x86_clock.mult) + 1;
-}
-
-void hal_timer_arm(u64 deadline_ns)
-{
-	u64 now, count;
-
-	if (deadline_mode) {
-		x86_wrmsr(X86_MSR_TSC_DEADLINE, deadline_ns >= ~0ull >> 8 ? ~0ull : deadline_cycles(deadline_ns));
-		return;
-	}
-	now = hal_clock_ns();
-	count = deadline_ns > now ? (u64)(((x86_u128)(deadline_ns - now) * count_mult) >> 32) + 1 : 1;
-	apic_write(NULL, APIC_TIMER_INIT, count > 0xffffffffu ? 0xffffffffu : (u32)count);
-}
-
-void hal_timer_stop(void)
-{
-	if (deadline_mode)
-		x86_wrmsr(X86_MSR_TSC_DEADLINE, 0);
-	else
-		apic_write(NULL, APIC_TIMER_INIT, 0);
 }
 
 /*

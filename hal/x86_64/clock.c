@@ -263,3 +263,13 @@ u64 hal_wallclock_seconds_at_boot(void)
 {
 	return wallclock_at_boot;
 }
+
+void x86_clock_tsc_unstable(const char *why)
+{
+	upcall_log(4, "clock: the TSC is not stable: %s", why);
+}
+
+bool x86_clock_wants_warp_test(void)
+{
+	return x86_clock.mult != 0;
+}

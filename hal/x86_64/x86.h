@@ -219,10 +219,9 @@ u64 x86_xgetbv0(void);
 /* ---- apic.c, irq.c, ioapic.c, clock.c ---- */
 void x86_apic_init(void);
 void x86_apic_eoi(void);
-u64 x86_apic_timer_hz(void);
-u32 x86_apic_timer_count(void);
-void x86_apic_timer_start_raw(u32 count);
-void x86_apic_timer_calibrated(u64 hz);
+/* One register of this CPU's APIC, by its offset in the memory-mapped form. Interrupts or preemption off. */
+u32 x86_apic_read(u32 reg);
+void x86_apic_write(u32 reg, u32 value);
 u32 x86_apic_id(void);
 void x86_apic_send(u32 apic_id, u32 command);
 void x86_irq_init(void);
@@ -242,6 +241,22 @@ void x86_ioapic_eoi_level(u32 irq);
 u32 x86_ioapic_lines(void);
 void x86_clock_init(void);
 void x86_wallclock_init(const struct bootinfo *bi);
+
+/*
+ * The TSCs of the CPUs do not agree, or the TSC stops: the clock goes on with another counter. Once; thread or
+ * interrupt context, any CPU, no lock held. A machine without another counter keeps the TSC, and says so.
+ */
+void x86_clock_tsc_unstable(const char *why);
+/* Is the clock read from the TSC, and may a warp test say otherwise (not with tsc=reliable)? */
+bool x86_clock_wants_warp_test(void);
+
+/* ---- timer.c ---- */
+u32 x86_apic_timer_count(void);
+void x86_apic_timer_start_raw(u32 count);
+/* The boot CPU has measured it; sets this CPU's up. */
+void x86_apic_timer_calibrated(u64 hz);
+/* Another CPU's, once its APIC is set up. Interrupts off, on that CPU. */
+void x86_timer_init_cpu(void);
 
 /* ---- shadow.c ---- */
 #if HALCYON_KASAN
