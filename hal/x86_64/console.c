@@ -79,14 +79,17 @@ void hal_console_early_write(const char *s, size_t n)
  * is lost for ever. After many rounds (a long burst, or a chip that never says so) the line is let fall and
  * rise again instead, so that what is still pending makes an edge and others get their turn first.
  */
-static void uart_interrupt(void *arg, u32 irq)
+static enum hal_irq_result uart_interrupt(void *arg, u32 irq)
 {
+	enum hal_irq_result result = HAL_IRQ_NONE;
+
 	for (int rounds = 0; rounds < 64; rounds++) {
 		u8 iir = com1_in(NULL, UART_IIR);
 		u32 events = 0;
 
 		if (iir & UART_IIR_NONE)
-			return;
+			return result;
+		result = HAL_IRQ_HANDLED;
 		switch (iir & UART_IIR_ID) {
 		case 0x0:
 			com1_in(NULL, UART_MSR);
@@ -103,6 +106,7 @@ static void uart_interrupt(void *arg, u32 irq)
 	}
 	com1_out(NULL, UART_IER, 0);
 	com1_out(NULL, UART_IER, com1.ier);
+	return result;
 }
 
 int hal_uart_start(void (*event)(void *arg, u32 events), void *arg)
