@@ -1,9 +1,11 @@
 """One QEMU machine: starting it, talking to it, and finding out why it hung.
 
-The harness listens on two Unix sockets and QEMU connects to them as a client,
-so that not one byte of serial output is lost and nobody has to retry: one
-carries ttyS0, the other QMP.  Everything a machine needs on disk lives in one
-temporary folder that goes away with it.
+ttyS0 is a pair of named pipes that hold a megabyte of output.  (A Unix socket
+holds some 280 writes of one byte each; when the harness is slow to read, and it
+is on a busy machine, the emulated UART stops being ready, OVMF gives up after a
+second and drops the rest of the line.)  The harness listens on a Unix socket for
+QMP, to which QEMU connects, so that nobody has to retry.  Everything a machine
+needs on disk lives in one temporary folder that goes away with it.
 
 How a run ends (docs/testing.md):
   exit 2v+1   the guest wrote v to isa-debug-exit (port f4h)
@@ -13,6 +15,7 @@ How a run ends (docs/testing.md):
               and the tail of the serial log, then kills the machine.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -26,6 +29,8 @@ import time
 OVMF = "/usr/share/ovmf/OVMF.fd"
 QEMU = "qemu-system-x86_64"
 EXIT_PORT = 0xF4
+PIPE_BYTES = 1 << 20    # what an unprivileged user may ask for (fs.pipe-max-size)
+F_SETPIPE_SZ = 1031     # fcntl.F_SETPIPE_SZ from Python 3.10 on
 
 
 # isa-debug-exit of an orderly reboot; 37 instead when the debug kernel found leaks.
@@ -49,26 +54,40 @@ class Hang(Exception):
 class Serial:
     """The guest's ttyS0 as an expect-like stream."""
 
-    def __init__(self, sock):
-        self.sock = sock
-        self.sock.setblocking(False)
+    def __init__(self, folder):
+        """Makes the pipes FOLDER/serial.{in,out} and opens what QEMU writes; the other one is opened when it runs."""
+        for leaf in ("in", "out"):
+            os.mkfifo("%s/serial.%s" % (folder, leaf))
+        self.folder, self.sink = folder, -1
+        self.source = os.open(folder + "/serial.out", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            fcntl.fcntl(self.source, F_SETPIPE_SZ, PIPE_BYTES)
+        except PermissionError:     # the machine's limit is lower: 64 KiB it is
+            pass
         self.log = bytearray()
         self.mark = 0           # where the next expect() begins to look
         self.eof = False
+
+    def connect(self):
+        """QEMU has opened its ends."""
+        self.sink = os.open(self.folder + "/serial.in", os.O_WRONLY | os.O_NONBLOCK)
+
+    def close(self):
+        for fd in (self.source, self.sink):
+            if fd >= 0:
+                os.close(fd)
 
     def pump(self, seconds):
         """Read whatever arrives within `seconds`; False when nothing did."""
         if self.eof:
             return False
-        ready, _, _ = select.select([self.sock], [], [], max(seconds, 0))
+        ready, _, _ = select.select([self.source], [], [], max(seconds, 0))
         if not ready:
             return False
         try:
-            data = self.sock.recv(65536)
+            data = os.read(self.source, PIPE_BYTES)
         except BlockingIOError:
             return False
-        except ConnectionResetError:
-            data = b""
         if not data:
             self.eof = True
             return False
@@ -103,14 +122,14 @@ class Serial:
         while view:
             if time.monotonic() > end:
                 raise Hang("the guest takes no input: %d bytes left" % len(view))
-            rd, wr, _ = select.select([self.sock], [self.sock], [], 1.0)
+            rd, wr, _ = select.select([self.source], [self.sink], [], 1.0)
             if rd:
                 self.pump(0)
                 if self.eof:
                     raise Hang("the machine went away while input was sent")
             if wr:
                 try:
-                    view = view[self.sock.send(view):]
+                    view = view[os.write(self.sink, view):]
                 except (BlockingIOError, BrokenPipeError):
                     pass
 
@@ -143,7 +162,7 @@ class Machine:
                      "q35" + machine_opts, "-nodefaults", "-no-reboot", "-display", "none",
                      "-cpu", cpu, "-smp", str(cpus), "-m", "%dM" % ram_mib,
                      "-device", "isa-debug-exit,iobase=0x%x,iosize=4" % EXIT_PORT,
-                     "-chardev", "socket,id=ser0,path=%s/serial" % self.folder,
+                     "-chardev", "pipe,id=ser0,path=%s/serial" % self.folder,
                      "-serial", "chardev:ser0",
                      "-chardev", "socket,id=mon0,path=%s/qmp" % self.folder,
                      "-mon", "chardev=mon0,mode=control"]
@@ -182,20 +201,17 @@ class Machine:
                 "emulator,id=tpmdev0,chardev=tpm0", "-device", "tpm-crb,tpmdev=tpmdev0"]
 
     def __enter__(self):
-        listeners = []
-        for leaf in ("serial", "qmp"):
-            sock = socket.socket(socket.AF_UNIX)
-            sock.bind(self.folder + "/" + leaf)
-            sock.listen(1)
-            sock.settimeout(20)
-            listeners.append(sock)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(self.folder + "/qmp")
+        listener.listen(1)
+        listener.settimeout(20)
+        self.serial = Serial(self.folder)
         self.errors = open(self.folder + "/stderr", "w+b")
         self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL,
                                         stdout=self.errors, stderr=self.errors)
         self.started = time.monotonic()
         try:
-            self.serial = Serial(listeners[0].accept()[0])
-            self.qmp_sock = listeners[1].accept()[0]
+            self.qmp_sock = listener.accept()[0]
         except socket.timeout:
             self.process.kill()
             self.errors.seek(0)
@@ -203,12 +219,12 @@ class Machine:
             self.close()
             raise Hang("QEMU did not start: " + text)
         finally:
-            for sock in listeners:
-                sock.close()
+            listener.close()
         self.qmp_file = self.qmp_sock.makefile("rw")
         self.qmp_sock.settimeout(20)
         self.qmp_file.readline()
         self.qmp("qmp_capabilities")
+        self.serial.connect()
         return self
 
     def __exit__(self, *_):
@@ -234,9 +250,9 @@ class Machine:
                 proc.kill()
             if proc:
                 proc.wait()
-        for sock in (self.serial.sock if self.serial else None, self.qmp_sock):
-            if sock:
-                sock.close()
+        for end in (self.serial, self.qmp_sock):
+            if end:
+                end.close()
         self.errors.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
