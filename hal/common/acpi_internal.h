@@ -48,8 +48,11 @@ static inline u64 field64(const struct acpi_view *v, u32 offset)
 	return acpi_field(v, offset, 8);
 }
 
-/* Reads MADT, FADT, HPET, SPCR, MCFG and \_S5 of the tables that are listed. */
+/* Reads MADT, FADT, HPET, SPCR, MCFG, SRAT, SLIT and \_S5 of the tables that are listed. */
 void acpi_read_tables(const struct acpi_access *a, struct acpi_info *info);
+/* acpi_numa.c: where processors and memory are. Each leaves *info as it was when the table is of no use. */
+void acpi_read_srat(const struct acpi_access *a, const struct acpi_view *v, struct acpi_info *info);
+void acpi_read_slit(const struct acpi_access *a, const struct acpi_view *v, struct acpi_info *info);
 /* Looks for \_S5 in one DSDT or SSDT. True when found. */
 bool acpi_find_s5(const struct acpi_view *v, u8 *type_a, u8 *type_b);
 

@@ -3,6 +3,7 @@
  * What is taken from each ACPI table. Offsets are those of ACPI 6.5 §5.2.9 (FADT)
  * and §5.2.12 (MADT), the IA-PC HPET specification 1.0a §3.2.4, Microsoft's SPCR
  * specification, and the PCI Firmware Specification 3.2 §4.1.2 (MCFG).
+ * The tables of near and far memory are read in acpi_numa.c.
  */
 #include <lib/string.h>
 
@@ -282,16 +283,37 @@ static void read_spcr(const struct acpi_view *v, struct acpi_info *info)
 	info->spcr_baud = baud < ARRAY_SIZE(bauds) ? bauds[baud] : 0;
 }
 
-static void read_mcfg(const struct acpi_view *v, struct acpi_info *info)
+/* Two windows of one segment that share a bus, or of any that share addresses, cannot both be right. */
+static bool segment_clashes(const struct acpi_info *info, const struct acpi_segment *s)
 {
-	for (u32 off = 44; off + 16 <= v->len && info->nr_segments < ACPI_MAX_SEGMENTS; off += 16) {
+	u64 first = s->paddr + ((u64)s->first_bus << 20), end = s->paddr + ((s->last_bus + 1ull) << 20);
+
+	for (u32 i = 0; i < info->nr_segments; i++) {
+		const struct acpi_segment *o = &info->segments[i];
+		u64 o_first = o->paddr + ((u64)o->first_bus << 20), o_end = o->paddr + ((o->last_bus + 1ull) << 20);
+
+		if (s->segment == o->segment && s->first_bus <= o->last_bus && o->first_bus <= s->last_bus)
+			return true;
+		if (first < o_end && o_first < end)
+			return true;
+	}
+	return false;
+}
+
+static void read_mcfg(const struct acpi_access *a, const struct acpi_view *v, struct acpi_info *info)
+{
+	for (u32 off = 44; off + 16 <= v->len; off += 16) {
 		struct acpi_segment s = {
 			.paddr = field64(v, off), .segment = field16(v, off + 8),
 			.first_bus = field8(v, off + 10), .last_bus = field8(v, off + 11),
 		};
 
-		if (s.paddr && IS_ALIGNED(s.paddr, 1 << 20) && s.first_bus <= s.last_bus)
-			info->segments[info->nr_segments++] = s;
+		if (!s.paddr || !IS_ALIGNED(s.paddr, 1 << 20) || s.paddr > UINT64_MAX - (256ull << 20) ||
+		    s.first_bus > s.last_bus || segment_clashes(info, &s) || info->nr_segments == ACPI_MAX_SEGMENTS) {
+			acpi_report(a, "window of PCI buses left out", "MCFG", s.paddr);
+			continue;
+		}
+		info->segments[info->nr_segments++] = s;
 	}
 }
 
@@ -326,7 +348,15 @@ void acpi_read_tables(const struct acpi_access *a, struct acpi_info *info)
 		acpi_close(a, &v);
 	}
 	if (open_first(a, info, "MCFG", &v)) {
-		read_mcfg(&v, info);
+		read_mcfg(a, &v, info);
+		acpi_close(a, &v);
+	}
+	if (open_first(a, info, "SRAT", &v)) {
+		acpi_read_srat(a, &v, info);
+		acpi_close(a, &v);
+	}
+	if (open_first(a, info, "SLIT", &v)) {
+		acpi_read_slit(a, &v, info);
 		acpi_close(a, &v);
 	}
 }

@@ -22,6 +22,8 @@
 #define ACPI_MAX_OVERRIDES 24
 #define ACPI_MAX_NMIS	   16
 #define ACPI_MAX_SEGMENTS  8
+#define ACPI_MAX_MEMORY	   128	/* ranges of the SRAT */
+#define ACPI_MAX_DOMAINS   64	/* rows of the SLIT */
 
 /* How the parser reaches physical memory, and what it calls. */
 struct acpi_access {
@@ -97,6 +99,19 @@ struct acpi_segment {
 	u8 first_bus, last_bus;
 };
 
+/* Which proximity domain (a number of the firmware's) a processor or a range of memory is near to. */
+struct acpi_cpu_affinity {
+	u32 apic_id;
+	u32 domain;
+};
+
+struct acpi_memory_affinity {
+	paddr_t base;
+	u64 bytes;
+	u32 domain;
+	bool hotplug;		/* memory may come there later; there need not be any now */
+};
+
 struct acpi_info {
 	u8 revision;		/* of the RSDP: 0 or 2 */
 	char oem[7];
@@ -154,8 +169,20 @@ struct acpi_info {
 	/* MCFG */
 	struct acpi_segment segments[ACPI_MAX_SEGMENTS];
 	u32 nr_segments;
+
+	/* SRAT: enabled entries only, no processor twice, no empty range */
+	bool has_srat;
+	struct acpi_cpu_affinity cpu_affinity[ACPI_MAX_CPUS];
+	u32 nr_cpu_affinity;
+	struct acpi_memory_affinity memory_affinity[ACPI_MAX_MEMORY];
+	u32 nr_memory_affinity;
+
+	/* SLIT: distance from domain a to b is slit[a * slit_domains + b]; 10 is "the same". 0 domains: none. */
+	u32 slit_domains;
+	u8 slit[ACPI_MAX_DOMAINS * ACPI_MAX_DOMAINS];
 };
 
+#define ACPI_DISTANCE_LOCAL 10
 #define ACPI_PM_TIMER_HZ 3579545U
 #define ACPI_SLP_EN	 (1U << 13)
 #define ACPI_SLP_TYP_SHIFT 10

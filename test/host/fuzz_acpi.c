@@ -8,6 +8,7 @@
 #include <lib/fls.h>
 #include <lib/string.h>
 
+#include "../../hal/common/numa.h"
 #include "acpi_tables.h"
 
 const char fuzz_corpus[] = "acpi";
@@ -15,6 +16,7 @@ const unsigned int fuzz_rounds = 20000;
 
 static struct acpi_memory mem;
 static struct acpi_info info;
+static struct numa_map map;
 
 static void check(bool good)
 {
@@ -36,7 +38,8 @@ static void seal(u8 *p, size_t n, size_t at)
 
 void fuzz_repair(u8 *p, size_t n)
 {
-	static const char *names[] = { "RSDT", "XSDT", "APIC", "FACP", "DSDT", "SSDT", "HPET", "SPCR", "MCFG" };
+	static const char *names[] = { "RSDT", "XSDT", "APIC", "FACP", "DSDT", "SSDT", "HPET", "SPCR", "MCFG",
+				       "SRAT", "SLIT" };
 
 	for (size_t at = 0; at + 36 <= n; at += 4)
 		for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -46,6 +49,23 @@ void fuzz_repair(u8 *p, size_t n)
 		p[8] = (u8)(p[8] - checksum8(p, 20));
 		p[32] = (u8)(p[32] - checksum8(p, 36));
 	}
+}
+
+/* What is made of the SRAT must be sound whatever it said. */
+static void check_nodes(void)
+{
+	numa_build(&info, &map);
+	check(map.nodes >= 1 && map.nodes <= HAL_MAX_NODES && map.nr_ranges <= ACPI_MAX_MEMORY);
+	for (u32 i = 0; i < map.nr_ranges; i++) {
+		const struct numa_range *r = &map.ranges[i];
+
+		check(r->node < map.nodes && r->bytes && r->base + r->bytes >= r->base);
+		check(!i || r[-1].base + r[-1].bytes <= r->base);
+	}
+	for (u32 i = 0; i < map.nodes; i++)
+		for (u32 j = 0; j < map.nodes; j++)
+			check(i == j ? map.distance[i][j] == HAL_NODE_LOCAL : map.distance[i][j] > HAL_NODE_LOCAL);
+	check(numa_node_of_apic(&info, &map, 1) < map.nodes);
 }
 
 void fuzz_one(const u8 *data, size_t n)
@@ -61,6 +81,9 @@ void fuzz_one(const u8 *data, size_t n)
 	check(info.nr_ioapics <= ACPI_MAX_IOAPICS && info.nr_overrides <= ACPI_MAX_OVERRIDES);
 	check(info.nr_nmi_sources <= ACPI_MAX_NMIS && info.nr_lapic_nmis <= ACPI_MAX_NMIS);
 	check(info.nr_segments <= ACPI_MAX_SEGMENTS);
+	check(info.nr_cpu_affinity <= ACPI_MAX_CPUS && info.nr_memory_affinity <= ACPI_MAX_MEMORY);
+	check(info.slit_domains <= ACPI_MAX_DOMAINS);
+	check_nodes();
 	check(info.s5_type_a <= 7 && info.s5_type_b <= 7);
 	check(!err || !info.has_madt);
 	for (u32 irq = 0; irq < 256; irq++)
