@@ -11,7 +11,8 @@ and start of the clock, addresses not randomised.
 
   exact  -icount shift=0 on one CPU: a unit of time is a guest instruction.  Each
          kernel boots --runs times and the runs are compared; the first counts.
-  wall   two CPUs, free running, boots in turn (A B A B); the medians count.
+  wall   two CPUs, free running, boots in turn (A B A B); the medians count.  The
+         scaling table (one worker and two, each on a CPU of its own) comes from it.
 
 Results: DIR/test/bench/{bench.json,performance.svg,performance.md}; --publish copies the
 page and the chart to docs/.
@@ -135,15 +136,16 @@ def facts():
 def run(args):
     if "linux" in args.kernels and not oracle.kernel():
         raise SystemExit("Linux's kernel package is missing: ci/deps.sh oracle")
-    names = args.only or operations(args.build, ("quick", "long", "later"))
-    names = list(dict.fromkeys(bench_ops.op_of(n) for n in names if n != "entry_to_init"))
+    def chosen(*groups):
+        names = args.only or operations(args.build, groups)
+        return list(dict.fromkeys(bench_ops.op_of(n) for n in names if n != "entry_to_init"))
     folder = image.scratch(args.build)
     data = {"facts": facts()}
     if args.mode in ("exact", "both"):
-        data["exact"] = exact_mode(Bench(args.build, names, True, folder), args.kernels, args.runs)
+        data["exact"] = exact_mode(Bench(args.build, chosen("quick", "long", "later"), True, folder), args.kernels, args.runs)
     if args.mode in ("wall", "both"):
         data["pairs"] = args.pairs
-        data["wall"] = wall_mode(Bench(args.build, names, False, folder), args.kernels, args.pairs)
+        data["wall"] = wall_mode(Bench(args.build, chosen("quick", "long", "scale", "later"), False, folder), args.kernels, args.pairs)
     print(bench_page.text_tables(data))
     out = os.path.join(args.build, "test", "bench")
     os.makedirs(out, exist_ok=True)

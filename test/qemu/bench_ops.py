@@ -61,6 +61,14 @@ OPERATIONS = {
     "epoll_wait_500": (7, "epoll_wait, 500 descriptors", None),
 }
 
+# The scaling table (userland/bench/scaling.c): one worker and two, processes and threads.
+SCALING = {
+    "getppid": "getppid", "open_own": "open + close, own files", "open_one": "open + close, one file",
+    "fault": "anonymous fault", "map": "mmap + touch + munmap", "pipe": "pipe write + read, own pipes",
+    "futex": "futex wake + failed wait, own words", "fork": "fork + exit + wait",
+}
+WORKERS = ("process", "thread")
+
 # What the issue says Linux 6.1 costs: a check of the method, not of a kernel.
 LINUX_KNOWN = {
     "getppid": 359, "read_zero_1": 689, "write_null_1": 611, "stat": 3680, "fstat": 1136,
@@ -97,5 +105,5 @@ def parse(text):
 
 
 def op_of(name):
-    """The operation of bench.c that prints a figure: fork_1g_call comes from fork_1g."""
-    return re.sub(r"^(fork_1(?:0m|g))_\w+$", r"\1", name)
+    """The operation of bench.c that prints a figure: fork_1g_call comes from fork_1g, scale_map_thread_2 from scale_map_thread."""
+    return re.sub(r"^(fork_1(?:0m|g)|scale_\w+_(?:process|thread))_\w+$", r"\1", name)

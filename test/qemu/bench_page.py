@@ -58,7 +58,7 @@ def text_tables(data):
             lines.append(("%-36s %14s %14s %7s %12s %s" % (
                 row.words, row.remark or count(row.halcyon), row.linux_remark or count(row.linux),
                 "%.2f" % row.ratio if row.ratio else "-", count(row.target), row.verdict())).rstrip())
-    lines += repeat_lines(data)
+    lines += scale_text(data) + repeat_lines(data)
     return "\n".join(lines)
 
 
@@ -82,6 +82,50 @@ def repeat_lines(data):
         lines.append("%s, the runs compared: %d of %d figures equal within 0.05 %%%s" %
                      (kernel, equal, len(spreads), "; furthest apart: " + far if far else ""))
     return [""] + lines if lines else []
+
+
+# ---- one CPU and two ----
+
+class Scale:
+    """One line of the scaling table: nanoseconds a step of one worker, of two together, and the quotient, per kernel."""
+
+    def __init__(self, found, kind, workers):
+        self.words, self.workers = bench_ops.SCALING[kind], workers
+        self.figures = {}
+        for kernel in ("halcyon", "linux"):
+            pair = [found.get(kernel, {}).get("scale_%s_%s_%d" % (kind, workers, n), {}).get("cost") for n in (1, 2)]
+            self.figures[kernel] = pair if None not in pair else None
+        self.there = any(self.figures.values())
+
+    def cells(self):
+        out = [self.words, self.workers]
+        for pair in self.figures.values():
+            out += [count(pair[0]), count(pair[1]), "%.2f" % (pair[0] / pair[1])] if pair else ["-"] * 3
+        return out
+
+
+def scale_rows(data):
+    found = data.get("wall", {})
+    every = [Scale(found, kind, workers) for kind in bench_ops.SCALING for workers in bench_ops.WORKERS]
+    return [row for row in every if row.there]
+
+
+def scale_text(data):
+    shown = scale_rows(data)
+    head = ["", "%-38s %-8s %10s %10s %7s %10s %10s %7s" %
+            ("nanoseconds a step, all workers", "", "Halcyon 1", "2", "speed", "Linux 1", "2", "speed")]
+    return head + ["%-38s %-8s %10s %10s %7s %10s %10s %7s" % tuple(row.cells()) for row in shown] if shown else []
+
+
+def scale_table(data):
+    shown = scale_rows(data)
+    if not shown:
+        return []
+    return ["", "## One CPU and two", "", "One worker and two, each pinned to a CPU of its own, wall clock. A figure is the time "
+            "for one step of all workers together; the speed-up of a kernel", "that loses nothing is 2 (on two host CPUs, which also run the "
+            "emulator itself). Processes share nothing, threads an address", "space and a descriptor table.", "",
+            "| step | workers | Halcyon 1 | Halcyon 2 | speed-up | Linux 1 | Linux 2 | speed-up |",
+            "|---|---|---:|---:|---:|---:|---:|---:|"] + ["| " + " | ".join(row.cells()) + " |" for row in shown]
 
 
 # ---- docs/performance.md ----
@@ -184,7 +228,7 @@ def page(data):
         lines += ["## Guest instructions, one CPU", ""] + page_table(data, "exact") + repeat_lines(data)
     if "wall" in data:
         lines += ["", "## Nanoseconds, two CPUs, wall clock", ""] + page_table(data, "wall")
-    lines += missing_lines(data) + known_lines(data)
+    lines += scale_table(data) + missing_lines(data) + known_lines(data)
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 

@@ -34,6 +34,7 @@
 enum group {
 	GROUP_QUICK,	/* seconds at most together: bench-check runs these */
 	GROUP_LONG,	/* whole programs, a gibibyte */
+	GROUP_SCALE,	/* one worker and two on CPUs of their own: scaling.c */
 	GROUP_LATER,	/* may need what is not built: "missing" when the kernel says so */
 };
 
@@ -56,7 +57,8 @@ struct series {
 	uint64_t	sample[MAX_SAMPLES];
 };
 
-extern const struct op syscall_ops[], file_ops[], ipc_ops[], memory_ops[], process_ops[], program_ops[], later_ops[];
+extern const struct op syscall_ops[], file_ops[], ipc_ops[], memory_ops[], process_ops[], program_ops[], scaling_ops[],
+	later_ops[];
 
 /* Time in units of the run's clock. */
 uint64_t bench_now(void);

@@ -46,7 +46,7 @@
 #define STATUS_MISSING	3
 
 static const struct op *const tables[] = {
-	syscall_ops, file_ops, ipc_ops, memory_ops, process_ops, program_ops, later_ops,
+	syscall_ops, file_ops, ipc_ops, memory_ops, process_ops, program_ops, scaling_ops, later_ops,
 };
 
 static int exact;
@@ -268,7 +268,7 @@ static const struct op *find_op(const char *name)
 
 static void list(void)
 {
-	static const char *const groups[] = { "quick", "long", "later" };
+	static const char *const groups[] = { "quick", "long", "scale", "later" };
 	unsigned int i;
 	const struct op *op;
 
