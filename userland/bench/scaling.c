@@ -15,7 +15,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -32,6 +31,8 @@
 #define WINDOW_NS	60000000
 #define ROUNDS		7u
 #define EXACT_ROUNDS	3u
+#define FUTEX_WAIT	0
+#define FUTEX_WAKE	1
 #define MILLI		1000ul	/* figures are printed in thousandths of a unit */
 #define AREA_PAGES	256ul
 
