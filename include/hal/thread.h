@@ -24,12 +24,13 @@
 #define HAL_WORK_NOTIFY		0x00000004u	/* functions queued to run in this thread */
 #define HAL_WORK_TRACE_ENTER	0x00000008u	/* syscall entry takes upcall_syscall_slow() */
 #define HAL_WORK_TRACE_EXIT	0x00000010u	/* so does its exit */
-#define HAL_WORK_KERNEL_MASK	0x00ffffffu	/* bits 5-23: free for the kernel */
+#define HAL_WORK_ENTRY		0x00800000u	/* the kernel wants to know when the thread comes back from user mode */
+#define HAL_WORK_KERNEL_MASK	0x00ffffffu	/* bits 5-22: free for the kernel */
 #define HAL_WORK_FRAME		0x40000000u	/* the user frame was rewritten: restore all of it */
 #define HAL_WORK_FPU		0x80000000u	/* vector state is in memory, not in the registers */
 
 /* Bits that stay set by design and alone do not make upcall_exit_work() run. */
-#define HAL_WORK_TRACE_MASK	(HAL_WORK_TRACE_ENTER | HAL_WORK_TRACE_EXIT)
+#define HAL_WORK_TRACE_MASK	(HAL_WORK_TRACE_ENTER | HAL_WORK_TRACE_EXIT | HAL_WORK_ENTRY)
 
 struct hal_thread {
 	u64 sp;			/* [sw] kernel stack pointer while it does not run */

@@ -587,11 +587,11 @@ static void sched_tick(struct timer *timer)
 	u64 now = hal_clock_ns();
 
 	if (user) {
-		running->ticks_user++;
+		running->sampled_user_ns += SCHED_TICK_NS;
 		rq->ticks_user++;
 		rcu_quiescent();
 	} else {
-		running->ticks_kernel++;
+		running->sampled_kernel_ns += SCHED_TICK_NS;
 		rq->ticks_kernel++;
 	}
 	spin_lock(&rq->lock);
@@ -763,6 +763,18 @@ int sched_set_affinity(struct thread *t, const struct cpumask *mask)
 		rq_resched(rq); /* leave_cpu() moves it */
 	spin_unlock_irqrestore(&rq->lock, flags);
 	return 0;
+}
+
+u64 thread_runtime(const struct thread *t)
+{
+	irqflags_t flags;
+	struct runqueue *rq = thread_lock(t, &flags);
+	u64 sum = t->sum_exec_ns, now = hal_clock_ns();
+
+	if (rq->current == t && now > t->run_start_ns)
+		sum += now - t->run_start_ns;
+	spin_unlock_irqrestore(&rq->lock, flags);
+	return sum;
 }
 
 void sched_stats_cpu(u32 cpu, struct sched_stats *out)

@@ -86,6 +86,7 @@ int thread_init(struct thread *t, u32 flags, const char *name, void (*release)(s
 	t->release = release;
 	t->start_ns = hal_clock_ns();
 	t->cpu = hal_cpu_id();
+	spin_init(&t->time_lock, "thread time", LOCK_RANK_LEAF);
 	inherit_parameters(t, current_thread());
 	thread_set_name(t, name);
 	list_init(&t->all_node);
@@ -134,15 +135,35 @@ void thread_exit_self(void)
 	panic("dead thread %s runs", me->name);
 }
 
-void thread_cputime(const struct thread *t, u64 *utime_ns, u64 *stime_ns)
+/* Its part of the exact sum by the samples' proportion. No sample yet: call it all user time, as Linux does. */
+static u64 user_part(u64 sum, u64 user, u64 kernel)
 {
-	u64 sum = READ_ONCE(t->sum_exec_ns), user = READ_ONCE(t->ticks_user), kernel = READ_ONCE(t->ticks_kernel);
-	u64 total;
+	u64 total = user + kernel;
 
-	/* The sum is exact; the ticks tell its proportion. No tick yet: call it user time, as Linux does. */
-	total = user + kernel;
-	*utime_ns = total ? sum / total * user + sum % total * user / total : sum;
-	*stime_ns = sum - *utime_ns;
+	if (!total)
+		return sum;
+	for (; total >> 32; total >>= 1) /* so that no product overflows: a billionth is exact enough */
+		user >>= 1;
+	return sum / total * user + sum % total * user / total;
+}
+
+void thread_cputime(const struct thread *thread, u64 *utime_ns, u64 *stime_ns)
+{
+	struct thread *t = (struct thread *)thread; /* what was shown last is no property of the thread */
+	u64 sum = thread_runtime(t), user, kernel;
+	irqflags_t flags = spin_lock_irqsave(&t->time_lock);
+
+	sum = MAX(sum, t->shown_user_ns + t->shown_kernel_ns);
+	user = user_part(sum, READ_ONCE(t->sampled_user_ns), READ_ONCE(t->sampled_kernel_ns));
+	kernel = MAX(sum - user, t->shown_kernel_ns); /* the proportion moves: the part that would go back stands still */
+	user = sum - kernel;
+	if (user < t->shown_user_ns) {
+		user = t->shown_user_ns;
+		kernel = sum - user;
+	}
+	*utime_ns = t->shown_user_ns = user;
+	*stime_ns = t->shown_kernel_ns = kernel;
+	spin_unlock_irqrestore(&t->time_lock, flags);
 }
 
 /* ---- kernel threads ---------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
  *   UNINTERRUPTIBLE   asleep; only thread_wake() ends it
  *   KILLABLE          asleep; thread_wake() or a fatal signal ends it
  *   STOPPED, TRACED   stopped by job control or a tracer; only the signal layer ends it
- *   WAKING            between the run queue it slept on and the one it will run on
+ *   WAKING            between two run queues, on neither; only for moments, by a CPU with interrupts off
  *   DEAD              never runs again
  *
  * A thread puts *itself* to sleep (it writes its own state, then tests its condition, then calls
@@ -30,6 +30,7 @@
 #include <kernel/core/lockdep.h>
 #include <kernel/core/preempt.h>
 #include <kernel/core/rcu.h>
+#include <kernel/core/spinlock.h>
 #include <lib/atomic.h>
 #include <lib/list.h>
 #include <lib/types.h>
@@ -52,6 +53,7 @@ enum thread_state {
 /* struct thread.flags */
 #define THREAD_USER (1u << 0) /* embedded in a struct task; has user registers */
 #define THREAD_IDLE (1u << 1) /* a CPU's idle thread: never queued, never sleeps */
+#define THREAD_BOUND (1u << 2) /* belongs to one CPU (kthread_run_on): nobody changes its affinity but hot plug */
 
 /* Scheduling class and parameters; [q] once the thread has been started. */
 struct sched_param_state {
@@ -72,6 +74,7 @@ struct thread {
 	u8 fatal; /* [a] a fatal signal is pending: killable sleeps end */
 	u8 should_stop; /* [a] kthread_stop() was called */
 	u8 queued; /* [q] linked into a level's list */
+	u8 handoff; /* [s] how often in a row it slept soon after it woke somebody: sched/wake.c */
 	u32 id; /* [a] for people: the tid of a user thread, 0 of a kernel thread */
 	u32 switch_work; /* [s] work bits that are set whenever it is put on a CPU; read by the scheduler */
 
@@ -81,12 +84,18 @@ struct thread {
 	u64 vruntime; /* [q] weighted nanoseconds of service */
 	u64 vdeadline; /* [q] virtual deadline of the current slice */
 	u64 slice_left_ns; /* [q] of the current slice (FIFO ignores it) */
-	u64 run_start_ns; /* [q] when it was last put on a CPU */
+	u64 run_start_ns; /* [q] when it was last put on a CPU, or charged */
+	u64 queued_ns; /* [q] since when it waits for a CPU */
+	u64 woke_ns; /* [s] when it woke another thread last; 0: it has not since it slept */
 	struct cpumask affinity; /* [q] */
 
 	u64 sum_exec_ns; /* [q] CPU time used, exact */
-	u64 ticks_user; /* [s] samples by the tick, the proportion of user time */
-	u64 ticks_kernel; /* [s] ... and of kernel time */
+	u64 sampled_user_ns; /* [s] by the tick: the proportion of user time */
+	u64 sampled_kernel_ns; /* [s] ... and of kernel time */
+	struct spinlock time_lock; /* rank LOCK_RANK_LEAF */
+	u64 shown_user_ns, shown_kernel_ns; /* [time_lock] what thread_cputime() said last: neither goes back */
+	u64 run_delay_ns; /* [q] runnable, but waiting for a CPU */
+	u64 migrations; /* [q] to another CPU */
 	u64 switches_voluntary; /* [q] */
 	u64 switches_involuntary; /* [q] */
 	u64 start_ns; /* [I] monotonic time of creation */
@@ -164,6 +173,11 @@ const char *thread_name_text(const struct thread *t, char buf[THREAD_NAME_BYTES]
  * it and waits until it is gone (thread context, may sleep); after it the pointer is dead.
  */
 struct thread *kthread_run(void (*fn)(void *), void *arg, const char *name);
+/*
+ * The same for a thread that belongs to an online CPU and runs only there. When the CPU goes offline it must have ended, or
+ * be asleep until the CPU is back: what runs then runs elsewhere.
+ */
+struct thread *kthread_run_on(u32 cpu, void (*fn)(void *), void *arg, const char *name);
 bool kthread_should_stop(void);
 void kthread_stop(struct thread *t);
 /* Calls fn for each kernel thread but the idle ones, under a spinlock: it must not sleep. */
@@ -173,5 +187,10 @@ void kthread_each_unlocked(u32 most, bool (*fn)(struct thread *t, void *arg), vo
 /* The list itself (thread.all_node), for debug commands that peek. */
 const struct list_head *kthread_list_head(void);
 
-/* CPU time of a thread, split by the tick's samples as Linux does (getrusage(2)). Racy by design. */
+/*
+ * CPU time of a thread: the sum is exact, up to now; its split follows the tick's samples, as on Linux. Neither part ever
+ * goes back. Any context but under a run queue's lock.
+ */
 void thread_cputime(const struct thread *t, u64 *utime_ns, u64 *stime_ns);
+/* The sum alone, up to now. */
+u64 thread_runtime(const struct thread *t);
