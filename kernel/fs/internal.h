@@ -43,7 +43,11 @@ void sysfs_init(void);
 
 /* proc_node.c: files, directories and links of registered nodes, for procfs and sysfs. */
 struct inode *node_inode(struct super_block *sb, struct proc_node *node);
-struct proc_node *node_child(struct proc_node *dir, const char *name, u32 len);
+/* Attaches the inode of dir's child of that name. -ENOENT: there is none. */
+int node_lookup_child(struct proc_node *dir, struct super_block *sb, struct dentry *dentry);
+/* For the file systems' evict and revalidate (1: right, 0: the node is gone) of any inode of theirs. */
+void node_evict(struct inode *inode);
+int node_revalidate(const struct inode *inode);
 /* Emits the registered children from ctx->pos = base on. */
 bool node_emit_children(struct proc_node *dir, struct dir_context *ctx, s64 base);
 extern const struct file_ops node_file_fops;

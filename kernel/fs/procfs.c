@@ -65,7 +65,6 @@ static struct inode *self_inode(struct super_block *sb, bool thread)
 static int root_lookup(struct inode *dir, struct dentry *dentry)
 {
 	const struct qname *q = &dentry->name;
-	struct proc_node *n;
 	struct inode *inode;
 
 	if (isdigit(q->str[0]))
@@ -75,10 +74,8 @@ static int root_lookup(struct inode *dir, struct dentry *dentry)
 	} else if (q->len == 11 && memcmp(q->str, "thread-self", 11) == 0) {
 		inode = self_inode(dir->sb, true);
 	} else {
-		n = node_child(&proc_root_node, q->str, q->len);
-		if (!n)
-			return -ENOENT; /* no negative dentries here: creating fails the same way, as on Linux */
-		inode = node_inode(dir->sb, n);
+		/* no negative dentries here: creating fails the same way, as on Linux */
+		return node_lookup_child(&proc_root_node, dir->sb, dentry);
 	}
 	if (!inode)
 		return -ENOMEM;

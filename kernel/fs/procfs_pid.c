@@ -83,6 +83,7 @@ static void proc_evict(struct inode *inode)
 {
 	struct pid_inode *pi = pid_inode_of(inode);
 
+	node_evict(inode);
 	if (pi->opened)
 		task_put(pi->opened);
 	if (pi->pid)
@@ -144,8 +145,10 @@ static int revalidate(struct dentry *dentry, bool may_sleep)
 	struct inode *inode = READ_ONCE(dentry->inode);
 	bool alive;
 
-	if (!inode || !pid_inode_of(inode)->pid)
+	if (!inode)
 		return 1;
+	if (!pid_inode_of(inode)->pid)
+		return node_revalidate(inode);
 	rcu_read_lock();
 	alive = rcu_dereference(pid_inode_of(inode)->pid->task) != NULL;
 	rcu_read_unlock();
@@ -277,9 +280,12 @@ static struct inode *make_node(struct super_block *sb, struct task *t, struct pr
 static int lookup_node(struct proc_node *dir_node, struct inode *dir, struct dentry *dentry, struct task *t)
 {
 	bool is_thread = pid_inode_of(dir)->is_thread;
-	struct proc_node *node = node_child(dir_node, dentry->name.str, dentry->name.len);
+	struct proc_node *node = node_child_get(dir_node, dentry->name.str, dentry->name.len);
 
-	if (!node || (is_thread && (node->flags & PROC_PID_TGID_ONLY)))
+	if (!node)
+		return -ENOENT;
+	node_put(node); /* entries of processes are never unregistered */
+	if (is_thread && (node->flags & PROC_PID_TGID_ONLY))
 		return -ENOENT;
 	return attach(dentry, make_node(dir->sb, t, node, is_thread));
 }
