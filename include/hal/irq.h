@@ -18,7 +18,6 @@
  * log says so (Linux's rule). It works again after the last handler was freed and a new one requested it.
  */
 #include <hal/percpu.h>
-#include <lib/bitmap.h>
 #include <lib/compiler.h>
 
 enum hal_irq_result {
@@ -73,7 +72,8 @@ struct hal_msi_msg {
  *	that what the device sent before has arrived on return. When an irq moves, one call changes only the data and the
  *	next only the address: the device may send at any moment between, and nothing is lost. Not called before the
  *	device's owner enabled anything: the message after hal_msi_alloc() is given by hal_msi_message().
- * mask: sets the mask bit of MSI-X or of MSI with per-vector masking; NULL when the device has none.
+ * mask: sets or clears the mask bit of MSI-X or of MSI with per-vector masking; NULL when the device has none. The first
+ *	hal_irq_request() clears it, the last hal_irq_free() sets it; between them hal_irq_mask() and unmask() do.
  */
 struct hal_msi_ops {
 	void (*write)(void *ctx, u32 index, const struct hal_msi_msg *msg);
