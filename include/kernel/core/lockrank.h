@@ -20,6 +20,7 @@ enum lock_rank {
 	/* Sleeping locks. */
 	LOCK_RANK_FILE_POS,		/* file position */
 	LOCK_RANK_SEQ_FILE,		/* the text of an open /proc file */
+	LOCK_RANK_DEVICE_TREE,		/* devices that come and go; drivers probe under it */
 	LOCK_RANK_MOUNT_NS,		/* mount namespace mutex */
 	LOCK_RANK_FS_SINGLE,		/* finding or making the one superblock of a file system such as proc */
 	LOCK_RANK_SUPER_LIST,		/* list of superblocks, for reading while they are worked on */
@@ -66,6 +67,8 @@ enum lock_rank {
 	LOCK_RANK_USER,			/* user table */
 	LOCK_RANK_TTY_BUFFER,		/* serial driver and its buffers */
 	LOCK_RANK_IRQ_DESC,		/* interrupt lines */
+	LOCK_RANK_CLOCK_SET,		/* who is told when the wall clock is set */
+	LOCK_RANK_TIMERFD,		/* one timer descriptor */
 	LOCK_RANK_COMPLETION,
 	LOCK_RANK_WAITQ,
 	LOCK_RANK_WORK,
