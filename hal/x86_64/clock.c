@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The clock: the TSC, measured against the best reference that the machine has.
+ * The clock: which counters the machine has, what they say of each other, and which one time is read from.
  *
- * Order of belief: CPUID 15h/16h for the TSC (the APIC timer is still measured), then the HPET, the ACPI
- * PM timer, the PIT. The references run at the same time as the two counters, in 1 ms windows; under an
- * emulator the ratio stays right whatever time really passes. Time 0 is the kernel's first C function.
+ * The TSC and the APIC's timer are measured, in 1 ms windows, against the HPET and, in the same windows, against the
+ * ACPI PM timer; the PIT is asked when one of the two is missing or they disagree, and CPUID 15h/16h has a vote. The
+ * first in order of trust (HPET, PM timer, PIT) that another one confirms to 1 % is believed; the exact value is CPUID's
+ * where that agrees. A reference that was outvoted is no clock source either. Under an emulator the ratio stays right
+ * whatever time really passes. Time 0 is the kernel's first C function.
  *
- * A TSC that is not invariant may change with power states; it is used with a warning. With several CPUs
- * part 3 compares their TSCs and has the HPET to fall back on.
+ * Time is read from the TSC, until it proves unfit: CPUs whose TSCs disagree (x86_clock_tsc_unstable()), or a TSC that
+ * is not said to be invariant and drifts from the HPET (hal_clock_check()). Then the HPET or the PM timer take over,
+ * which cost a device access a look: clocksource.c.
+ *
+ * Locks: `choice_busy` guards choices of a source: a flag, as the HAL has no lock type; interrupts off.
  */
 #include <hal/clock.h>
+#include <hal/upcall.h>
 #include <lib/errno.h>
+#include <lib/string.h>
 #include "acpi_glue.h"
 #include "calibrate.h"
+#include "clocksource.h"
 #include "x86.h"
 
 #define HPET_BYTES	1024
@@ -26,15 +34,16 @@
 #define PIT_COMMAND	0x43
 #define PIT_CHANNEL2	0x42
 #define PIT_GATE	0x61
-#define CMOS_INDEX	0x70
-#define CMOS_DATA	0x71
+#define PM_GLITCH_TRIES	3
 #define ASSUMED_HZ	4000000000ull	/* before calibration: delays come out too long, never too short */
+#define CHECK_PAIR_CYCLES 20000u	/* a pair of readings that took longer says nothing */
+#define CHECK_LIMIT_PARTS 1000u		/* a drift of 0.1 % is not one of calibration */
 
-struct x86_clock x86_clock;
-static u64 tsc_hz;
-static const char *source = "none";
-static u64 wallclock_at_boot;
-static volatile u8 *hpet;
+static u64 tsc_hz;			/* [I] after calibration */
+static const char *reference = "none";	/* [I] what it was measured against */
+static volatile u8 *hpet;		/* [I] */
+static u32 choice_busy;			/* [a] */
+static bool tsc_trusted;		/* [a] tsc=reliable */
 
 static u64 read_tsc(void *ctx)
 {
@@ -67,6 +76,37 @@ static u64 read_pit(void *ctx)
 	return 0xffff - (hi << 8 | lo);
 }
 
+static u64 pm_mask(void)
+{
+	return x86_acpi.pm_timer.bits == 32 ? 0xffffffffu : 0xffffffu;
+}
+
+/* As clocks. Some chips' PM timer shows a wrong value once in a while: two readings in a row must be close. */
+static u64 tsc_clock(void)
+{
+	return hal_cycles();
+}
+
+static u64 hpet_clock(void)
+{
+	return read_hpet(NULL);
+}
+
+static u64 pm_clock(void)
+{
+	u64 a = read_pm_timer(NULL), b;
+
+	for (int i = 0; i < PM_GLITCH_TRIES; i++) {
+		b = read_pm_timer(NULL);
+		if (((b - a) & pm_mask()) < 256)
+			break;
+		a = b;
+	}
+	return b;
+}
+
+/* ---- calibration ---- */
+
 static bool hpet_start(u64 *hz)
 {
 	u32 period;
@@ -78,6 +118,7 @@ static bool hpet_start(u64 *hz)
 		return false;
 	period = x86_mmio_read32(hpet + HPET_PERIOD);
 	if (period == 0 || period > HPET_MAX_PERIOD) {
+		upcall_log(4, "clock: the HPET claims a period of %u fs: not used", period);
 		hpet = NULL;
 		return false;
 	}
@@ -100,32 +141,34 @@ volatile u8 *x86_hpet(void)
 	return hpet;
 }
 
-static bool try_reference(const char *name, u64 (*read)(void *), u64 hz, u64 mask, struct calibration *out)
-{
-	struct calibrate_io io = { read, read_tsc, read_apic, NULL, hz, mask };
+/* What is known when the votes are cast: at most HPET, PM timer, PIT, CPUID. */
+struct votes {
+	struct calibrate_vote v[4];
+	u32 n;
+};
 
-	x86_apic_timer_start_raw(0xffffffffu);
-	if (calibrate(&io, out) != 0) {
-		upcall_log(4, "clock: the %s gives no sensible result", name);
-		return false;
-	}
-	source = name;
-	return true;
+static void vote(struct votes *all, const char *name, u64 tsc, u64 apic)
+{
+	all->v[all->n++] = (struct calibrate_vote){ name, tsc, apic };
 }
 
-static bool measure(struct calibration *c)
+/* One round of windows; adds the reference's vote and, if there is one, the check's. */
+static void measure(struct votes *all, const char *name, struct calibrate_reference r, const char *check_name,
+		    struct calibrate_reference check)
 {
-	u64 hz, mask;
+	struct calibrate_io io = { r, check, read_tsc, read_apic, NULL };
+	struct calibration c;
 
-	if (hpet_start(&hz) && try_reference("HPET", read_hpet, hz, 0xffffffffu, c))
-		return true;
-	if (x86_acpi.pm_timer.address && x86_acpi.pm_timer.space == ACPI_SPACE_IO) {
-		mask = x86_acpi.pm_timer.bits == 32 ? 0xffffffffu : 0xffffffu;
-		if (try_reference("PM timer", read_pm_timer, ACPI_PM_TIMER_HZ, mask, c))
-			return true;
+	x86_apic_timer_start_raw(0xffffffffu);
+	if (calibrate(&io, &c) != 0) {
+		upcall_log(4, "clock: the %s gives no sensible result", name);
+		return;
 	}
-	pit_start();
-	return try_reference("PIT", read_pit, PIT_HZ, 0xffff, c);
+	vote(all, name, c.tsc_hz, c.apic_hz);
+	if (check.read && c.check_tsc_hz)
+		vote(all, check_name, c.check_tsc_hz, x86_mul_div(c.apic_hz, c.check_tsc_hz, c.tsc_hz));
+	else if (check.read)
+		upcall_log(4, "clock: the %s stands still", check_name);
 }
 
 static u64 hz_from_cpuid(void)
@@ -140,27 +183,179 @@ static u64 hz_from_cpuid(void)
 	return calibrate_cpuid(max, c15.a, c15.b, c15.c, c16.a & 0xffff);
 }
 
+static struct calibrate_vote poll_references(void)
+{
+	const struct calibrate_reference none = { NULL, 0, 0 }, pit = { read_pit, PIT_HZ, 0xffff };
+	struct calibrate_reference by_hpet = none, by_pm = none;
+	struct votes all = { .n = 0 };
+	u64 told = hz_from_cpuid();
+	struct calibrate_vote best;
+	bool confirmed = false;
+	u32 measured;
+
+	if (hpet_start(&by_hpet.hz))
+		by_hpet = (struct calibrate_reference){ read_hpet, by_hpet.hz, 0xffffffffu };
+	if (x86_acpi.pm_timer.address && x86_acpi.pm_timer.space == ACPI_SPACE_IO)
+		by_pm = (struct calibrate_reference){ read_pm_timer, ACPI_PM_TIMER_HZ, pm_mask() };
+	if (by_hpet.read)
+		measure(&all, "HPET", by_hpet, "PM timer", by_pm);
+	if (!all.n && by_pm.read)
+		measure(&all, "PM timer", by_pm, NULL, none);
+	if (all.n < 2 || !calibrate_agrees(all.v[0].tsc_hz, all.v[1].tsc_hz)) {
+		pit_start();
+		measure(&all, "PIT", pit, NULL, none);
+	}
+	if (!all.n)
+		upcall_panic("no clock to measure the CPU's frequency with: no HPET, PM timer or PIT works");
+	measured = all.n;
+	if (told)
+		vote(&all, "CPUID", told, 0);
+	best = all.v[calibrate_choose(all.v, all.n, &confirmed)];
+	if (!best.apic_hz)
+		best = all.v[0];
+	if (!confirmed)
+		upcall_log(4, "clock: nothing confirms the %s", best.name);
+	for (u32 i = 0; i < all.n; i++)
+		if (!calibrate_agrees(all.v[i].tsc_hz, best.tsc_hz))
+			upcall_log(4, "clock: the %s takes the TSC for %llu MHz, the %s for %llu MHz: it is not believed",
+				   all.v[i].name, (unsigned long long)(all.v[i].tsc_hz / 1000000), best.name,
+				   (unsigned long long)(best.tsc_hz / 1000000));
+	for (u32 i = 0; i < measured; i++) {
+		bool fit = calibrate_agrees(all.v[i].tsc_hz, best.tsc_hz);
+
+		if (fit && !strcmp(all.v[i].name, "HPET"))
+			clocksource_add(CLOCKSOURCE_HPET, hpet_clock, by_hpet.hz, by_hpet.mask);
+		if (fit && !strcmp(all.v[i].name, "PM timer"))
+			clocksource_add(CLOCKSOURCE_PM, pm_clock, by_pm.hz, by_pm.mask);
+	}
+	/* CPUID is exact where it is right. */
+	if (told && calibrate_agrees(told, best.tsc_hz)) {
+		best.tsc_hz = told;
+		best.name = "CPUID";
+	}
+	return best;
+}
+
 void x86_clock_init(void)
 {
-	struct calibration c;
-	u64 told = hz_from_cpuid();
+	struct calibrate_vote c = poll_references();
 
-	if (!measure(&c))
-		upcall_panic("no clock to measure the CPU's frequency with: no HPET, PM timer or PIT works");
-	/* CPUID is exact where it is right; believe it only within 1 % of what was measured. */
-	if (told && told / 100 * 99 < c.tsc_hz && c.tsc_hz < told / 100 * 101) {
-		c.tsc_hz = told;
-		source = "CPUID";
-	}
 	tsc_hz = c.tsc_hz;
-	x86_clock.mult = calibrate_mult(tsc_hz);
+	reference = c.name;
+	clocksource_add(CLOCKSOURCE_TSC, tsc_clock, tsc_hz, ~0ull);
+	(void)clocksource_select(CLOCKSOURCE_TSC);
 	x86_apic_timer_calibrated(c.apic_hz);
 	upcall_log(6, "clock: TSC %llu.%03llu MHz by %s%s, APIC timer %llu.%03llu MHz%s",
-		   (unsigned long long)(tsc_hz / 1000000), (unsigned long long)(tsc_hz / 1000 % 1000), source,
+		   (unsigned long long)(tsc_hz / 1000000), (unsigned long long)(tsc_hz / 1000 % 1000), reference,
 		   x86_has(X86_F_NONSTOP_TSC) ? "" : " (not said to be invariant)",
 		   (unsigned long long)(c.apic_hz / 1000000), (unsigned long long)(c.apic_hz / 1000 % 1000),
 		   x86_has(X86_F_TSC_DEADLINE) ? ", TSC deadline" : "");
 }
+
+/* ---- choosing ---- */
+
+static int choose(u32 which)
+{
+	irqflags_t flags = hal_irq_save();
+	u32 before;
+	int err;
+
+	while (__atomic_exchange_n(&choice_busy, 1, __ATOMIC_ACQUIRE))
+		hal_cpu_relax();
+	before = clocksource_current();
+	err = clocksource_select(which);
+	if (!err && before != which)
+		upcall_clock_changed();
+	__atomic_store_n(&choice_busy, 0, __ATOMIC_RELEASE);
+	hal_irq_restore(flags);
+	return err;
+}
+
+const char *hal_clock_source_name(u32 i)
+{
+	for (u32 which = 0; which < CLOCKSOURCE_COUNT; which++)
+		if (clocksource_usable(which) && !i--)
+			return clocksource_get(which)->name;
+	return NULL;
+}
+
+const char *hal_clock_source_current(void)
+{
+	const struct clocksource *s = clocksource_get(clocksource_current());
+
+	return s ? s->name : "none";
+}
+
+int hal_clock_source_select(const char *name)
+{
+	for (u32 which = 0; which < CLOCKSOURCE_COUNT; which++)
+		if (!strcmp(name, clocksource_get(which)->name))
+			return choose(which);
+	return -EINVAL;
+}
+
+u64 hal_clock_half_turn_ns(void)
+{
+	return clocksource_half_turn_ns();
+}
+
+void hal_clock_trust(void)
+{
+	WRITE_ONCE(tsc_trusted, true);
+}
+
+void hal_clock_distrust(const char *why)
+{
+	x86_clock_tsc_unstable(why);
+}
+
+void x86_clock_tsc_unstable(const char *why)
+{
+	bool was_fit = clocksource_usable(CLOCKSOURCE_TSC);
+
+	if (!was_fit || !tsc_hz)
+		return;
+	if (!clocksource_usable(CLOCKSOURCE_HPET) && !clocksource_usable(CLOCKSOURCE_PM)) {
+		upcall_log(4, "clock: the TSC is not fit for a clock (%s), but there is nothing else", why);
+		return;
+	}
+	clocksource_forbid(CLOCKSOURCE_TSC);
+	if (clocksource_current() == CLOCKSOURCE_TSC && choose(CLOCKSOURCE_HPET))
+		(void)choose(CLOCKSOURCE_PM);
+	upcall_log(4, "clock: the TSC is not fit for a clock (%s): now %s", why, hal_clock_source_current());
+}
+
+bool x86_clock_wants_warp_test(void)
+{
+	return !READ_ONCE(tsc_trusted) && clocksource_usable(CLOCKSOURCE_TSC);
+}
+
+/* ---- the watch over a TSC that may change its speed ---- */
+
+bool hal_clock_wants_check(void)
+{
+	return x86_clock_wants_warp_test() && !x86_has(X86_F_NONSTOP_TSC) && clocksource_usable(CLOCKSOURCE_HPET);
+}
+
+void hal_clock_check(void)
+{
+	static u64 last_tsc, last_hpet; /* the one caller's */
+	const struct clocksource *h = clocksource_get(CLOCKSOURCE_HPET);
+	u64 before = hal_cycles(), count = hpet_clock(), after = hal_cycles();
+	u64 by_tsc, by_hpet;
+
+	if (after - before > CHECK_PAIR_CYCLES)
+		return; /* interrupted in between: the next time */
+	by_tsc = x86_mul_div(before - last_tsc, NSEC_PER_SEC, tsc_hz);
+	by_hpet = x86_mul_div((count - last_hpet) & h->mask, NSEC_PER_SEC, h->hz);
+	if (last_tsc && by_tsc < x86_mul_div(h->mask / 2, NSEC_PER_SEC, h->hz) &&
+	    MAX(by_tsc, by_hpet) - MIN(by_tsc, by_hpet) > MIN(by_tsc, by_hpet) / CHECK_LIMIT_PARTS + NSEC_PER_MSEC)
+		x86_clock_tsc_unstable("it drifts from the HPET");
+	last_tsc = before;
+	last_hpet = count;
+}
+
+/* ---- the rest of the contract ---- */
 
 void hal_delay_ns(u64 ns)
 {
@@ -178,98 +373,16 @@ u64 hal_clock_hz(void)
 
 const char *hal_clock_source(void)
 {
-	return source;
+	return reference;
 }
 
 void hal_clock_params(u64 *base, u64 *mult)
 {
-	*base = x86_clock.base;
-	*mult = x86_clock.mult;
+	*base = READ_ONCE(x86_clock.base);
+	*mult = tsc_hz ? clocksource_get(CLOCKSOURCE_TSC)->mult : 0;
 }
 
-/* ---- wall clock ---- */
-
-static u8 cmos(u8 reg)
+bool hal_clock_user_readable(void)
 {
-	x86_outb(CMOS_INDEX, (u8)(0x80 | reg));	/* NMI off while the index is set */
-	return x86_inb(CMOS_DATA);
-}
-
-static u32 from_bcd(u8 v, bool binary)
-{
-	return binary ? v : (v >> 4) * 10u + (v & 15u);
-}
-
-/* Days from 1970-01-01 (civil calendar, years from 1970). */
-static u64 days_from_civil(u32 y, u32 m, u32 d)
-{
-	static const u16 before[12] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 };
-	u32 years = y - 1970, leaps = (y - 1) / 4 - (y - 1) / 100 + (y - 1) / 400 - 477;
-	bool leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-
-	return years * 365ull + leaps + before[m - 1] + (m > 2 && leap) + d - 1;
-}
-
-/*
- * The CMOS clock (MC146818): wait for the end of an update, read twice until both agree. Registers hold
- * BCD and 12 hours unless status B says otherwise. 0: it makes no sense.
- */
-static u64 read_cmos_clock(void)
-{
-	u8 v[7], again[7];
-	static const u8 regs[7] = { 0, 2, 4, 7, 8, 9, 0x32 };
-	u8 status;
-	u32 hour, year, month, day;
-	bool binary, same;
-
-	for (int tries = 0; tries < 10; tries++) {
-		for (int i = 0; i < 100000 && (cmos(0x0a) & 0x80); i++)
-			;
-		same = true;
-		for (int i = 0; i < 7; i++)
-			v[i] = cmos(regs[i]);
-		for (int i = 0; i < 7; i++)
-			same &= (again[i] = cmos(regs[i])) == v[i];
-		if (same)
-			break;
-	}
-	status = cmos(0x0b);
-	x86_outb(CMOS_INDEX, 0x0d);	/* NMI on again */
-	(void)x86_inb(CMOS_DATA);
-	binary = (status & 4) != 0;
-	hour = from_bcd(v[2] & 0x7f, binary);
-	if (!(status & 2))
-		hour = hour % 12 + ((v[2] & 0x80) ? 12 : 0);
-	day = from_bcd(v[3], binary);
-	month = from_bcd(v[4], binary);
-	year = from_bcd(v[5], binary);
-	year += x86_acpi.century == 0x32 ? from_bcd(v[6], binary) * 100 : year < 70 ? 2000 : 1900;
-	if (!same || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || year < 1970 || year > 2400)
-		return 0;
-	return days_from_civil(year, month, day) * 86400 + hour * 3600 + from_bcd(v[1], binary) * 60 +
-	       from_bcd(v[0], binary);
-}
-
-/* Firmware's clock as the loader read it, moved on to the kernel's entry; else the CMOS clock. */
-void x86_wallclock_init(const struct bootinfo *bi)
-{
-	if (bi->flags & BOOT_FLAG_RTC_VALID && bi->rtc_unix_s > 0)
-		wallclock_at_boot = (u64)bi->rtc_unix_s;
-	else
-		wallclock_at_boot = read_cmos_clock();
-}
-
-u64 hal_wallclock_seconds_at_boot(void)
-{
-	return wallclock_at_boot;
-}
-
-void x86_clock_tsc_unstable(const char *why)
-{
-	upcall_log(4, "clock: the TSC is not stable: %s", why);
-}
-
-bool x86_clock_wants_warp_test(void)
-{
-	return x86_clock.mult != 0;
+	return READ_ONCE(x86_clock.mult) != 0;
 }

@@ -16,6 +16,12 @@ struct thread;
 __noreturn void kernel_main(const struct bootinfo *bi);
 
 /*
+ * main.c. The first C function of the kernel's on another CPU, on its idle thread's stack, interrupts off, everything set
+ * up as for kernel_main(), per-CPU variables too; not online yet.
+ */
+__noreturn void kernel_secondary_main(u32 cpu);
+
+/*
  * What a page fault was about. READ is the absence of the two others; PRESENT: there was a translation,
  * its rights did not suffice. USER: the access came from user mode.
  */
@@ -79,9 +85,24 @@ void upcall_log(int level, const char *fmt, ...) __printf(2, 3);
 /* sched/timer.c. This CPU's one-shot timer ran out. Interrupt context. */
 void upcall_timer(void);
 
+/* sched/clock.c. The clock is read from another counter now. Interrupts off, in any context but NMI. */
+void upcall_clock_changed(void);
+
 /* sched. Around every interrupt handler, interrupts off; exit may switch threads when it came from the kernel. */
 void upcall_irq_enter(struct hal_regs *regs, u32 vector);
 void upcall_irq_exit(struct hal_regs *regs);
+
+/*
+ * core/smpcall.c: hal_ipi_call() was sent here; interrupt context. core/tlb.c: hal_ipi_tlb(), and core/stop.c:
+ * hal_ipi_stop(): interrupts off, without upcall_irq_enter() around them, so no RCU and nothing that looks at the
+ * preemption count.
+ */
+void upcall_ipi_call(void);
+void upcall_ipi_tlb(void);
+void upcall_ipi_stop(void);
+
+/* core/tlb.c. On a CPU, right after hal_cpu_online() has become true of it: interrupts off. Its TLB is made empty. */
+void upcall_cpu_online(void);
 
 /*
  * proc/trap.c. The thread goes to user mode and its work word is not 0. Interrupts on, may sleep, may
@@ -115,6 +136,12 @@ void upcall_thread_start(struct thread *prev);
 /* mm. 4 KiB frames, not zeroed. 0 or -ENOMEM. May sleep. */
 int __must_check upcall_page_frame_alloc(paddr_t *out);
 void upcall_page_frame_free(paddr_t frame);
+/* The same below 4 GiB. */
+int __must_check upcall_page_frame_alloc_low(paddr_t *out);
+
+/* mm. A stack with a page below it that is not mapped; at least `bytes`, above *base. Thread context. 0 or -ENOMEM. */
+int __must_check upcall_stack_alloc(vaddr_t *base, size_t bytes);
+void upcall_stack_free(vaddr_t base);
 
 /* mm. Memory, 16-aligned at least, not zeroed; NULL when there is none. May sleep. */
 void *upcall_alloc(size_t bytes);

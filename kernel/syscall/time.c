@@ -127,12 +127,11 @@ long sys_clock_settime(int clock, uptr_t ts)
 		return -EINVAL;
 	if (copy_from_user(&t, ts, sizeof(t)))
 		return -EFAULT;
-	if (!clock_timespec_valid(&t) || clock_timespec_to_ns(&t) < clock_mono_ns())
+	if (!clock_timespec_valid(&t))
 		return -EINVAL;
 	if (!capable(CAP_SYS_TIME))
 		return -EPERM;
-	clock_set_real_ns(clock_timespec_to_ns(&t));
-	return 0;
+	return clock_set_real_ns(clock_timespec_to_ns(&t));
 }
 
 long sys_gettimeofday(uptr_t tv, uptr_t tz)
@@ -163,9 +162,7 @@ long sys_settimeofday(uptr_t tv, uptr_t tz)
 		return -EPERM;
 	if (!uptr_is_null(tz) && (zone[0] > 15 * 60 || zone[0] < -15 * 60))
 		return -EINVAL;
-	if (!uptr_is_null(tv))
-		clock_set_real_ns((u64)in[0] * NSEC_PER_SEC + (u64)in[1] * 1000);
-	return 0;
+	return uptr_is_null(tv) ? 0 : clock_set_real_ns((u64)in[0] * NSEC_PER_SEC + (u64)in[1] * 1000);
 }
 
 long sys_time(uptr_t t)

@@ -4,15 +4,20 @@
  * machines: slow register reads, an SMI in the middle of a window, counters that wrap, that stand still.
  */
 #include <lib/errno.h>
+#include <arch/clock.h>
 #include "calibrate.h"
+#include "clocksource.h"
 #include "framework.h"
 
 struct machine {
 	u64 now_ns;
 	u64 read_ns;		/* what a read of the reference takes */
 	u64 ref_hz, ref_mask, ref_start;
+	u64 check_hz, check_mask;	/* the second reference says that it is; it runs at ... */
+	u64 check_real_hz;		/* ... this, if not 0 */
 	u64 tsc_hz, apic_hz;
 	bool stopped;
+	bool check_stopped;
 	u32 reads;
 	u32 smi_every;		/* every n-th reference read ... */
 	u64 smi_ns;		/* ... takes so much longer, after the value was taken */
@@ -36,6 +41,14 @@ static u64 ref(void *ctx)
 	return v & m->ref_mask;
 }
 
+static u64 check(void *ctx)
+{
+	struct machine *m = ctx;
+
+	m->now_ns += 900;
+	return m->check_stopped ? 7 : scale(m->now_ns - 450, m->check_real_hz ? m->check_real_hz : m->check_hz) & m->check_mask;
+}
+
 static u64 tsc(void *ctx)
 {
 	struct machine *m = ctx;
@@ -54,7 +67,8 @@ static u32 apic(void *ctx)
 
 static int run(struct machine *m, struct calibration *c)
 {
-	struct calibrate_io io = { ref, tsc, apic, m, m->ref_hz, m->ref_mask };
+	struct calibrate_io io = { { ref, m->ref_hz, m->ref_mask }, { m->check_hz ? check : NULL, m->check_hz, m->check_mask },
+				   tsc, apic, m };
 
 	return calibrate(&io, c);
 }
@@ -109,6 +123,135 @@ TEST(hal_calibrate_broken)
 	EXPECT_EQ(run(&still, &c), -EIO);
 	EXPECT_EQ(run(&no_apic, &c), -EIO);
 	EXPECT_EQ(run(&slow_tsc, &c), -EIO);
+}
+
+TEST(hal_calibrate_two_references)
+{
+	struct machine m = { .read_ns = 600, .ref_hz = 100000000, .ref_mask = 0xffffffff, .check_hz = 3579545,
+			     .check_mask = 0xffffff, .tsc_hz = 2500000000ull, .apic_hz = 1000000000 };
+	struct machine liar = m, still = m;
+	struct calibration c;
+
+	EXPECT_EQ(run(&m, &c), 0);
+	EXPECT_NEAR(c.tsc_hz, m.tsc_hz);
+	EXPECT(calibrate_agrees(c.tsc_hz, c.check_tsc_hz));
+	EXPECT(m.now_ns < 6000000);	/* no windows of its own */
+
+	liar.check_real_hz = 2 * liar.check_hz;	/* a PM timer at double speed: half the TSC ticks for each of its own */
+	EXPECT_EQ(run(&liar, &c), 0);
+	EXPECT_NEAR(c.tsc_hz, m.tsc_hz);
+	EXPECT_NEAR(c.check_tsc_hz * 2, m.tsc_hz);
+	EXPECT(!calibrate_agrees(c.tsc_hz, c.check_tsc_hz));
+
+	still.check_stopped = true;
+	EXPECT_EQ(run(&still, &c), 0);
+	EXPECT_EQ(c.check_tsc_hz, 0);
+}
+
+/* Who is believed when references differ. */
+TEST(hal_calibrate_votes)
+{
+	struct calibrate_vote v[4] = { { "HPET", 2000000000, 1 }, { "PM timer", 2001000000, 1 }, { "PIT", 1000000000, 1 },
+				       { "CPUID", 0, 0 } };
+	bool sure;
+
+	EXPECT_EQ(calibrate_choose(v, 2, &sure), 0);
+	EXPECT(sure);
+	v[0].tsc_hz = 4000000000;		/* the HPET lies: the two others agree */
+	v[2].tsc_hz = 1999000000;
+	EXPECT_EQ(calibrate_choose(v, 3, &sure), 1);
+	EXPECT(sure);
+	v[2].tsc_hz = 1000000000;		/* nobody agrees: the first, and not sure */
+	EXPECT_EQ(calibrate_choose(v, 3, &sure), 0);
+	EXPECT(!sure);
+	v[3].tsc_hz = 1000000000;		/* CPUID confirms the third */
+	EXPECT_EQ(calibrate_choose(v, 4, &sure), 2);
+	EXPECT(sure);
+	EXPECT_EQ(calibrate_choose(v, 1, &sure), 0);
+	EXPECT(!sure);
+	EXPECT(!calibrate_agrees(0, 0));
+	EXPECT(calibrate_agrees(100, 101) && !calibrate_agrees(100, 102) && !calibrate_agrees(102, 100));
+}
+
+/* ---- the clock's source ---- */
+
+static u64 fake_tsc, fake_hpet, fake_pm;
+
+static u64 fake_read_tsc(void)
+{
+	return fake_tsc;
+}
+
+static u64 fake_read_hpet(void)
+{
+	return fake_hpet & 0xffffffff;
+}
+
+static u64 fake_read_pm(void)
+{
+	return fake_pm & 0xffffff;
+}
+
+/* All three counters move on by so much time. */
+static void pass(u64 ns)
+{
+	fake_tsc += scale(ns, 2000000000);
+	fake_hpet += scale(ns, 100000000);
+	fake_pm += scale(ns, 3579545);
+}
+
+static u64 now_by_source(void)
+{
+	if (x86_clock.mult)
+		return (u64)(((x86_u128)(fake_tsc - x86_clock.base) * x86_clock.mult) >> 32);
+	return x86_clock_slow_ns();
+}
+
+TEST(hal_clocksource_extend)
+{
+	EXPECT_EQ(calibrate_extend(0xfffff0, 0x000010, 0xffffff), 0x1000010);
+	EXPECT_EQ(calibrate_extend(0x1000010, 0x20, 0xffffff), 0x1000020);
+	EXPECT_EQ(calibrate_extend(0x1000010, 0x08, 0xffffff), 0x1000010);	/* behind: a glitch, time stands still */
+	EXPECT_EQ(calibrate_extend(5, 5, 0xffffffff), 5);
+}
+
+/* Time goes on through every change of the source and every wrap, and never back. */
+TEST(hal_clocksource_select)
+{
+	static const u32 order[] = { CLOCKSOURCE_HPET, CLOCKSOURCE_PM, CLOCKSOURCE_HPET, CLOCKSOURCE_TSC, CLOCKSOURCE_PM,
+				     CLOCKSOURCE_TSC };
+	u64 start, last = 0, passed = 0;
+
+	EXPECT_EQ(x86_clock_slow_ns(), 0);	/* before the first choice */
+	x86_clock.base = fake_tsc = 1234567;
+	fake_hpet = 0xfffffff0;
+	fake_pm = 0xfff000;
+	clocksource_add(CLOCKSOURCE_TSC, fake_read_tsc, 2000000000, ~0ull);
+	clocksource_add(CLOCKSOURCE_HPET, fake_read_hpet, 100000000, 0xffffffff);
+	clocksource_add(CLOCKSOURCE_PM, fake_read_pm, 3579545, 0xffffff);
+	pass(1000000);
+	EXPECT_EQ(clocksource_select(CLOCKSOURCE_TSC), 0);
+	EXPECT_EQ(clocksource_half_turn_ns(), 0);
+	start = now_by_source();
+	EXPECT(start > 990000 && start < 1010000);	/* time 0 was before the choice */
+	for (u32 i = 0; i < ARRAY_SIZE(order); i++) {
+		EXPECT_EQ(clocksource_select(order[i]), 0);
+		for (int n = 0; n < 40; n++) {
+			u64 now = now_by_source();
+
+			EXPECT(now >= last);
+			last = now;
+			pass(1000000007);
+			passed += 1000000007;
+		}
+	}
+	EXPECT(last - start < passed && passed - (last - start) < 1100000000);
+	EXPECT_EQ(clocksource_select(CLOCKSOURCE_PM), 0);
+	EXPECT(clocksource_half_turn_ns() > 2300000000ull && clocksource_half_turn_ns() < 2400000000ull);
+	clocksource_forbid(CLOCKSOURCE_TSC);
+	EXPECT_EQ(clocksource_select(CLOCKSOURCE_TSC), -EINVAL);
+	EXPECT_EQ(clocksource_select(CLOCKSOURCE_COUNT), -EINVAL);
+	EXPECT_EQ(clocksource_current(), CLOCKSOURCE_PM);
 }
 
 TEST(hal_calibrate_cpuid)

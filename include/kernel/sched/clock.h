@@ -6,18 +6,42 @@
 
 #include <abi/linux/time.h>
 #include <hal/clock.h>
+#include <hal/vdso.h>
 #include <lib/compiler.h>
+#include <lib/list.h>
 #include <lib/types.h>
-
 
 static inline u64 clock_mono_ns(void)
 {
 	return hal_clock_ns();
 }
 u64 clock_real_ns(void); /* nanoseconds since 1970-01-01 UTC */
-void clock_set_real_ns(u64 real_ns);
-void clock_init(void); /* after hal_late_init(): wall clock from the firmware */
+u64 clock_tai_ns(void); /* the wall clock and the leap seconds that adjtimex(2) was told of */
+void clock_init(void); /* after hal_late_init(): wall clock from the firmware, clocksource=, tsc= */
 u64 clock_boot_real_seconds(void); /* btime of /proc/stat */
+
+/*
+ * Setting. Thread context, no spinlock. clock_set_real_ns() fails with -EINVAL when the machine would have been started before
+ * 1970; then it calls every listener.
+ */
+int __must_check clock_set_real_ns(u64 real_ns);
+int __must_check clock_step_real_ns(s64 by_ns);
+void clock_set_tai_offset(s32 seconds);
+s32 clock_tai_offset(void);
+void clock_set_zone(s32 minutes_west, s32 dst);
+void clock_zone(s32 *minutes_west, s32 *dst);
+
+/*
+ * Somebody who waits for a time of the wall clock. fn runs after each setting of the clock under a spinlock of rank
+ * LOCK_RANK_CLOCK_SET, interrupts off: it may wake threads and arm timers. Adding and removing: any context without
+ * an inner lock; after the removal fn does not run any more.
+ */
+struct clock_listener {
+	struct list_head node; /* [clock_listen_lock] */
+	void (*fn)(struct clock_listener *l); /* [I] */
+};
+void clock_listen(struct clock_listener *l);
+void clock_unlisten(struct clock_listener *l);
 
 /*
  * The wall time in steps of about 4 ms, which is Linux's tick: for file times, which then stay the same over many
@@ -25,6 +49,9 @@ u64 clock_boot_real_seconds(void); /* btime of /proc/stat */
  */
 #define CLOCK_COARSE_NS (1ull << 22)
 struct timespec clock_coarse_real(void);
+
+/* vm: the page from which programs read the clock; it is filled in now and kept so. Once, at boot. */
+void clock_publish(struct hal_vvar *page);
 
 static inline void clock_ns_to_timespec(u64 ns, struct timespec *ts)
 {

@@ -2,9 +2,12 @@
 #ifndef ARCH_CLOCK_H
 #define ARCH_CLOCK_H
 
-#include <lib/types.h>
+#include <lib/compiler.h>
 
-/* [I] after calibration. mult is ns per tick in 32.32 fixed point; 0 before. */
+/*
+ * The TSC as a clock. [a] mult is ns per tick in 32.32 fixed point; 0: time is not read from the TSC (before calibration,
+ * or another counter was chosen). base changes only while mult is 0.
+ */
 struct x86_clock {
 	u64 base;
 	u64 mult;
@@ -25,9 +28,16 @@ static __always_inline u64 hal_cycles(void)
 	return (u64)hi << 32 | lo;
 }
 
+/* The clock where it is not the TSC: 0 before calibration. */
+u64 x86_clock_slow_ns(void);
+
 static __always_inline u64 hal_clock_ns(void)
 {
-	return (u64)(((x86_u128)(hal_cycles() - x86_clock.base) * x86_clock.mult) >> 32);
+	u64 mult = READ_ONCE(x86_clock.mult);
+
+	if (unlikely(!mult))
+		return x86_clock_slow_ns();
+	return (u64)(((x86_u128)(hal_cycles() - READ_ONCE(x86_clock.base)) * mult) >> 32);
 }
 
 #endif
