@@ -28,6 +28,7 @@ import time
 
 OVMF = "/usr/share/ovmf/OVMF.fd"
 QEMU = "qemu-system-x86_64"
+CPUS = 2                # of a machine that does not say; run.py --cpus
 EXIT_PORT = 0xF4
 PIPE_BYTES = 1 << 20    # what an unprivileged user may ask for (fs.pipe-max-size)
 F_SETPIPE_SZ = 1031     # fcntl.F_SETPIPE_SZ from Python 3.10 on
@@ -151,7 +152,7 @@ def coverage_arguments():
 class Machine:
     """One run of QEMU.  Use as a context manager."""
 
-    def __init__(self, *, image=None, kernel=None, initrd=None, append="", cpus=2, ram_mib=512,
+    def __init__(self, *, image=None, kernel=None, initrd=None, append="", cpus=None, ram_mib=512,
                  cpu="max", icount=False, tpm=False, machine_opts="", extra=(), name="machine",
                  symbols=None):
         self.name, self.symbols = name, symbols
@@ -160,7 +161,7 @@ class Machine:
         self.started = time.monotonic()
         self.argv = [QEMU, "-machine", "q35,accel=tcg" + machine_opts if icount else
                      "q35" + machine_opts, "-nodefaults", "-no-reboot", "-display", "none",
-                     "-cpu", cpu, "-smp", str(cpus), "-m", "%dM" % ram_mib,
+                     "-cpu", cpu, "-smp", str(cpus or CPUS), "-m", "%dM" % ram_mib,
                      "-device", "isa-debug-exit,iobase=0x%x,iosize=4" % EXIT_PORT,
                      "-chardev", "pipe,id=ser0,path=%s/serial" % self.folder,
                      "-serial", "chardev:ser0",

@@ -1,7 +1,7 @@
 """Ring "fuzz": random system calls by several processes against the debug kernel (test/fuzz).
 
-Two machines at a time: one under -icount, whose run repeats but for the time that the serial line takes, and one that takes
-interrupts when they come. Both end with the kernel's check for leaks. A run that fails names its round; to have it again:
+Two machines at a time: one of one CPU under -icount, whose run repeats but for the time that the serial line takes, and one of
+four CPUs that runs freely. Both end with the kernel's check for leaks. A run that fails names its round; to have it again:
 
     test/qemu/run.py fuzz --build DIR --only seed=ROUND [rounds=1] [seconds=60] [verbose] [icount]
 
@@ -21,6 +21,7 @@ from report import Report
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 SEED, SECONDS = 1, 60
 ICOUNT_SHARE = 3        # under -icount a virtual second takes about three
+CPUS = 4                # of the machine that runs freely
 FAR_SEEDS = 1000000     # the second machine's seeds are far from the first one's
 GOOD_STATUS = 33        # a reset with qemu-exit: no leak was found
 
@@ -42,7 +43,7 @@ def boot(build, folder, archive, seed, settings, icount):
     debug, name = os.path.join(build, "debug"), "fuzz%d" % seed
     disk = image.make(os.path.join(debug, "halcyon.img"), os.path.join(folder, name + ".img"), initrd=archive,
                       options="console=ttyS0 qemu-exit nokaslr quiet random.seed=1 rdinit=/fuzz -- supervise " + words.strip())
-    with machine.Machine(image=disk, name=name, cpus=1, tpm=True, icount=icount,
+    with machine.Machine(image=disk, name=name, cpus=1 if icount else CPUS, tpm=True, icount=icount,
                          symbols=os.path.join(debug, "kernel.elf")) as halcyon:
         try:
             status, dump = halcyon.wait(seconds * (10 if icount else 2) + 60), ""

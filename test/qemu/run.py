@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The rings of proof that need a machine (docs/testing.md).
 
-    run.py RING [--build DIR] [--only NAME ...] [--options "kernel words"]
+    run.py RING [--build DIR] [--only NAME ...] [--options "kernel words"] [--cpus N]
 
     selftest   the debug kernel's own tests, and the tests that die on purpose
     abi        ordinary Linux programs: what Linux 6.1 says, Halcyon must say
@@ -11,6 +11,7 @@
     fail       each allocation of each system call fails once; leaks
     gdb        gdb's helpers in batch mode; the profiler's counts against -icount
     fuzz       random system calls against the debug kernel
+    smp        two CPUs: a storm of stat() that writes nothing, the work of two CPUs counted
     bad        a thousand mutated ELF files
     figures    instruction counts (-icount)
     bench-check  the benchmark's counts on Halcyon against bench-baseline.json
@@ -31,7 +32,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import image  # noqa: E402
 import machine  # noqa: E402
 
-RINGS = ("selftest", "abi", "applets", "fail", "machine", "loader", "gdb", "bad", "fuzz", "figures", "bench-check")
+RINGS = ("selftest", "abi", "applets", "fail", "machine", "loader", "gdb", "bad", "fuzz", "figures", "smp", "bench-check")
 
 
 def run_ring(name, args):
@@ -62,6 +63,9 @@ def run_ring(name, args):
     if name == "bench-check":
         import bench
         return bench.check(args.build)
+    if name == "smp":
+        import ring_smp
+        return ring_smp.run(args.build, args.only, args.options)
     if name == "figures":
         import ring_figures
         return ring_figures.run(args.build, args.options)
@@ -112,9 +116,11 @@ def main():
     parser.add_argument("--build", default="build")
     parser.add_argument("--variant", default="debug", help="whose kernel: debug (every detector on), check, release")
     parser.add_argument("--only", nargs="*")
+    parser.add_argument("--cpus", type=int, help="of the machines that leave it open: abi, applets, bad, machine")
     parser.add_argument("--options", default="", help="further words for the kernel's command line")
     args = parser.parse_args()
     image.VARIANT = args.variant
+    machine.CPUS = args.cpus or machine.CPUS
     if args.ring == "summary":
         return summary(args)
     if args.ring == "oracle":

@@ -1,0 +1,112 @@
+"""Ring "smp": what the release kernel does on two CPUs that no instruction count of one CPU can show.
+
+  storm    a million stat() of one path by two threads leave every byte of what the path goes through as it was
+  work     -icount with two CPUs: what one step costs all workers together (userland/bench/scaling.c). The virtual clock
+           counts the instructions of both CPUs, spinning and waiting for each other included, so two CPUs can do
+           2 * (cost with one worker) / (cost with two) times the work of one
+"""
+
+import concurrent.futures
+import os
+import re
+import subprocess
+
+import bench
+import bench_ops
+import image
+import initrd
+import machine
+import ring_abi
+from oracle import TOP
+from report import Report
+
+WORDS = "console=ttyS0 qemu-exit nokaslr quiet "
+NAMES = ["storm", "one", "two", "file"]
+CALLS = 1000000
+STORM_SECONDS, GDB_SECONDS, WORK_SECONDS = 120, 40, 150
+# What two CPUs must do, in times of one. The issue asks 1.8 of "opening and closing their own files".
+SPEED_UPS = {"scale_open_own_process": 1.8, "scale_getppid_process": 1.9, "scale_getppid_thread": 1.9,
+             "scale_pipe_process": 1.8, "scale_fault_process": 1.8}
+
+
+def path_bytes(build, stub):
+    """{what: (address, bytes)} of the path, read through the stub; the machine goes on afterwards."""
+    argv = ["gdb", "-nx", "-batch", "-ex", "set confirm off", "-ex", "target remote " + stub, "-ex", "python NAMES=%r" % NAMES,
+            "-x", os.path.join(TOP, "test", "gdb", "path_bytes.py"), "-ex", "detach", os.path.join(build, "kernel.elf")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=GDB_SECONDS)
+    found = {what: (address, data) for what, address, data in re.findall(r"^BYTES (.+) (0x\w+) (\w+)$", done.stdout, re.M)}
+    if len(found) < 2 * len(NAMES) + 4:
+        raise RuntimeError("gdb did not read the path:\n" + done.stdout + done.stderr)
+    return found
+
+
+def changed_bytes(before, after):
+    """Words that say which bytes are not as they were."""
+    out = []
+    for what, (address, data) in before.items():
+        if after.get(what, ("", ""))[0] != address:
+            out.append("%s is another one" % what)
+            continue
+        for at in range(0, len(data), 2):
+            if data[at:at + 2] != after[what][1][at:at + 2]:
+                out.append("%s, byte %d: %s was %s" % (what, at // 2, after[what][1][at:at + 2], data[at:at + 2]))
+    return out
+
+
+def storm(report, build, folder):
+    archive = initrd.Initrd()
+    archive.copy("init", ring_abi.binary_of(build, "storm"))
+    disk = image.make(os.path.join(build, "halcyon.img"), os.path.join(folder, "storm.img"), options=WORDS,
+                      initrd=archive.write(os.path.join(folder, "storm.initrd")))
+    stub = os.path.join(folder, "storm.stub")
+    with machine.Machine(image=disk, cpus=2, tpm=True, name="storm", symbols=os.path.join(build, "kernel.elf"),
+                         extra=["-gdb", "unix:%s,server=on,wait=off" % stub]) as halcyon:
+        halcyon.serial.expect("STORM READY", 60)
+        before = path_bytes(build, stub)
+        halcyon.serial.send("\n")
+        done = int(halcyon.serial.expect(r"STORM DONE (\d+)", STORM_SECONDS).group(1))
+        after = path_bytes(build, stub)
+        halcyon.serial.send("\n")
+        status = halcyon.wait(30)
+    report.check(done == CALLS, "storm: %d of %d stat() on two CPUs succeed" % (done, CALLS))
+    wrong = changed_bytes(before, after)
+    size = sum(len(data) // 2 for _, data in before.values())
+    if not report.check(not wrong, "storm: %d bytes of %d dentries, inodes, mounts and superblocks, %d of them changed" %
+                        (size, len(before), len(wrong))):
+        report.note("\n".join(wrong[:20]))
+    report.check(status == machine.REBOOT_STATUS, "storm: the machine ends with status %s" % status)
+
+
+def work(report, build, folder):
+    names = sorted({bench_ops.op_of(name) for name in SPEED_UPS})
+    archive = bench.pack(build, ["exact"] + names, os.path.join(folder, "work.initrd"))
+    disk = image.make(os.path.join(build, "halcyon.img"), os.path.join(folder, "work.img"), options=bench.HALCYON_WORDS, initrd=archive)
+    with machine.Machine(image=disk, cpus=2, tpm=True, icount=True, cpu=bench.CPU, name="work", extra=bench.PINNED,
+                         symbols=os.path.join(build, "kernel.elf")) as halcyon:
+        try:
+            halcyon.wait(WORK_SECONDS)
+        except machine.Hang as hang:
+            report.note("%s\n%s" % (hang, halcyon.dump()))
+        results, _ = bench_ops.parse(halcyon.serial.text())
+    for name, least in SPEED_UPS.items():
+        one, two = (results.get("%s_%d" % (name, n), {}).get("cost") for n in (1, 2))
+        if one is None or two is None:
+            report.fail("work: %s: %s" % (name, results.get(name, {}).get("failed") or results.get(name, {}).get("missing") or "no figure"))
+            continue
+        report.check(2 * one / two >= least, "work: %s: %.0f instructions a step with one CPU, %.0f with two: %.2f times the work (at least %.1f)" %
+                     (name, one, two, 2 * one / two, least))
+
+
+def run(build, only=None, options=""):
+    report = Report(build, "smp")
+    ring_abi.build_programs(build)
+    folder = image.scratch(build)
+    parts = {"storm": storm, "work": work}
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        jobs = {name: pool.submit(part, report, build, folder) for name, part in parts.items() if not only or name in only}
+    for name, job in jobs.items():
+        try:
+            job.result()
+        except (RuntimeError, machine.Hang, subprocess.TimeoutExpired) as trouble:
+            report.fail("%s: %s" % (name, trouble))
+    return report.finish(folder)
