@@ -25,6 +25,7 @@
 #include <hal/clock.h>
 #include <hal/console.h>
 #include <hal/cpu.h>
+#include <hal/ipi.h>
 #include <hal/mem.h>
 #include <hal/percpu.h>
 #include <hal/nmi.h>
@@ -32,6 +33,7 @@
 #include <hal/pt.h>
 #include <hal/tlb.h>
 #include <hal/uaccess.h>
+#include <hal/upcall.h>
 #include "host.h"
 
 #define MAX_FIBRES	8
@@ -76,6 +78,71 @@ static struct fibre *running(void)
 	return &fibres[host_cpu->cpu];
 }
 
+/* ---- interrupts between CPUs: taken by the receiver, where its flag allows it --------------------- */
+
+enum { HOST_IPI_KICK = 1, HOST_IPI_CALL = 2, HOST_IPI_TLB = 4, HOST_IPI_STOP = 8 };
+
+static void take_interrupts(void)
+{
+	struct hal_percpu *pc = host_cpu;
+	uint32_t ipis = pc->ipis;
+
+	if (!ipis || !pc->irqs_on)
+		return;
+	pc->ipis = 0;
+	pc->irqs_on = false;
+	if (ipis & HOST_IPI_TLB) {
+		pc->tlb_count++;
+		upcall_ipi_tlb();
+	}
+	if (ipis & HOST_IPI_STOP)
+		upcall_ipi_stop();
+	if (ipis & HOST_IPI_CALL) {
+		pc->call_count++;
+		hal_irq_depth_inc();
+		upcall_ipi_call();
+		hal_irq_depth_dec();
+	}
+	if (ipis & HOST_IPI_KICK) {
+		pc->resched_count++;
+		hal_preempt_set_need_resched();
+	}
+	pc->irqs_on = true;
+}
+
+static void ipi_send(u32 cpu, uint32_t ipi)
+{
+	if (cpu < fibre_count && fibres[cpu].pc.online && cpu != host_cpu->cpu)
+		fibres[cpu].pc.ipis |= ipi;
+}
+
+void hal_cpu_kick(u32 cpu)
+{
+	ipi_send(cpu, HOST_IPI_KICK);
+}
+
+void hal_ipi_call(u32 cpu)
+{
+	ipi_send(cpu, HOST_IPI_CALL);
+}
+
+void hal_ipi_tlb(u32 cpu)
+{
+	ipi_send(cpu, HOST_IPI_TLB);
+}
+
+void hal_ipi_stop(u32 cpu)
+{
+	ipi_send(cpu, HOST_IPI_STOP);
+}
+
+void hal_ipi_reset(void)
+{
+	host_cpu->ipis = 0;
+}
+
+/* ---- switching ----------------------------------------------------------------------------------- */
+
 static void switch_to(struct fibre *next, bool ends)
 {
 	struct fibre *prev = running();
@@ -86,6 +153,7 @@ static void switch_to(struct fibre *next, bool ends)
 	__sanitizer_start_switch_fiber(ends ? NULL : &prev->fake_stack, next->stack, next->stack_size);
 	swapcontext(&prev->context, &next->context);
 	__sanitizer_finish_switch_fiber(running()->fake_stack, NULL, NULL);
+	take_interrupts();
 }
 
 /* The next CPU that has something to run. CPU 0, the test itself, always has. */
@@ -112,6 +180,7 @@ static void fibre_main(void)
 	__sanitizer_finish_switch_fiber(NULL, (const void **)&fibres[0].stack, &fibres[0].stack_size);
 	me->fn(me->arg);
 	me->runs = false;
+	me->pc.online = false;	/* it answers no more */
 	switch_to_next(true);
 	abort();
 }
@@ -150,14 +219,19 @@ void host_cpu_start(uint32_t cpu, void (*fn)(void *arg), void *arg)
 	makecontext(&f->context, fibre_main, 0);
 }
 
+/* CPU 0 idles meanwhile: it takes interrupts. */
 void host_run_all(void)
 {
+	bool irqs_on = host_cpu->irqs_on;
+
+	host_cpu->irqs_on = true;
 	for (uint32_t i = 1; i < fibre_count;) {
 		if (fibres[i].runs)
 			switch_to_next(false);
 		else
 			i++;
 	}
+	host_cpu->irqs_on = irqs_on;
 }
 
 void host_set_interleave(uint32_t n, uint64_t seed)
@@ -233,6 +307,7 @@ void hal_irq_disable(void)
 void hal_irq_enable(void)
 {
 	host_cpu->irqs_on = true;
+	take_interrupts();
 	host_maybe_switch();
 }
 

@@ -19,6 +19,7 @@
 #include <hal/pt.h>
 #include <hal/tlb.h>
 #include <hal/uaccess.h>
+#include <lib/atomic.h>
 #include "host.h"
 
 static int arena_fd;
@@ -121,11 +122,43 @@ paddr_t hal_pt_root_current(void)
 	return current_root;
 }
 
+/* The windows are the kernel's, which is the same in all spaces; what each CPU remembers of user addresses is a count. */
 void hal_space_activate(paddr_t root, struct hal_space *space)
 {
-	(void)space;
-	current_root = root;
-	reserve(HAL_FRAME_TABLE_BASE, HAL_KMAP_END);
+	struct hal_percpu *pc = hal_percpu();
+	struct hal_space *old = pc->active_space;
+
+	if (space && space != old)
+		atomic_set_bit(pc->cpu, space->cpus);
+	pc->active_space = space;
+	pc->tlb_gen = space ? space->gen : 0;
+	pc->tlb_lazy = 0;
+	pc->flushed_all++;
+	if (old && old != space)
+		atomic_clear_bit(pc->cpu, old->cpus);
+	if (root != current_root) {
+		current_root = root;
+		reserve(HAL_FRAME_TABLE_BASE, HAL_KMAP_END);
+	}
+}
+
+void hal_space_resume(paddr_t root, struct hal_space *space)
+{
+	struct hal_percpu *pc = hal_percpu();
+
+	pc->tlb_lazy = 0;
+	if (pc->active_space != space) {
+		hal_space_activate(root, space);
+	} else if (pc->tlb_gen != space->gen) {
+		pc->tlb_gen = space->gen;
+		hal_tlb_flush_local_all();
+	}
+}
+
+void hal_space_drop(void)
+{
+	hal_space_activate(current_root, NULL);
+	hal_space_set_lazy();
 }
 
 void hal_pt_kernel_template_init(paddr_t root)
@@ -141,24 +174,33 @@ void hal_pt_root_init(void *root_page)
 	memcpy(table + HAL_PT_KERNEL_FIRST, kernel_half, sizeof(kernel_half));
 }
 
-void hal_tlb_flush_kernel_range(vaddr_t start, vaddr_t end)
+void hal_tlb_flush_local_kernel(vaddr_t start, vaddr_t end)
 {
+	hal_percpu()->flushed_kernel++;
+	if (end == ~0ull) {
+		start = HAL_FRAME_TABLE_BASE;
+		end = HAL_KMAP_END;
+	}
 	reserve(start & HAL_PAGE_MASK, (end + HAL_PAGE_SIZE - 1) & HAL_PAGE_MASK);
 }
 
-void hal_tlb_flush_range(struct hal_space *space, vaddr_t start, vaddr_t end)
+void hal_tlb_flush_local_range(vaddr_t start, vaddr_t end)
 {
-	(void)space, (void)start, (void)end;
+	if (hal_tlb_is_short(start, end))
+		hal_percpu()->flushed_pages += (end - start) / HAL_PAGE_SIZE;
+	else
+		hal_tlb_flush_local_all();
 }
 
 void hal_tlb_flush_local_page(vaddr_t va)
 {
 	if (in_windows(va))
-		hal_tlb_flush_kernel_range(va, va + 1);
+		hal_tlb_flush_local_kernel(va, va + 1);
 }
 
 void hal_tlb_flush_local_all(void)
 {
+	hal_percpu()->flushed_all++;
 }
 
 bool hal_kernel_load_u64(vaddr_t va, u64 *v)

@@ -61,6 +61,7 @@
 #define X86_MSR_KERNEL_GS_BASE	0xc0000102
 
 #define X86_EFER_SCE	(1ull << 0)
+#define X86_EFER_LME	(1ull << 8)
 #define X86_EFER_NXE	(1ull << 11)
 
 #define X86_RFLAGS_CF	(1ull << 0)
@@ -100,10 +101,14 @@
 #define X86_VEC_XM	19
 #define X86_VEC_IRQ_FIRST	32
 #define X86_VEC_PIC		32	/* 32..47: the masked 8259s' spurious interrupts end here */
+#define X86_VEC_IRQ_CLEANUP	33	/* below all devices': comes after what is pending of theirs (irq_move.c) */
 #define X86_VEC_DEVICE_FIRST	48
 #define X86_VEC_DEVICE_LAST	239
 #define X86_VEC_TIMER		240
 #define X86_VEC_KICK		241	/* hal_cpu_kick() */
+#define X86_VEC_CALL		242	/* hal_ipi_call() */
+#define X86_VEC_TLB		243	/* hal_ipi_tlb() */
+#define X86_VEC_STOP		244	/* hal_ipi_stop() */
 #define X86_VEC_ERROR		254
 #define X86_VEC_SPURIOUS	255	/* low four bits all ones: old APICs force them */
 
@@ -147,8 +152,14 @@ struct x86_cpu {
 	struct hal_percpu pc;
 	u64 gdt[X86_GDT_ENTRIES];
 	struct x86_tss tss;
-	struct x86_ist_stack *ist_stacks;	/* X86_IST_COUNT of them */
+	u8 *ist_base[X86_IST_COUNT];		/* [I] lowest byte of each IST stack, X86_IST_BYTES long */
+	u32 state;				/* [a] enum x86_cpu_state, see smp.c; the boot CPU's is not used */
+	const char *refusal;			/* [I] with X86_CPU_REFUSED: why */
 } __aligned(64);
+enum x86_cpu_state {
+	X86_CPU_OFF, X86_CPU_STARTING, X86_CPU_ALIVE, X86_CPU_LOST, X86_CPU_REFUSED, X86_CPU_ONLINE, X86_CPU_LEAVING,
+	X86_CPU_STOPPED,
+};
 extern struct x86_cpu x86_cpu0;
 extern struct x86_cpu *x86_cpus[HAL_MAX_CPUS];	/* [I] once that CPU is online */
 extern struct x86_boot_stacks x86_boot_stacks;
@@ -169,6 +180,11 @@ enum x86_feature {
 	X86_F_XSAVES, X86_F_ARAT, X86_F_COUNT
 };
 bool x86_has(enum x86_feature f);
+/* Does CPUID have that leaf, basic or extended? */
+bool x86_has_leaf(u32 leaf);
+bool x86_vendor_is(const char *vendor);
+/* On a further CPU: NULL, or that it lacks something that the boot CPU has. */
+const char *x86_features_missing(void);
 void x86_features_detect(void);
 void x86_features_report(void);
 extern u8 x86_smap;		/* [I] SMAP is on: entry and uaccess code must STAC and CLAC */
@@ -189,8 +205,10 @@ void x86_protect(void);
 /* ---- tables.c ---- */
 void x86_boot_cpu_init(void);
 void x86_cpu_tables_init(struct x86_cpu *cpu, u32 number);
+void x86_tables_load(void);
 void x86_syscall_init(void);
 void x86_guards_init(void);
+void x86_unmap_guard(const void *page);
 
 /* ---- trap.c ---- */
 void x86_trap(struct hal_regs *regs, u64 error, u32 vector);
@@ -201,6 +219,8 @@ u64 x86_extable_find(u64 ip);
 
 /* ---- fpu.c ---- */
 void x86_fpu_init(void);
+/* The same on a further CPU. */
+void x86_fpu_init_cpu(void);
 void x86_fpu_switch(struct hal_thread *prev, struct hal_thread *next);
 void x86_fpu_load(struct hal_thread *t);
 void x86_fpu_unload(struct hal_thread *t);
@@ -219,6 +239,9 @@ u64 x86_xgetbv0(void);
 
 /* ---- apic.c, irq.c, ioapic.c, clock.c ---- */
 void x86_apic_init(void);
+void x86_apic_init_cpu(void);
+void x86_apic_stop_cpu(void);
+bool x86_apic_is_x2(void);
 void x86_apic_eoi(void);
 /* One register of this CPU's APIC, by its offset in the memory-mapped form. Interrupts or preemption off. */
 u32 x86_apic_read(u32 reg);
@@ -229,7 +252,35 @@ void x86_irq_init(void);
 void x86_irq_dispatch(struct hal_regs *regs, u32 vector);
 void x86_pic_disable(void);
 void x86_ioapic_init(void);
+/* An interrupt on a vector of the masked 8259s. */
+void x86_pic_spurious(u32 vector);
+extern u64 x86_pic_count;
+/* What the error vector means; counts and reports it. */
+void x86_apic_error(void);
+/* Is the vector waiting to be taken by this CPU? */
+bool x86_apic_is_pending(u32 vector);
+/* Devices' interrupts reach this id: physical destinations have eight bits, 255 is everybody. */
+static inline bool x86_apic_id_reachable(u32 apic_id)
+{
+	return apic_id < 255;
+}
+/* Rate limit of reports about interrupts: true at most once in five seconds. Any context. */
+bool x86_irq_may_report(void);
+
+bool x86_ioapic_has(u32 irq);
+/* One past the highest line of all. */
+u32 x86_ioapic_end(void);
+/* Which input of its I/O APIC it is. */
+u32 x86_ioapic_pin(u32 irq);
+/* Points the line at that CPU and vector, masked. 0; -EINVAL no such line; -EBUSY it is firmware's; -ENODEV too high an id. */
 int x86_ioapic_route(u32 irq, u32 vector, u32 apic_id, u32 flags);
+/* Only the vector, only the CPU: each one write. */
+void x86_ioapic_set_vector(u32 irq, u32 vector);
+void x86_ioapic_set_target(u32 irq, u32 apic_id);
+/* A level line whose interrupt was delivered and not yet acknowledged. */
+bool x86_ioapic_in_service(u32 irq);
+/* Forgets that, without an acknowledgement: the CPU that had it is gone. */
+void x86_ioapic_forget_service(u32 irq);
 /* The same as NMI, edge, not masked; there is no vector and no EOI. */
 int x86_ioapic_route_nmi(u32 irq, u32 apic_id);
 /* A driver has the line. */
@@ -238,8 +289,6 @@ bool x86_irq_line_used(u32 irq);
 volatile u8 *x86_hpet(void);
 void x86_ioapic_set_masked(u32 irq, bool masked);
 bool x86_ioapic_is_level(u32 irq);
-void x86_ioapic_eoi_level(u32 irq);
-u32 x86_ioapic_lines(void);
 void x86_clock_init(void);
 void x86_wallclock_init(const struct bootinfo *bi);
 
@@ -259,6 +308,10 @@ void x86_apic_timer_calibrated(u64 hz);
 /* Another CPU's, once its APIC is set up. Interrupts off, on that CPU. */
 void x86_timer_init_cpu(void);
 
+/* ---- ipi.c ---- */
+bool x86_ipi_bare(u32 vector);
+bool x86_ipi_handle(u32 vector);
+
 /* ---- shadow.c ---- */
 #if HALCYON_KASAN
 void x86_shadow_init(const struct bootinfo *bi);
@@ -270,6 +323,11 @@ static inline bool x86_shadow_trap(const struct hal_regs *r, vaddr_t *addr)
 	return false;
 }
 #endif
+
+/* [I] The page below 1 MiB from which CPUs start; 0: none. init.c */
+extern u64 x86_trampoline_page;
+/* Of this CPU; 0: it does not say. cpu_state.c */
+u32 x86_microcode_revision(void);
 
 void x86_acpi_init(u64 rsdp);
 void x86_power_init(void);

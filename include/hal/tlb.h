@@ -3,8 +3,23 @@
 #define HAL_TLB_H
 
 /*
- * Translation caches. Change the page table first, then flush, then reuse what was mapped. A flush
- * returns when no CPU can use the old translation any more.
+ * Translation caches of this CPU, and which CPUs may remember what of an address space. Who flushes all of them is
+ * kernel/core/tlb.h; nothing here reaches another CPU.
+ *
+ * Generations. Each flush of a space counts `gen` up, after the page table was changed. A CPU notes in its tlb_gen which
+ * one it has caught up with. So whoever comes late flushes once for all that it has missed, and needs no interrupt for it.
+ *
+ * Lazy. A CPU that runs a kernel thread stays on the address space that was there, but uses no user address. It says so
+ * in tlb_lazy and gets no interrupts for flushes; hal_space_resume() makes up for them. The exception are page tables
+ * that go: the CPU could still walk them ahead of what it executes, and even write accessed bits into memory that is
+ * something else by then. Such a CPU is interrupted once, and drops the space (hal_space_drop()).
+ *
+ * struct hal_percpu has for this:
+ *	void *active_space	[own, read by others] the struct hal_space that the root register names; NULL: the kernel's
+ *	u64 tlb_gen		[own] the generation that this CPU's TLB has caught up with
+ *	u32 tlb_lazy		[own, read by others] no user address of it is used here
+ *
+ * Whoever loads a root by other means than hal_space_activate() keeps interrupts off until the old one is back.
  */
 #include <hal/percpu.h>
 
@@ -15,26 +30,49 @@
  * Who runs an address space. Part of struct vm_space; zeroed by hal_space_init() and read by flushes.
  */
 struct hal_space {
+	u64 gen;			/* [a] flushes so far */
 	u64 cpus[HAL_MAX_CPUS / 64];	/* [a] bit per CPU whose root register names it */
 };
 
 static inline void hal_space_init(struct hal_space *s)
 {
+	s->gen = 0;
 	for (unsigned int i = 0; i < HAL_MAX_CPUS / 64; i++)
 		s->cpus[i] = 0;
+}
+
+/* Is [start, end) flushed page by page? end = ~0 means all, which never is. */
+static inline bool hal_tlb_is_short(vaddr_t start, vaddr_t end)
+{
+	return end > start && end - start <= HAL_TLB_RANGE_PAGES << 12;
 }
 
 /* This CPU only. Any context with preemption off. The second leaves GLOBAL entries alone. */
 void hal_tlb_flush_local_page(vaddr_t va);
 void hal_tlb_flush_local_all(void);
+/* User addresses [start, end): page by page when that is short, else all. */
+void hal_tlb_flush_local_range(vaddr_t start, vaddr_t end);
+/* Kernel addresses [start, end), GLOBAL ones too; the same rule. */
+void hal_tlb_flush_local_kernel(vaddr_t start, vaddr_t end);
+
+/* From here on this CPU uses no user address, until it activates or resumes. The switch to a kernel thread. */
+static inline void hal_space_set_lazy(void)
+{
+	__atomic_store_n(&hal_percpu()->tlb_lazy, 1u, __ATOMIC_RELEASE);
+}
+
+static inline bool hal_space_is_lazy(void)
+{
+	return __atomic_load_n(&hal_percpu()->tlb_lazy, __ATOMIC_RELAXED) != 0;
+}
 
 /*
- * User addresses [start, end) of *space on every CPU that runs it. end = ~0 means all. Interrupts on,
- * or no other CPU online. May wait for other CPUs; takes no lock of the kernel.
+ * Ends that: the CPU uses `space` again, whose root table is at `root`, and which was activated here last. Interrupts or
+ * preemption off.
  */
-void hal_tlb_flush_range(struct hal_space *space, vaddr_t start, vaddr_t end);
+void hal_space_resume(paddr_t root, struct hal_space *space);
 
-/* Kernel addresses (GLOBAL ones too) on all CPUs. Same contexts. */
-void hal_tlb_flush_kernel_range(vaddr_t start, vaddr_t end);
+/* A lazy CPU goes over to the kernel's own root and leaves the set. The space stays referenced. Interrupts off. */
+void hal_space_drop(void);
 
 #endif

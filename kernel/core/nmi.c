@@ -30,6 +30,7 @@
 #include <kernel/core/percpu.h>
 #include <kernel/core/preempt.h>
 #include <kernel/core/rcu.h>
+#include <kernel/core/stop.h>
 #include <kernel/core/watchdog.h>
 #include <lib/errno.h>
 #include <lib/string.h>
@@ -213,6 +214,7 @@ bool upcall_nmi(struct hal_regs *regs)
 {
 	bool ours;
 
+	stop_if_wanted(regs);
 	if (panic_active())
 		return false;
 	ours = answer_backtrace(regs);

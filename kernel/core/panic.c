@@ -2,7 +2,8 @@
 /*
  * The end: panic, failed assertions, traps that nothing explains.
  *
- * The first CPU to get here writes the report; later ones halt at once. Everything is written straight to the consoles
+ * The first CPU to get here stops all others and writes the report; one that panics meanwhile leaves its reason for it
+ * (stop.c). Everything is written straight to the consoles
  * (they may be asked at any time), nothing is waited for, nothing is allocated, no lock is taken.
  *
  * Stages. Report, shell (panic=shell), end. They run on a stack of their own, the panic stack: the one that panicked may
@@ -26,6 +27,7 @@
 #include <kernel/core/log.h>
 #include <kernel/core/record.h>
 #include <kernel/core/preempt.h>
+#include <kernel/core/stop.h>
 #include <kernel/core/symbols.h>
 #include <lib/refcount.h>
 #include <lib/string.h>
@@ -36,7 +38,6 @@
 enum panic_action { PANIC_HALT, PANIC_REBOOT, PANIC_POWEROFF, PANIC_SHELL };
 enum panic_stage { STAGE_REPORT, STAGE_SHELL, STAGE_END };
 
-void (*panic_stop_others_hook)(void);
 void (*panic_thread_hook)(char *buf, size_t n);
 void (*panic_report_hook)(void);
 bool (*panic_guard_hook)(vaddr_t addr);
@@ -123,29 +124,32 @@ static __noreturn void panic_again(const struct hal_regs *regs, const char *fmt,
 	hal_panic_stack_run(panic_continue);
 }
 
-/* Interrupts go off for good. True: this CPU is to write the report. */
-static bool panic_enter(void)
+/* Interrupts go off for good. Whose panic it is: CPU + 1, 0 when it has become this CPU's only now. */
+static u32 panic_enter(void)
 {
 	u32 me = hal_cpu_id() + 1, other;
 
 	hal_irq_disable();
 	other = cmpxchg(&panic_cpu, 0u, me);
 	if (other && other != me)
-		hal_cpu_halt_forever();
+		return other;
 	log_enter_panic();
 	record_freeze();
-	return !other;
+	return other;
 }
 
 static __noreturn void panic_with(const struct hal_regs *regs, const char *fmt, va_list ap)
 {
-	if (!panic_enter())
+	u32 whose = panic_enter();
+
+	if (whose == hal_cpu_id() + 1)
 		panic_again(regs, fmt, ap);
+	if (whose)
+		stop_with_reason(regs, fmt, ap);
 	strlcpy(panic_work, "the beginning", sizeof(panic_work));
 	panic_frame = *regs;
 	panic_facts.regs = &panic_frame;
-	if (panic_stop_others_hook)
-		panic_stop_others_hook();
+	stop_others(true);
 	vscnprintf(panic_facts.reason, sizeof(panic_facts.reason), fmt, ap);
 	hal_panic_stack_run(panic_continue);
 }

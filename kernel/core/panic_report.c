@@ -16,6 +16,7 @@
 #include <kernel/core/lockdep.h>
 #include <kernel/core/log.h>
 #include <kernel/core/preempt.h>
+#include <kernel/core/stop.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 #include "panic.h"
@@ -69,6 +70,16 @@ static void part_locks(void)
 	lock_dep_report(log_emit_raw);
 }
 
+static void part_others(void)
+{
+	stop_report(log_emit_raw);
+}
+
+static bool has_others(void)
+{
+	return hal_cpu_online_count() > 1;
+}
+
 static void part_hook(void)
 {
 	if (panic_report_hook)
@@ -95,6 +106,7 @@ static const struct part {
 	{ "registers", part_regs, NULL, NULL },
 	{ "backtrace", part_backtrace, NULL, NULL },
 	{ NULL, part_locks, NULL, NULL },
+	{ "the other CPUs", part_others, NULL, has_others },
 	{ "page tables of the address", NULL, "pt", has_fault },
 	{ "what the address is", NULL, "page", has_fault },
 	{ "current task", NULL, "task", has_thread },

@@ -126,7 +126,7 @@ int kasan_shadow_make(vaddr_t va, u64 bytes, bool (*frame)(paddr_t *out))
 		if (frame == frame_from_pages)
 			__atomic_fetch_add(&shadow_pages, 1, __ATOMIC_RELAXED);
 	}
-	hal_tlb_flush_kernel_range(first, end);
+	tlb_flush_kernel(first, end);
 	return err;
 }
 
@@ -140,7 +140,7 @@ int kasan_shadow_make_large(vaddr_t va, paddr_t block, bool (*frame)(paddr_t *ou
 		return err;
 	memset(hal_phys_to_virt(block), 0, 1ull << hal_pt_shift(1));
 	hal_pte_write(p, hal_pte_leaf(block, SHADOW_PROT, 1));
-	hal_tlb_flush_kernel_range(s, s + (1ull << hal_pt_shift(1)));
+	tlb_flush_kernel(s, s + (1ull << hal_pt_shift(1)));
 	return 0;
 }
 
@@ -163,7 +163,7 @@ void kasan_shadow_release(vaddr_t va, u64 bytes)
 		page = phys_to_page(hal_pte_paddr(e, 0));
 		list_add_tail(&page->node, &gone);
 	}
-	hal_tlb_flush_kernel_range(first, end);
+	tlb_flush_kernel(first, end);
 	list_for_each_entry_safe(page, next, &gone, node) {
 		page_put(page);
 		__atomic_fetch_sub(&shadow_pages, 1, __ATOMIC_RELAXED);

@@ -26,11 +26,10 @@ paddr_t pt_kernel_root(void)
 
 /* ---- table pages ------------------------------------------------------------------------------- */
 
-struct page *pt_page_alloc(unsigned int level)
+static struct page *table_alloc(u32 order)
 {
-	struct page *table = page_alloc(0, MM_ZERO);
+	struct page *table = page_alloc(order, MM_ZERO);
 
-	(void)level;
 	if (!table)
 		return NULL;
 	table->type = PAGE_TABLE;
@@ -40,6 +39,11 @@ struct page *pt_page_alloc(unsigned int level)
 	table->pt.private = 0;
 	mm_count(tables, 1);
 	return table;
+}
+
+struct page *pt_page_alloc(unsigned int level)
+{
+	return table_alloc(level == HAL_PT_LEVELS - 1 ? hal_pt_root_order() : 0);
 }
 
 void pt_page_free(struct page *table)
@@ -142,6 +146,8 @@ static int user_make_table(hal_pte_t *p, unsigned int level, u32 *made)
 		pt_page_free(table);
 		return 0;
 	}
+	if (level == HAL_PT_LEVELS - 1)
+		hal_pt_root_changed(p);
 	pt_upper_count(p, true);
 	if (made)
 		(*made)++;
@@ -297,6 +303,8 @@ static u32 prune_table(paddr_t table, vaddr_t va, vaddr_t end, unsigned int leve
 				gone += prune_table(page_to_phys(child), va, stop, level - 1, freed);
 			if (!READ_ONCE(child->pt.live)) {
 				hal_pte_write(p, hal_pte_none());
+				if (level == HAL_PT_LEVELS - 1)
+					hal_pt_root_changed(p);
 				pt_upper_count(p, false);
 				list_add_tail(&child->node, freed);
 				gone++;
@@ -372,5 +380,5 @@ void pt_unmap_kernel(vaddr_t va, u64 size)
 	if (!size)
 		return;
 	(void)pt_for_range(kernel_root, va, va + size, clear_entry, NULL);
-	hal_tlb_flush_kernel_range(va, va + size);
+	tlb_flush_kernel(va, va + size);
 }

@@ -256,7 +256,10 @@ static bool reuse_locked(struct fault *f, hal_pte_t e)
 	return true;
 }
 
-/* Puts copy where `old` is entered, if it still is. */
+/*
+ * Puts copy where `old` is entered, if it still is. Nothing is entered, and everybody has been told, before it is: else one CPU
+ * could write to the copy while another one goes on reading the old page.
+ */
 static bool cow_replace(struct fault *f, hal_pte_t old, struct page *copy)
 {
 	hal_pte_t now;
@@ -267,8 +270,11 @@ static bool cow_replace(struct fault *f, hal_pte_t old, struct page *copy)
 	ok = hal_pte_present(now) && !hal_pte_writable(now) &&
 	     hal_pte_paddr(now, 0) == hal_pte_paddr(old, 0) &&
 	     hal_pte_soft(now) == hal_pte_soft(old);
-	if (ok)
-		hal_pte_xchg(f->entry, fault_leaf(f, copy, true, 0));
+	if (ok) {
+		hal_pte_write(f->entry, hal_pte_none());
+		tlb_flush_space(&f->space->hal, f->addr, f->addr + PAGE_SIZE, TLB_PAGES);
+		hal_pte_write(f->entry, fault_leaf(f, copy, true, 0));
+	}
 	spin_unlock(&f->table->pt.lock);
 	return ok;
 }
@@ -284,7 +290,6 @@ static enum fault_result cow_copy(struct fault *f, hal_pte_t e, struct page *pag
 		hal_copy_page(page_address(copy), page_address(page));
 	replaced = copy && cow_replace(f, e, copy);
 	if (replaced) {
-		hal_tlb_flush_range(&f->space->hal, f->addr, f->addr + PAGE_SIZE);
 		if (hal_pte_soft(e)) {
 			fault_count(f, hal_pte_soft(e), -1);
 			fault_count(f, 0, 1);

@@ -6,7 +6,7 @@
 #include <abi/linux/mman.h>
 #include <hal/mem.h>
 #include <hal/pt.h>
-#include <hal/tlb.h>
+#include <kernel/core/tlb.h>
 #include <kernel/core/assert.h>
 #include <kernel/mm/page.h>
 #include <kernel/vm/area.h>
@@ -91,11 +91,12 @@ struct vm_batch {
 	struct vm_space *space;
 	vaddr_t start, end;		/* what must be flushed; start >= end: nothing */
 	u32 nr;
+	u32 what;			/* TLB_PAGES, or TLB_TABLES when a table is among them */
 	struct page *pages[BATCH_PAGES];	/* data pages and page-table pages; low bit: a table */
 };
 
 void batch_init(struct vm_batch *b, struct vm_space *s);
-/* Flushes and drops. No spinlock held. */
+/* Flushes and drops. Interrupts on; a spinlock from before LOCK_RANK_IRQ_FIRST may be held. */
 void batch_finish(struct vm_batch *b);
 
 /* The leaf table above addr, or NULL. The space's lock held, or something that keeps the area. */

@@ -281,6 +281,8 @@ void object_link_area(struct vm_area *a)
 {
 	struct vm_object *obj = a->object;
 
+	if (obj->flags & OBJECT_FIXED)
+		return;
 	spin_lock(&obj->lock);
 	a->object_last = area_last_index(a);
 	rb_insert_augmented(&obj->mappings, &a->object_node, mapping_less, mapping_update);
@@ -292,6 +294,8 @@ void object_unlink_area(struct vm_area *a)
 {
 	struct vm_object *obj = a->object;
 
+	if (obj->flags & OBJECT_FIXED)
+		return;
 	spin_lock(&obj->lock);
 	rb_erase_augmented(&obj->mappings, &a->object_node, mapping_update);
 	rb_node_clear(&a->object_node);

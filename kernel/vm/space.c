@@ -3,10 +3,10 @@
  * The life of an address space: made empty, copied by fork, run on, torn down.
  *
  * Which space a CPU runs on. `active_space` holds a reference (refs) on the space
- * whose tables the CPU walks. A kernel thread has none of its own and stays on what was there: the kernel half is
- * the same everywhere. So when the last user of a space goes, the CPUs that still stand
+ * whose tables the CPU walks. A kernel thread has none of its own and stays on what was there, lazily (hal/tlb.h): the
+ * kernel half is the same everywhere. So when the last user of a space goes, the CPUs that still stand
  * on it keep the root table (which maps no user memory any more) until they switch to another
- * space.
+ * space, or the HAL has left it for them.
  *
  * Teardown needs no lock: with `users` at zero nobody can reach the areas, but for truncation, which
  * finds them through their objects; so every area leaves its object's interval tree before
@@ -138,8 +138,11 @@ static void space_enter(struct vm_space *s)
 	struct vm_space **active = this_cpu_ptr(&active_space);
 	struct vm_space *old = *active;
 
-	if (old == s)
+	if (old == s) {
+		if (unlikely(hal_space_is_lazy()))
+			hal_space_resume(s->root, &s->hal);
 		return;
+	}
 	refcount_get(&s->refs);
 	*active = s;
 	hal_space_activate(s->root, &s->hal);
@@ -154,6 +157,8 @@ void vm_space_switch(struct thread *prev, struct thread *next)
 	(void)prev;
 	if (s)
 		space_enter(s);
+	else
+		hal_space_set_lazy();
 }
 
 void vm_space_activate(struct vm_space *s)
@@ -259,7 +264,7 @@ int vm_space_fork(struct vm_space *parent, struct vm_space **out)
 	fork_layout(parent, child);
 	err = fork_areas(parent, child);
 	/* Writes of the parent must fault from here on. */
-	hal_tlb_flush_range(&parent->hal, 0, ~0ULL);
+	tlb_flush_space(&parent->hal, 0, ~0ULL, TLB_PAGES);
 	rwsem_write_unlock(&parent->lock);
 	if (err)
 		goto put_child;

@@ -35,6 +35,7 @@ void batch_init(struct vm_batch *b, struct vm_space *s)
 	b->start = ~0ULL;
 	b->end = 0;
 	b->nr = 0;
+	b->what = TLB_PAGES;
 }
 
 static inline void batch_range(struct vm_batch *b, vaddr_t start, vaddr_t end)
@@ -55,7 +56,7 @@ void batch_finish(struct vm_batch *b)
 	u32 i;
 
 	if (b->start < b->end)
-		hal_tlb_flush_range(&b->space->hal, b->start, b->end);
+		tlb_flush_space(&b->space->hal, b->start, b->end, b->what);
 	for (i = 0; i < b->nr; i++) {
 		uintptr_t p = (uintptr_t)b->pages[i];
 
@@ -82,6 +83,7 @@ static void batch_add_table(struct vm_batch *b, struct page *table)
 	if (batch_full(b))
 		batch_finish(b);
 	b->pages[b->nr++] = (struct page *)((uintptr_t)table | TABLE_TAG);
+	b->what = TLB_TABLES;
 }
 
 void rss_apply(struct vm_space *s, const struct rss_delta *d)
@@ -134,6 +136,8 @@ static noinline paddr_t table_make_child(struct vm_space *s, paddr_t table, unsi
 		table_cache_put(child);
 		return hal_pte_paddr(hal_pte_read(p), level);
 	}
+	if (level == HAL_PT_LEVELS - 1)
+		hal_pt_root_changed(p);
 	atomic64_inc_relaxed(&s->table_pages);
 	(void)__atomic_fetch_add(&parent->pt.live, 1u, __ATOMIC_RELAXED);
 	(void)__atomic_fetch_or(&parent->pt.groups, BIT(index / 8), __ATOMIC_RELAXED);
@@ -278,6 +282,8 @@ static void table_free_level(struct free_range *f, paddr_t table, unsigned int l
 		if (at < f->floor || at + span > f->ceiling)
 			continue;
 		hal_pte_xchg(p, hal_pte_none());
+		if (level == HAL_PT_LEVELS - 1)
+			hal_pt_root_changed(p);
 		phys_to_page(table)->pt.live--;
 		batch_range(f->batch, MAX(at, start), MIN(at + span, end));
 		batch_add_table(f->batch, phys_to_page(hal_pte_paddr(e, level)));
@@ -337,6 +343,8 @@ static void free_all_level(struct page *table, unsigned int level, struct vm_bat
 			child = phys_to_page(hal_pte_paddr(e, level));
 			free_all_level(child, level - 1, b);
 			hal_pte_write(&entries[i], hal_pte_none());
+			if (level == HAL_PT_LEVELS - 1)
+				hal_pt_root_changed(&entries[i]);
 			batch_range(b, 0, ~0ULL);
 			batch_add_table(b, child);
 		}
@@ -383,7 +391,7 @@ void table_protect(struct vm_space *s, vaddr_t start, vaddr_t end, u32 area_flag
 		spin_unlock(&table->pt.lock);
 		addr = stop;
 	}
-	hal_tlb_flush_range(&s->hal, start, end);
+	tlb_flush_space(&s->hal, start, end, TLB_PAGES);
 }
 
 /* ---- roots ---- */

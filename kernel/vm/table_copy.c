@@ -162,11 +162,15 @@ int table_move(struct vm_area *from, vaddr_t old, vaddr_t to, u64 len, u64 *done
 			spin_lock(&obj->lock);
 		move_out(src, addr, bytes >> PAGE_SHIFT, &m);
 		move_in(dst, at, &m);
-		if (obj)
+		if (obj) {
+			/* Truncation finds the new place and frees the pages: nobody may know the old one by then. */
+			tlb_flush_space(&s->hal, addr, addr + bytes, TLB_PAGES);
 			spin_unlock(&obj->lock);
+		}
 		addr += bytes;
 	}
 	*done = MIN(addr, end) - old;
-	hal_tlb_flush_range(&s->hal, old, end);
+	if (!obj)
+		tlb_flush_space(&s->hal, old, end, TLB_PAGES);
 	return err;
 }

@@ -57,8 +57,6 @@ __noreturn void assert_failed(const char *kind, const char *expr, const char *fi
 	warn_hit_; })
 void warn_report(const char *file, int line, const char *fmt, ...) __printf(3, 4) __cold;
 
-/* [I] Set when there are other CPUs: stops them, bounded in time. Called first in a panic. */
-extern void (*panic_stop_others_hook)(void);
 /* [I] Set by sched: name and id of a thread for the report. buf is never empty. */
 extern void (*panic_thread_hook)(char *buf, size_t n);
 /* [I] Set by higher layers: more lines for the report (process, space), through log_emit_raw(). */

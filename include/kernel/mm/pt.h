@@ -16,7 +16,7 @@
  * care of the caller for the kernel half, where tables are never taken out.
  */
 #include <hal/pt.h>
-#include <hal/tlb.h>
+#include <kernel/core/tlb.h>
 #include <kernel/mm/page.h>
 
 /* A zeroed table for that level, count 1, with its lock; NULL without memory. May sleep. */

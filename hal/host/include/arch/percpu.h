@@ -16,6 +16,17 @@ struct hal_percpu {
 	bool irqs_on;
 	bool online;
 	u64 timer_deadline;	/* 0: not armed */
+
+	void *active_space;	/* hal/tlb.h */
+	u64 tlb_gen;
+	u32 tlb_lazy;
+	u32 ipis;		/* [a] HOST_IPI_* under way */
+	u64 resched_count;
+	u64 call_count;
+	u64 tlb_count;
+	u64 flushed_all;	/* what the CPU's TLB was told, counted (mmu.c) */
+	u64 flushed_pages;
+	u64 flushed_kernel;
 };
 
 extern struct hal_percpu *volatile host_cpu;

@@ -29,6 +29,19 @@ struct hal_percpu {
 	u64 timer_count;		/* gs:104 */
 	u64 spurious_count;		/* gs:112 */
 	u64 apic_error_count;		/* gs:120 */
+
+	/* hal/tlb.h, hal/ipi.h. */
+	u64 tlb_gen;
+	u32 tlb_lazy;
+	u32 kick_pending;		/* [a] ipi.c */
+	u64 resched_count;
+	u64 call_count;
+	u64 tlb_count;
+	/* Entry code that shields the kernel (entry_hard.asm): where in this CPU's entry area it leaves. */
+	u64 entry_data;			/* struct x86_entry_data of this CPU, 0: no page-table isolation */
+	u64 entry_sp;			/* top of the stack that a trap of user mode begins on */
+	u64 entry_sysret, entry_iret;	/* code of the entry area that goes on to user mode */
+	u64 spec_ctrl;			/* what IA32_SPEC_CTRL holds in user mode (mitigate_cpu.c) */
 };
 
 _Static_assert(offsetof(struct hal_percpu, current) == 16, "asm constant below");

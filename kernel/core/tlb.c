@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TLB shootdown: flushing on every CPU that may remember (the contract: kernel/core/tlb.h; what a CPU does for itself:
+ * hal/tlb.h; asking others: xcall.h).
+ *
+ * Who is asked. For user addresses the CPUs in the space's set, but those that are lazy: a CPU that runs a kernel thread
+ * makes up for what it missed before it uses a user address again, by the space's generation. When page tables go, lazy
+ * CPUs are asked too, once: they leave the space, and are in nobody's way from then on. (Rejected: leaving idle CPUs alone and
+ * telling them by a flag. They wake up on the old root, and a CPU may walk tables, and set accessed bits in them, for
+ * addresses that it never uses; the memory could be anything by then.) For kernel addresses all online CPUs.
+ *
+ * Generations. A flush counts the space's up, and a CPU that is asked does nothing when it has caught up already: of many
+ * flushes that are under way to it the first one serves for all. One that is exactly one behind flushes the range; who is
+ * further behind, or asked for a long range, flushes all.
+ *
+ * Order. Page table written; generation counted up (a full barrier); set and laziness read. hal/x86_64/space.c has the other
+ * halves.
+ *
+ * A CPU that comes online flushes everything once it can be asked (upcall_cpu_online()), because it ran
+ * on the kernel's tables before.
+ *
+ *	[own] the CPU whose variable it is; read by CPUs in slot.waiting
+ */
+#define LOG_TAG "tlb"
+#include <hal/ipi.h>
+#include <hal/mem.h>
+#include <hal/tlb.h>
+#include <hal/upcall.h>
+#include <kernel/core/assert.h>
+#include <kernel/core/cpuhp.h>
+#include <kernel/core/preempt.h>
+#include <kernel/core/tlb.h>
+#include "xcall.h"
+
+struct tlb_slot {
+	struct xcall_slot slot;
+	struct hal_space *space;	/* [own] NULL: kernel addresses */
+	vaddr_t start, end;		/* [own] */
+	u64 gen;			/* [own] that the flush made */
+	u32 what;			/* [own] */
+};
+
+static DEFINE_PER_CPU(struct tlb_slot, tlb_slots);
+static DEFINE_PER_CPU(struct xcall_box, tlb_boxes);
+static DEFINE_PER_CPU(struct tlb_stats, tlb_cpu_stats);	/* [own] */
+
+/* ---- on one CPU -------------------------------------------------------------------------------- */
+
+static void count_range(struct tlb_stats *stats, vaddr_t start, vaddr_t end)
+{
+	if (hal_tlb_is_short(start, end))
+		stats->pages += DIV_ROUND_UP(end - start, HAL_PAGE_SIZE);
+	else
+		stats->full++;
+}
+
+/* Interrupts off. This CPU catches up with a flush of the space that made that generation. */
+static void flush_space_here(struct hal_space *space, vaddr_t start, vaddr_t end, u64 gen, u32 what, struct tlb_stats *stats)
+{
+	struct hal_percpu *pc = hal_percpu();
+	u64 now;
+
+	if (pc->active_space != space) {
+		stats->caught_up++;	/* it has left meanwhile, which flushed everything */
+		return;
+	}
+	if (pc->tlb_lazy) {
+		if (what & TLB_TABLES) {
+			hal_space_drop();
+			stats->dropped++;
+		}
+		return;
+	}
+	if (pc->tlb_gen >= gen) {
+		stats->caught_up++;
+		return;
+	}
+	if (pc->tlb_gen + 1 == gen && hal_tlb_is_short(start, end)) {
+		hal_tlb_flush_local_range(start, end);
+		count_range(stats, start, end);
+		pc->tlb_gen = gen;
+		return;
+	}
+	now = smp_load_acquire(&space->gen);	/* before the flush, which then serves for all up to it */
+	hal_tlb_flush_local_all();
+	stats->full++;
+	pc->tlb_gen = now;
+}
+
+static void tlb_serve(u32 sender)
+{
+	const struct tlb_slot *s = per_cpu_ptr(&tlb_slots, sender);
+	struct tlb_stats *stats = this_cpu_ptr(&tlb_cpu_stats);
+
+	stats->received++;
+	if (s->space) {
+		flush_space_here(s->space, s->start, s->end, s->gen, s->what, stats);
+		return;
+	}
+	hal_tlb_flush_local_kernel(s->start, s->end);
+	count_range(stats, s->start, s->end);
+}
+
+static const struct xcall_kind tlb_kind = {
+	.what = "TLB flush", .interrupt = hal_ipi_tlb, .slot = &tlb_slots.slot, .box = &tlb_boxes, .serve = tlb_serve,
+};
+
+void upcall_ipi_tlb(void)
+{
+	(void)xcall_take(&tlb_kind);
+}
+
+/* ---- on all of them ---------------------------------------------------------------------------- */
+
+/* Preemption off. Asks who is in slot.waiting, and waits. */
+static void ask_others(struct tlb_slot *s, struct tlb_stats *stats)
+{
+	u32 cpu;
+
+	xcall_assert_may_wait();
+	cpumask_for_each(cpu, &s->slot.waiting) {
+		if (xcall_post(&tlb_kind, cpu))
+			stats->sent++;
+		else
+			stats->coalesced++;
+	}
+	smp_mb();	/* the posts, before who is online: xcall.h */
+	if (!xcall_reap(&tlb_kind))
+		stats->hangs += xcall_wait(&tlb_kind);
+}
+
+/* Preemption off. Puts those into slot.waiting that must be asked; true: there are some. */
+static bool choose_others(struct tlb_slot *s, struct tlb_stats *stats)
+{
+	u32 me = hal_cpu_id(), asked = 0, lazy = 0, online, words = DIV_ROUND_UP(hal_cpu_count(), 64);
+
+	for (u32 word = 0; word < words; word++) {
+		u64 bits = READ_ONCE(s->space->cpus[word]);
+
+		for (; bits; bits &= bits - 1) {
+			u32 cpu = word * 64 + (u32)__builtin_ctzll(bits);
+
+			if (cpu == me)
+				continue;
+			if (!(s->what & TLB_TABLES) && smp_load_acquire(&hal_percpu_of(cpu)->tlb_lazy)) {
+				lazy++;
+				continue;
+			}
+			cpumask_atomic_set(&s->slot.waiting, cpu);
+			asked++;
+		}
+	}
+	stats->lazy += lazy;
+	online = hal_cpu_online_count() - 1;
+	stats->avoided += online - MIN(asked + lazy, online);
+	return asked != 0;
+}
+
+void tlb_flush_space(struct hal_space *space, vaddr_t start, vaddr_t end, u32 what)
+{
+	struct tlb_stats *stats;
+	irqflags_t f;
+	u64 gen;
+
+	preempt_disable();
+	stats = this_cpu_ptr(&tlb_cpu_stats);
+	stats->flushes++;
+	gen = __atomic_add_fetch(&space->gen, 1, __ATOMIC_SEQ_CST);
+	f = hal_irq_save();
+	if (atomic_test_bit(hal_cpu_id(), space->cpus))
+		flush_space_here(space, start, end, gen, what, stats);
+	hal_irq_restore(f);
+	if (unlikely(hal_cpu_count() > 1)) {
+		struct tlb_slot *s = this_cpu_ptr(&tlb_slots);
+
+		s->space = space;
+		s->start = start;
+		s->end = end;
+		s->gen = gen;
+		s->what = what;
+		if (choose_others(s, stats))
+			ask_others(s, stats);
+	}
+	preempt_enable();
+}
+
+void tlb_flush_kernel(vaddr_t start, vaddr_t end)
+{
+	struct tlb_stats *stats;
+	struct tlb_slot *s;
+	u32 cpu;
+
+	preempt_disable();
+	stats = this_cpu_ptr(&tlb_cpu_stats);
+	stats->flushes++;
+	hal_tlb_flush_local_kernel(start, end);
+	count_range(stats, start, end);
+	if (hal_cpu_count() > 1) {
+		smp_mb();	/* the page table, before who is online */
+		s = this_cpu_ptr(&tlb_slots);
+		s->space = NULL;
+		s->start = start;
+		s->end = end;
+		for_each_online_cpu(cpu)
+			if (cpu != hal_cpu_id())
+				cpumask_atomic_set(&s->slot.waiting, cpu);
+		if (!cpumask_empty(&s->slot.waiting))
+			ask_others(s, stats);
+	}
+	preempt_enable();
+}
+
+/* ---- set-up and figures ------------------------------------------------------------------------ */
+
+void tlb_stats(u32 cpu, struct tlb_stats *out)
+{
+	*out = *per_cpu_ptr(&tlb_cpu_stats, cpu);
+}
+
+void tlb_count_deferred(void)
+{
+	preempt_disable();
+	this_cpu_ptr(&tlb_cpu_stats)->deferred++;
+	preempt_enable();
+}
+
+void upcall_cpu_online(void)
+{
+	hal_tlb_flush_local_kernel(0, ~0ull);
+}
+
+static void tlb_starting(u32 cpu)
+{
+	(void)cpu;
+	xcall_reset(&tlb_kind);
+}
+
+const struct cpuhp_step tlb_cpuhp = { .name = "tlb", .starting = tlb_starting };
