@@ -279,6 +279,24 @@ $(OUT)/gen/offsets.inc: $(OUT)/gen/offsets.s
 	$(call say,GEN,$@)
 	$(Q)$(PYTHON) tools/offsets.py $< $@
 
+# The vDSO: user code, a shared object of its own, which hal/x86_64/vdso_image.asm takes into the kernel's image.
+VDSO_CFLAGS := -std=gnu11 -O2 -ffreestanding -nostdinc -isystem $(shell $(CC) -print-file-name=include) -fPIC \
+	-fno-strict-aliasing -fno-stack-protector -fcf-protection=none -fasynchronous-unwind-tables -mgeneral-regs-only \
+	-ffile-prefix-map=$(CURDIR)=$(TREE_NAME) $(WARNINGS)
+VDSO_LDFLAGS := -m elf_x86_64 -shared -soname linux-vdso.so.1 --hash-style=both --build-id=sha1 --eh-frame-hdr -Bsymbolic \
+	-z text -z noexecstack -z max-page-size=4096 --no-undefined --fatal-warnings -T hal/x86_64/vdso/vdso.lds
+$(OUT)/obj/hal/x86_64/vdso/vdso.o: hal/x86_64/vdso/vdso.c $(OUT)/flags Makefile $(STAGE)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(VDSO_CFLAGS) $(call stage_flags,hal_x86_64) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+$(OUT)/gen/vdso.so: $(OUT)/obj/hal/x86_64/vdso/vdso.o hal/x86_64/vdso/vdso.lds Makefile
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(LD) $(VDSO_LDFLAGS) -o $@ $<
+	$(Q)$(STRIP) --strip-unneeded $@
+$(OUT)/obj/hal/x86_64/vdso_image.asm.o: $(OUT)/gen/vdso.so
+-include $(OUT)/obj/hal/x86_64/vdso/vdso.d
+
 # The system call table, from which everything else about system calls is made.
 ifneq ($(SYSCALL_GEN),)
 $(OUT)/gen/syscall/.done: kernel/syscall/gen.py kernel/syscall/syscall.tbl Makefile

@@ -5,6 +5,8 @@
  *   kernel_main()   on the boot CPU's first stack, interrupts off, nothing but the handoff. Ends as that CPU's
  *                   idle thread.
  *   boot_thread()   the first kernel thread: everything that may sleep. Ends as the creator of PID 1.
+ *   kernel_secondary_main()   on each other CPU, whenever it starts; ends as its idle thread. What has to be done
+ *                   for it on other CPUs stands in cpu_steps.
  *
  * Only this file sees all layers. A step that is out of place is a bug here, not in the step.
  */
@@ -13,17 +15,21 @@
 #include <hal/clock.h>
 #include <hal/cpu.h>
 #include <hal/mem.h>
+#include <hal/smp.h>
 #include <hal/upcall.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/cmdline.h>
+#include <kernel/core/cpuhp.h>
 #include <kernel/core/log.h>
 #include <kernel/core/random.h>
 #include <kernel/core/rcu.h>
+#include <kernel/core/reboot.h>
 #include <kernel/core/record.h>
 #include <kernel/core/selftest.h>
 #include <kernel/core/symbols.h>
 #include <kernel/debug/debug.h>
 #include <kernel/debug/leaks.h>
+#include <kernel/dev/efi.h>
 #include <kernel/dev/tty.h>
 #include <kernel/fs/fs.h>
 #include <kernel/ipc/futex.h>
@@ -42,6 +48,7 @@
 #include <kernel/task/task.h>
 #include <kernel/vfs/vfs.h>
 #include <kernel/vm/space.h>
+#include <kernel/vm/vdso.h>
 #include <lib/string.h>
 
 /* The handoff lies in memory that is given to the allocator: this copy is what stays. */
@@ -162,9 +169,9 @@ static bool is_kernel_word(const char *word)
 	static const char *const known[] = {
 		"console", "debug", "deathtest", "failslab", "hung_task_panic", "hung_task_timeout", "ignore_loglevel", "init",
 		"initrd", "leakcheck", "lock_stat", "nmi_watchdog",
-		"loglevel", "maxcpus", "nokaslr", "norandmaps", "nosmp", "panic", "qemu-exit", "quiet", "rdinit",
-		"record", "ro", "root", "rw", "selftest", "selftest-continue", "trace", "BOOT_IMAGE",
-		"earlyprintk", "tsc", "noapic", "clocksource", "random.seed",
+		"loglevel", "maxcpus", "nokaslr", "nr_cpus", "norandmaps", "nosmp", "panic", "qemu-exit", "quiet", "rdinit",
+		"record", "ro", "root", "rw", "selftest", "selftest-continue", "trace", "BOOT_IMAGE", "efi", "noefi", "numa", "reboot",
+		"earlyprintk", "tsc", "noapic", "clocksource", "vdso", "random.seed",
 	};
 	const char *eq = strchr(word, '=');
 	size_t n = eq ? (size_t)(eq - word) : strlen(word);
@@ -219,7 +226,19 @@ static void start_init(void)
 	proc_start_init(paths, words.args, words.envp);
 }
 
-/* ---- the two lists ----------------------------------------------------------------------------- */
+/* ---- the lists --------------------------------------------------------------------------------- */
+
+/*
+ * What is done for a CPU that comes, in this order, and for one that goes, in the reverse order (kernel/core/cpuhp.h).
+ * First what everything else allocates from, then what it is recorded and reported with, and the scheduler late: behind
+ * its step the CPU runs threads.
+ */
+static const struct cpuhp_step *const cpu_steps[] = {
+	&slab_cpuhp,
+	&rcu_cpuhp,
+	&record_cpuhp,
+	&idle_cpuhp,
+};
 
 /* Everything from here on may sleep. */
 static void boot_thread(void *arg)
@@ -230,6 +249,7 @@ static void boot_thread(void *arg)
 	task_init(); /* pids, users, credentials, limits from the size of RAM */
 	signal_init();
 	vm_init();
+	vdso_init(); /* programs read the clock without us */
 	vfs_init();
 	fs_init(); /* / is an empty tmpfs from here on */
 	pipe_init();
@@ -241,7 +261,9 @@ static void boot_thread(void *arg)
 	mem_devices_init();
 	tty_init();
 	serial_init();
+	efi_init();
 	debug_init(); /* /proc/halcyon, the shell after a panic */
+	cpuhp_boot(cpu_steps, ARRAY_SIZE(cpu_steps)); /* all other CPUs, at once: everything above has its per-CPU part */
 	selftest_main(); /* selftest=, deathtest=: before anything of the user's runs */
 	debug_leak_baseline();
 	if (boot_info.initrd.length)
@@ -249,6 +271,15 @@ static void boot_thread(void *arg)
 	boot_reclaim();
 	log_info("starting init after %llu us", (unsigned long long)(hal_clock_ns() / 1000));
 	start_init();
+}
+
+void kernel_secondary_main(u32 cpu)
+{
+	cpuhp_run_starting(cpu);
+	hal_smp_online(); /* others count on it from here */
+	preempt_enable_no_resched();
+	hal_irq_enable();
+	sched_idle_loop();
 }
 
 void kernel_main(const struct bootinfo *bi)
@@ -260,6 +291,7 @@ void kernel_main(const struct bootinfo *bi)
 	log_setup();
 	panic_setup();
 	record_setup();
+	reboot_setup();
 	symbols_init();
 	boot_memory();
 	mm_init(); /* page frames, and the kernel's own page tables: the loader's identity page is gone */

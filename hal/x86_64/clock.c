@@ -16,6 +16,7 @@
  */
 #include <hal/clock.h>
 #include <hal/upcall.h>
+#include <hal/vdso.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 #include "acpi_glue.h"
@@ -356,6 +357,14 @@ void hal_clock_check(void)
 }
 
 /* ---- the rest of the contract ---- */
+
+extern const u8 x86_vdso_start[], x86_vdso_end[]; /* vdso_image.asm */
+
+const void *hal_vdso_image(size_t *bytes)
+{
+	*bytes = (size_t)(x86_vdso_end - x86_vdso_start);
+	return x86_vdso_start;
+}
 
 void hal_delay_ns(u64 ns)
 {

@@ -28,6 +28,7 @@
 #include <kernel/task/cred.h>
 #include <kernel/vfs/file.h>
 #include <kernel/vm/space.h>
+#include <kernel/vm/vdso.h>
 #include <lib/elf.h>
 #include <lib/errno.h>
 #include <lib/string.h>
@@ -56,6 +57,7 @@ struct elf_load {
 	struct elf_file prog, interp;
 	bool randomize;
 	vaddr_t stack_top;
+	vaddr_t vdso;			/* 0: none */
 };
 
 /* ---- reading ---- */
@@ -359,6 +361,8 @@ static unsigned int auxv_fill(struct elf_load *l, vaddr_t platform, vaddr_t rand
 	const struct elf_file *e = &l->prog;
 	struct auxv a = { l->space->auxv, 0 };
 
+	if (l->vdso)
+		auxv_add(&a, AT_SYSINFO_EHDR, l->vdso);
 	auxv_add(&a, AT_MINSIGSTKSZ, hal_minsigstksz());
 	auxv_add(&a, AT_HWCAP, hal_hwcap());
 	auxv_add(&a, AT_PAGESZ, VM_PAGE_SIZE);
@@ -523,7 +527,8 @@ static int load_space(struct elf_load *l)
 	if (err)
 		return err;
 	set_layout(l);
-	return fill_stack(l);
+	err = vdso_map(l->space, l->stack_top, l->randomize, &l->vdso);
+	return err ? err : fill_stack(l);
 }
 
 int exec_elf_load(struct exec_image *img)

@@ -15,6 +15,7 @@
 #include <kernel/vfs/proc.h>
 #include <kernel/vm/object.h>
 #include <kernel/vm/space.h>
+#include <kernel/vm/vdso.h>
 #include <lib/errno.h>
 #include <lib/string.h>
 
@@ -35,6 +36,8 @@ static const char *maps_special_name(const struct vm_space *s, const struct vm_a
 {
 	if (a->object && a->object->flags & OBJECT_ANON)
 		return "/dev/zero (deleted)";
+	if (a->object)
+		return vdso_area_name(a);
 	if (a->start <= s->brk && a->end >= s->start_brk)
 		return "[heap]";
 	if (a->start <= s->start_stack && a->end >= s->start_stack)

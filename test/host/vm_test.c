@@ -4,6 +4,8 @@
  * between mm and itself is small and stands in here: a read-write lock that checks how it is used,
  * a calling thread without a process, and no user memory but what the tests reach through their spaces.
  */
+#include <hal/vdso.h>
+#include <kernel/sched/clock.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/cmdline.h>
 #include <kernel/core/log.h>
@@ -87,6 +89,18 @@ bool (*process_space_get_hook)(struct vm_space *space);
 
 void schedule(void)
 {
+}
+
+/* No user mode, no vDSO. */
+const void *hal_vdso_image(size_t *bytes)
+{
+	*bytes = 0;
+	return NULL;
+}
+
+void clock_publish(struct hal_vvar *page)
+{
+	(void)page;
 }
 
 bool capable(int cap)

@@ -48,6 +48,7 @@ struct vm_object_ops {
 /* struct vm_object.flags */
 #define OBJECT_ANON	BIT(0)	/* anonymous shared memory: size is fixed; "/dev/zero (deleted)" in maps */
 #define OBJECT_SHMEM	BIT(1)	/* counted as Shmem (tmpfs and anonymous shared) */
+#define OBJECT_FIXED	BIT(2)	/* never truncated: `mappings` stays empty */
 
 struct vm_object {
 	refcount_t refs;
