@@ -120,6 +120,11 @@ static void selftest_exit(bool failed)
 		hal_qemu_exit(failed ? 1 : 0);
 }
 
+u32 selftest_seconds(void)
+{
+	return (u32)CLAMP(cmdline_u64("selftest.seconds", 1), 1ull, 3600ull);
+}
+
 void selftest_main(void)
 {
 	static char filter[SELFTEST_FILTER_MAX];

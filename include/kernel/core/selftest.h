@@ -63,6 +63,11 @@ struct selftest {
 	expect_a_ == expect_b_; })
 /* Leaves the test when it does not hold. */
 #define REQUIRE(x) do { if (!EXPECT(x)) return; } while (0)
+/*
+ * How long a test that tortures something may go on: selftest.seconds= on the command line, else 1. Such a test also
+ * has an end by count, and must be worth something at 1: that is what `make test` runs; `make test-long` asks for more.
+ */
+u32 selftest_seconds(void);
 /* Marks the running test as skipped, with a reason. */
 void selftest_skip(const char *why);
 void selftest_fail(const char *file, int line, const char *expr, u64 a, u64 b, bool values) __cold;
