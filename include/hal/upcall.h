@@ -101,9 +101,6 @@ void upcall_ipi_call(void);
 void upcall_ipi_tlb(void);
 void upcall_ipi_stop(void);
 
-/* core/tlb.c. On a CPU, right after hal_cpu_online() has become true of it: interrupts off. Its TLB is made empty. */
-void upcall_cpu_online(void);
-
 /*
  * proc/trap.c. The thread goes to user mode and its work word is not 0. Interrupts on, may sleep, may
  * not return (exit). Serves and clears the bits it was given, never those of the HAL; is called again

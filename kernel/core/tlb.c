@@ -16,7 +16,7 @@
  * Order. Page table written; generation counted up (a full barrier); set and laziness read. hal/x86_64/space.c has the other
  * halves.
  *
- * A CPU that comes online flushes everything once it can be asked (upcall_cpu_online()), because it ran
+ * A CPU that comes online flushes everything once it can be asked (hal_smp_online()), because it ran
  * on the kernel's tables before.
  *
  *	[own] the CPU whose variable it is; read by CPUs in slot.waiting
@@ -222,11 +222,6 @@ void tlb_count_deferred(void)
 	preempt_disable();
 	this_cpu_ptr(&tlb_cpu_stats)->deferred++;
 	preempt_enable();
-}
-
-void upcall_cpu_online(void)
-{
-	hal_tlb_flush_local_kernel(0, ~0ull);
 }
 
 static void tlb_starting(u32 cpu)

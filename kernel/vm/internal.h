@@ -78,6 +78,8 @@ struct page *table_cache_get_root(void);
 void table_cache_put_root(struct page *root);
 /* Gives back what this CPU keeps; pages. Thread context. */
 u64 table_cache_drain(void);
+/* The same for a CPU that is offline. */
+u64 table_cache_drain_cpu(u32 cpu);
 void table_cache_init(void);
 
 /* ---- table.c: page tables ---- */

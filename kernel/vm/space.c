@@ -12,6 +12,7 @@
  * finds them through their objects; so every area leaves its object's interval tree before
  * the tables go.
  */
+#include <kernel/core/cpuhp.h>
 #include <kernel/core/percpu.h>
 #include <kernel/core/preempt.h>
 #include <kernel/mm/pt.h>
@@ -182,6 +183,22 @@ void vm_space_leave(void)
 	}
 	preempt_enable();
 }
+
+/* ---- CPUs that come and go ---- */
+
+/* It stands on the kernel's own root from here on, in nobody's set. */
+static void space_dying(u32 cpu)
+{
+	(void)cpu;
+	vm_space_leave();
+}
+
+static void space_dead(u32 cpu)
+{
+	(void)table_cache_drain_cpu(cpu);
+}
+
+const struct cpuhp_step vm_cpuhp = { .name = "vm", .dying = space_dying, .dead = space_dead };
 
 /* ---- fork ---- */
 

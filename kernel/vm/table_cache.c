@@ -97,20 +97,32 @@ void table_cache_put_root(struct page *root)
 		pt_root_free(root);
 }
 
-u64 table_cache_drain(void)
+/* Preemption off and the list this CPU's, or of one that is offline. */
+static u64 drain(struct table_cache *c)
 {
-	struct table_cache *c;
 	struct page *page;
 	u64 pages = 0;
 
-	preempt_disable();
-	c = this_cpu_ptr(&table_cache);
 	for (; (page = list_pop(&c->tables)); pages++)
 		pt_page_free(page);
 	for (; (page = list_pop(&c->roots)); pages++)
 		pt_root_free(page);
+	return pages;
+}
+
+u64 table_cache_drain(void)
+{
+	u64 pages;
+
+	preempt_disable();
+	pages = drain(this_cpu_ptr(&table_cache));
 	preempt_enable();
 	return pages;
+}
+
+u64 table_cache_drain_cpu(u32 cpu)
+{
+	return drain(per_cpu_ptr(&table_cache, cpu));
 }
 
 static u64 cache_count(struct mm_shrinker *shrinker)

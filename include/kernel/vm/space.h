@@ -88,6 +88,8 @@ struct vm_space *vm_current(void);
 void vm_space_activate(struct vm_space *s);
 /* A kernel thread gives up the user space that this CPU has kept from the last program. Thread context. */
 void vm_space_leave(void);
+/* A CPU that goes leaves its space, and the tables that it keeps. */
+extern const struct cpuhp_step vm_cpuhp;
 /* Scheduler's hook: makes next's space the active one unless next is a kernel thread. No sleeping. */
 void vm_space_switch(struct thread *prev, struct thread *next);
 
