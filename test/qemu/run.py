@@ -12,6 +12,7 @@
     gdb        gdb's helpers in batch mode; the profiler's counts against -icount
     fuzz       random system calls against the debug kernel
     smp        two CPUs: a storm of stat() that writes nothing, the work of two CPUs counted
+    torture    the debug kernel under load on machines of several CPUs
     bad        a thousand mutated ELF files
     figures    instruction counts (-icount)
     bench-check  the benchmark's counts on Halcyon against bench-baseline.json
@@ -32,7 +33,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import image  # noqa: E402
 import machine  # noqa: E402
 
-RINGS = ("selftest", "abi", "applets", "fail", "machine", "loader", "gdb", "bad", "fuzz", "figures", "smp", "bench-check")
+RINGS = ("selftest", "abi", "applets", "fail", "machine", "loader", "gdb", "bad", "fuzz", "figures", "smp", "torture", "bench-check")
 
 
 def run_ring(name, args):
@@ -63,6 +64,9 @@ def run_ring(name, args):
     if name == "bench-check":
         import bench
         return bench.check(args.build)
+    if name == "torture":
+        import ring_torture
+        return ring_torture.run(args.build, args.only, args.options)
     if name == "smp":
         import ring_smp
         return ring_smp.run(args.build, args.only, args.options)

@@ -10,7 +10,7 @@
  *		EXPECT_EQ(after.free, before.free);
  *	}
  *
- * `selftest=all`, `selftest=buddy` or `selftest=buddy.coalesces,rcu` on the command line chooses; one TAP
+ * `selftest=all`, `selftest=buddy`, `selftest=buddy.coalesces,rcu` or `selftest=torture_*` on the command line chooses; one TAP
  * line per test goes to the log's consoles. A test must leave no page, object or thread behind.
  *
  * DEATHTEST(name) { ... } breaks something on purpose and must not return: `deathtest=name` runs one,
