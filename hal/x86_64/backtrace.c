@@ -43,7 +43,7 @@ static struct bounds stack_of(vaddr_t fp, const struct hal_thread *t)
 	if (within(end, fp))
 		return end;
 	for (unsigned int i = 0; cpu && i < X86_IST_COUNT; i++) {
-		struct bounds ist = { (u64)cpu->ist_stacks[i].bytes, (u64)cpu->ist_stacks[i].bytes + X86_IST_BYTES };
+		struct bounds ist = { (u64)cpu->ist_base[i], (u64)cpu->ist_base[i] + X86_IST_BYTES };
 
 		if (within(ist, fp))
 			return ist;

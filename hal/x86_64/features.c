@@ -56,42 +56,69 @@ u8 x86_fsgsbase;
 bool x86_have_1g_pages;
 u64 x86_global_bit = X86_PTE_G;
 
+bool x86_has_leaf(u32 leaf)
+{
+	return leaf <= (leaf & 0x80000000u ? max_extended : max_basic);
+}
+
 bool x86_has(enum x86_feature f)
 {
 	return words[features[f].word] & (1u << features[f].bit);
 }
 
+/* Of the CPU that executes it. max_basic and max_extended are known. */
+static void read_words(u32 w[W_COUNT])
+{
+	struct x86_cpuid r = x86_cpuid(1, 0);
+
+	memset(w, 0, W_COUNT * sizeof(w[0]));
+	w[W_1D] = r.d;
+	w[W_1C] = r.c;
+	if (max_basic >= 6)
+		w[W_6A] = x86_cpuid(6, 0).a;
+	if (max_basic >= 7) {
+		r = x86_cpuid(7, 0);
+		w[W_7B] = r.b;
+		w[W_7C] = r.c;
+		w[W_7D] = r.d;
+	}
+	if (max_basic >= 0xd && (w[W_1C] & (1u << 26)))
+		w[W_D1A] = x86_cpuid(0xd, 1).a;
+	if (max_extended >= 0x80000001) {
+		r = x86_cpuid(0x80000001, 0);
+		w[W_81D] = r.d;
+		w[W_81C] = r.c;
+	}
+	if (max_extended >= 0x80000007)
+		w[W_807D] = x86_cpuid(0x80000007, 0).d;
+}
+
+/*
+ * Programs ask one CPU and run on all. The names are for people; one is enough, as the rest is of the same kind. The
+ * leaves that are read are the boot CPU's; a CPU with fewer answers with something else, and that shows as well.
+ */
+const char *x86_features_missing(void)
+{
+	u32 mine[W_COUNT];
+
+	read_words(mine);
+	for (u32 f = 0; f < X86_F_COUNT; f++)
+		if (x86_has((enum x86_feature)f) && !(mine[features[f].word] & (1u << features[f].bit)))
+			return features[f].name;
+	return NULL;
+}
+
 void x86_features_detect(void)
 {
-	struct x86_cpuid r;
+	struct x86_cpuid r = x86_cpuid(1, 0);
 
 	max_basic = x86_cpuid(0, 0).a;
 	max_extended = x86_cpuid(0x80000000, 0).a;
-	r = x86_cpuid(1, 0);
 	signature = r.a;
 	leaf1_b = r.b;
-	words[W_1D] = r.d;
-	words[W_1C] = r.c;
-	if (max_basic >= 6)
-		words[W_6A] = x86_cpuid(6, 0).a;
-	if (max_basic >= 7) {
-		r = x86_cpuid(7, 0);
-		words[W_7B] = r.b;
-		words[W_7C] = r.c;
-		words[W_7D] = r.d;
-	}
-	if (max_basic >= 0xd && (words[W_1C] & (1u << 26)))
-		words[W_D1A] = x86_cpuid(0xd, 1).a;
-	if (max_extended >= 0x80000001) {
-		r = x86_cpuid(0x80000001, 0);
-		words[W_81D] = r.d;
-		words[W_81C] = r.c;
-	}
+	read_words(words);
 	if (max_extended >= 0x80000006)
 		cache_kib = x86_cpuid(0x80000006, 0).c >> 16;
-	if (max_extended >= 0x80000007)
-		words[W_807D] = x86_cpuid(0x80000007, 0).d;
-
 	x86_have_1g_pages = x86_has(X86_F_PDPE1GB);
 	x86_erms = x86_has(X86_F_ERMS);
 	x86_fsgsbase = (x86_read_cr4() & X86_CR4_FSGSBASE) != 0;
@@ -119,6 +146,14 @@ static void vendor_string(char *out)
 	memcpy(out + 4, &r.d, 4);
 	memcpy(out + 8, &r.c, 4);
 	out[12] = '\0';
+}
+
+bool x86_vendor_is(const char *vendor)
+{
+	char mine[13];
+
+	vendor_string(mine);
+	return !strcmp(mine, vendor);
 }
 
 static void brand_string(char *out)

@@ -113,6 +113,14 @@ void x86_fpu_init(void)
 	have_xsaveopt = x86_has(X86_F_XSAVEOPT);
 }
 
+/* The format is the first CPU's; features were compared. */
+void x86_fpu_init_cpu(void)
+{
+	__asm__ volatile("fninit");
+	if (x86_xcr0)
+		xsetbv0(x86_xcr0);
+}
+
 static void save_to(void *area)
 {
 	u32 lo = (u32)x86_xcr0, hi = (u32)(x86_xcr0 >> 32);

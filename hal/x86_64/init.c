@@ -13,6 +13,7 @@
 #include <lib/printf.h>
 #include <lib/string.h>
 #include "acpi_glue.h"
+#include "efi_glue.h"
 #include "x86.h"
 
 #define BOOTINFO_MAX_BYTES 4096
@@ -20,6 +21,7 @@
 u64 hal_direct_map_base;
 u64 hal_direct_map_length;
 u64 hal_image_slide;
+u64 x86_trampoline_page;
 static u64 rsdp;
 static struct bootinfo boot;	/* a copy: the loader's memory is reused */
 
@@ -85,6 +87,8 @@ void hal_early_init(const struct bootinfo *bi)
 	hal_direct_map_length = bi->direct_map_length;
 	hal_image_slide = bi->kernel_virt - bi->kernel_base;
 	rsdp = bi->acpi_rsdp;
+	x86_trampoline_page = bi->trampoline;
+	x86_efi_early(bi);
 	pat_init();
 	x86_fpu_init();
 	x86_features_report();
@@ -94,9 +98,11 @@ void hal_late_init(void)
 {
 	x86_guards_init();
 	x86_acpi_init(rsdp);
+	x86_efi_init();
 	x86_power_init();
 	x86_pic_disable();
 	x86_apic_init();
+	x86_irq_init();
 	x86_ioapic_init();
 	x86_clock_init();
 	x86_wallclock_init(&boot);

@@ -4,15 +4,18 @@
  * and the per-CPU blocks that they live in.
  *
  * The boot CPU's block and its IST stacks are part of the image, because they are needed before there is
- * an allocator. Other CPUs' blocks are allocated when they are started and look alike.
+ * an allocator. Other CPUs' blocks are allocated (smp.c) and look alike.
  *
  * IST (SDM vol. 3A 6.14.5): NMI, #DF, #MC and #DB get a stack of their own, because they can come where
  * the stack pointer is not the kernel's (the first instructions of SYSCALL) or where the stack has run
  * over its guard page (#DF).
  */
 #include <hal/tlb.h>
+#include <lib/atomic.h>
 #include <lib/errno.h>
 #include <lib/string.h>
+#include "mitigate.h"
+#include "pti.h"
 #include "x86.h"
 
 #define GATE_INTERRUPT	0x8e	/* present, DPL 0, interrupt gate */
@@ -49,10 +52,11 @@ struct x86_cpu x86_cpu0 = {
 	.pc.preempt_count = PREEMPT_NO_RESCHED | 1,
 	.pc.online = 1,
 	.gdt = GDT_SEGMENTS,
-	.ist_stacks = x86_boot_stacks.ist,
+	.ist_base = { x86_boot_stacks.ist[0].bytes, x86_boot_stacks.ist[1].bytes, x86_boot_stacks.ist[2].bytes,
+		      x86_boot_stacks.ist[3].bytes },
 };
 struct x86_cpu *x86_cpus[HAL_MAX_CPUS];
-u32 x86_cpu_total = 1;
+u32 x86_cpu_total = 1;	/* [a] grows while CPUs get their areas */
 
 /* Fills in what depends on where the block lies and which CPU it is for. */
 void x86_cpu_tables_init(struct x86_cpu *cpu, u32 number)
@@ -72,15 +76,15 @@ void x86_cpu_tables_init(struct x86_cpu *cpu, u32 number)
 	cpu->tss.iomap = sizeof(cpu->tss);	/* beyond the limit: no port is allowed */
 	cpu->tss.rsp[0] = cpu->pc.kernel_sp;
 	for (unsigned int i = 0; i < X86_IST_COUNT; i++)
-		cpu->tss.ist[i] = (u64)(&cpu->ist_stacks[i] + 1);
+		cpu->tss.ist[i] = (u64)cpu->ist_base[i] + X86_IST_BYTES;
 	x86_cpus[number] = cpu;
 }
 
-static void idt_set(unsigned int vector, unsigned int ist, unsigned int dpl_bits)
+static void idt_set(struct x86_gate *table, u64 stubs, unsigned int vector, unsigned int ist, unsigned int dpl_bits)
 {
-	u64 stub = (u64)x86_vectors + vector * X86_VECTOR_STUB_BYTES;
+	u64 stub = stubs + vector * X86_VECTOR_STUB_BYTES;
 
-	idt[vector] = (struct x86_gate){
+	table[vector] = (struct x86_gate){
 		.offset_low = (u16)stub,
 		.selector = X86_KERNEL_CS,
 		.ist = (u8)ist,
@@ -94,20 +98,29 @@ static void idt_set(unsigned int vector, unsigned int ist, unsigned int dpl_bits
  * Programs may raise #BP and #OF by INT3 and INTO alone; every other INT n, 80h among them, is a #GP
  * because its gate is the kernel's.
  */
-static void idt_init(void)
+void x86_idt_fill(void *page, u64 stubs)
 {
+	struct x86_gate *table = page;
+
 	for (unsigned int v = 0; v < 256; v++)
-		idt_set(v, 0, 0);
-	idt_set(X86_VEC_NMI, X86_IST_NMI, 0);
-	idt_set(X86_VEC_DF, X86_IST_DF, 0);
-	idt_set(X86_VEC_MC, X86_IST_MC, 0);
-	idt_set(X86_VEC_DB, X86_IST_DB, 0);
-	idt_set(X86_VEC_BP, 0, GATE_DPL3);
-	idt_set(X86_VEC_OF, 0, GATE_DPL3);
+		idt_set(table, stubs, v, 0, 0);
+	idt_set(table, stubs, X86_VEC_NMI, X86_IST_NMI, 0);
+	idt_set(table, stubs, X86_VEC_DF, X86_IST_DF, 0);
+	idt_set(table, stubs, X86_VEC_MC, X86_IST_MC, 0);
+	idt_set(table, stubs, X86_VEC_DB, X86_IST_DB, 0);
+	idt_set(table, stubs, X86_VEC_BP, 0, GATE_DPL3);
+	idt_set(table, stubs, X86_VEC_OF, 0, GATE_DPL3);
+}
+
+/* The entries that shield (entry_hard.asm), in all CPUs' IDT and in this one's LSTAR; the others' follow when they start. */
+void x86_tables_harden(void)
+{
+	x86_idt_fill(idt, (u64)x86_hard_vectors);
+	x86_syscall_init();
 }
 
 /* This CPU uses the tables from now on. Its GDT is loaded already. */
-static void tables_load(void)
+void x86_tables_load(void)
 {
 	struct x86_table_pointer p = { sizeof(idt) - 1, (u64)idt };
 	u16 tss = X86_TSS_SEL;
@@ -123,7 +136,7 @@ static void tables_load(void)
 void x86_syscall_init(void)
 {
 	x86_wrmsr(X86_MSR_STAR, (u64)(X86_USER_SS - 8) << 48 | (u64)X86_KERNEL_CS << 32);
-	x86_wrmsr(X86_MSR_LSTAR, (u64)x86_syscall_entry);
+	x86_wrmsr(X86_MSR_LSTAR, x86_hard ? (u64)x86_hard_syscall_entry : (u64)x86_syscall_entry);
 	x86_wrmsr(X86_MSR_CSTAR, (u64)x86_syscall32_entry);
 	x86_wrmsr(X86_MSR_FMASK, X86_SYSCALL_MASK);
 	x86_wrmsr(X86_MSR_EFER, x86_rdmsr(X86_MSR_EFER) | X86_EFER_SCE);
@@ -138,14 +151,14 @@ void x86_syscall_init(void)
 void x86_boot_cpu_init(void)
 {
 	x86_cpu_tables_init(&x86_cpu0, 0);
-	idt_init();
-	tables_load();
+	x86_idt_fill(idt, (u64)x86_vectors);
+	x86_tables_load();
 	x86_features_detect();
 	x86_syscall_init();
 }
 
 /* Takes one 4 KiB page of the image out of the page tables that the loader made. */
-static void unmap_image_page(const void *page)
+void x86_unmap_guard(const void *page)
 {
 	vaddr_t va = (vaddr_t)page;
 	hal_pte_t *table = hal_phys_to_virt(hal_pt_root_current());
@@ -158,7 +171,7 @@ static void unmap_image_page(const void *page)
 		table = hal_phys_to_virt(hal_pte_paddr(e, level));
 	}
 	hal_pte_xchg(&table[hal_pt_index(va, 0)], hal_pte_none());
-	hal_tlb_flush_kernel_range(va, va + HAL_PAGE_SIZE);
+	hal_tlb_flush_local_kernel(va, va + HAL_PAGE_SIZE);
 }
 
 /*
@@ -167,15 +180,15 @@ static void unmap_image_page(const void *page)
  */
 void x86_guards_init(void)
 {
-	unmap_image_page(x86_boot_stacks.guard);
+	x86_unmap_guard(x86_boot_stacks.guard);
 	for (unsigned int i = 0; i < X86_IST_COUNT; i++)
-		unmap_image_page(x86_boot_stacks.ist[i].guard);
-	unmap_image_page(x86_boot_stacks.panic_guard);
+		x86_unmap_guard(x86_boot_stacks.ist[i].guard);
+	x86_unmap_guard(x86_boot_stacks.panic_guard);
 }
 
 u32 hal_cpu_count(void)
 {
-	return x86_cpu_total;
+	return smp_load_acquire(&x86_cpu_total);
 }
 
 bool hal_cpu_online(u32 cpu)
@@ -187,7 +200,7 @@ u32 hal_cpu_online_count(void)
 {
 	u32 n = 0;
 
-	for (u32 cpu = 0; cpu < x86_cpu_total; cpu++)
+	for (u32 cpu = 0; cpu < hal_cpu_count(); cpu++)
 		n += hal_cpu_online(cpu);
 	return n;
 }
@@ -208,8 +221,11 @@ void hal_percpu_set_offset(u32 cpu, u64 offset)
 {
 	struct hal_percpu *p = hal_percpu_of(cpu);
 
-	if (p)
-		p->percpu_offset = offset;
+	if (!p)
+		return;
+	p->percpu_offset = offset;
+	if (cpu == x86_cpu_total)
+		smp_store_release(&x86_cpu_total, cpu + 1);
 }
 
 void hal_set_current(struct thread *t)

@@ -25,16 +25,15 @@ struct hal_cpu_set {
 u32 hal_smp_init(u32 limit);
 
 /*
- * Memory for CPU number cpu == hal_cpu_count(), whose per-CPU variables lie at `offset`: from now on it counts. Thread
- * context. 0 or -ENOMEM.
+ * The machine's memory for CPU number cpu == hal_cpu_count(). It counts once hal_percpu_set_offset() has said where its
+ * per-CPU variables lie. Thread context. 0 or -ENOMEM; calling it again for one that has it is no error.
  */
-int __must_check hal_smp_prepare(u32 cpu, u64 offset);
+int __must_check hal_smp_prepare(u32 cpu);
 
 /*
  * Starts all CPUs of the set at once; each one runs kernel_secondary_main() on the stack of its `idle` thread, which the
- * caller has given with hal_smp_set_idle(). Returns when each has come or given cause for giving it up; those are
- * taken out of the set, with a report. Those left in it go on only now: all of them have passed the comparison of
- * their state with the boot CPU's. Thread context, interrupts on, one caller at a time.
+ * caller has given with hal_smp_set_idle(). Returns when each is online or has given cause for giving it up; those are
+ * taken out of the set, with a report. Thread context, interrupts on, one caller at a time.
  */
 void hal_smp_start(struct hal_cpu_set *set);
 void hal_smp_set_idle(u32 cpu, struct thread *idle);

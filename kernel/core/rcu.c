@@ -30,6 +30,7 @@
 #define LOG_TAG "rcu"
 #include <hal/clock.h>
 #include <kernel/core/assert.h>
+#include <kernel/core/cpuhp.h>
 #include <kernel/core/log.h>
 #include <kernel/core/rcu.h>
 #include <kernel/core/spinlock.h>
@@ -375,6 +376,45 @@ void rcu_init(void)
 {
 	rcu_init_cpu(0);
 }
+
+/* ---- CPUs that come and go --------------------------------------------------------------------- */
+
+static int rcu_prepare(u32 cpu)
+{
+	if (!per_cpu(rcu_cpus, cpu).ready)
+		rcu_init_cpu(cpu);
+	return 0;
+}
+
+/* It is not online any more: no period that begins from now on waits for it. Those that run shall not, either. */
+static void rcu_dying(u32 cpu)
+{
+	spin_lock(&rcu.lock);
+	this_cpu(rcu_qs_wanted) = 0;
+	gp_count_out(cpu);
+	gp_step();
+	spin_unlock_no_resched(&rcu.lock);
+}
+
+/* Its callbacks become this CPU's youngest: they wait for one more period, which does no harm. */
+static void rcu_dead(u32 cpu)
+{
+	struct rcu_cpu *from = per_cpu_ptr(&rcu_cpus, cpu), *here;
+	struct rcu_list left;
+	irqflags_t f = spin_lock_irqsave(&from->lock);
+
+	list_init_empty(&left);
+	list_append(&left, &from->done);
+	list_append(&left, &from->wait);
+	list_append(&left, &from->next);
+	spin_unlock_no_resched(&from->lock);
+	here = this_cpu_ptr(&rcu_cpus);
+	spin_lock(&here->lock);
+	list_append(&here->next, &left);
+	spin_unlock_irqrestore(&here->lock, f);
+}
+
+const struct cpuhp_step rcu_cpuhp = { .name = "rcu", .prepare = rcu_prepare, .dying = rcu_dying, .dead = rcu_dead };
 
 void rcu_stats(struct rcu_stats *out)
 {

@@ -21,6 +21,7 @@
 #include <hal/upcall.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/cmdline.h>
+#include <kernel/core/cpuhp.h>
 #include <kernel/core/command.h>
 #include <kernel/core/log.h>
 #include <kernel/core/percpu.h>
@@ -131,24 +132,41 @@ static int parse_kinds(const char *text, u32 *mask)
 	return 0;
 }
 
-static int rings_create(void)
+static int ring_create(u32 cpu)
 {
-	u32 cpu;
+	struct record_ring *r = &boot_ring;
 
-	for_each_possible_cpu(cpu) {
-		struct record_ring *r = &boot_ring;
-
-		if (!percpu_ready(cpu) || per_cpu(record_ring, cpu))
-			continue;
-		if (cpu) {
-			r = percpu_alloc_hook ? percpu_alloc_hook(ALIGN_UP(sizeof(*r), 4096)) : NULL;
-			if (!r)
-				return -ENOMEM;
-		}
-		smp_store_release(&per_cpu(record_ring, cpu), r);
+	if (!percpu_ready(cpu) || per_cpu(record_ring, cpu))
+		return 0;
+	if (cpu) {
+		r = percpu_alloc_hook ? percpu_alloc_hook(ALIGN_UP(sizeof(*r), 4096)) : NULL;
+		if (!r)
+			return -ENOMEM;
 	}
+	smp_store_release(&per_cpu(record_ring, cpu), r);
 	return 0;
 }
+
+static int rings_create(void)
+{
+	int err = 0;
+	u32 cpu;
+
+	for_each_possible_cpu(cpu)
+		if (!err)
+			err = ring_create(cpu);
+	return err;
+}
+
+/* A CPU that comes while things are recorded: without memory it records nothing, which is no reason to do without it. */
+static int record_prepare(u32 cpu)
+{
+	if (READ_ONCE(record_mask))
+		(void)ring_create(cpu);
+	return 0;
+}
+
+const struct cpuhp_step record_cpuhp = { .name = "recorder", .prepare = record_prepare };
 
 int record_set(const char *kinds)
 {

@@ -508,6 +508,16 @@ int upcall_page_frame_alloc(paddr_t *out)
 	return 0;
 }
 
+int upcall_page_frame_alloc_low(paddr_t *out)
+{
+	struct page *page = page_alloc(0, MM_KERNEL | MM_DMA32);
+
+	if (!page)
+		return -ENOMEM;
+	*out = page_to_phys(page);
+	return 0;
+}
+
 void upcall_page_frame_free(paddr_t frame)
 {
 	page_put(phys_to_page(frame));

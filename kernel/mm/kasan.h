@@ -50,6 +50,7 @@ const char *kasan_global_name(vaddr_t addr, vaddr_t *start, u64 *size, const cha
 void quarantine_put(struct kmem_cache *c, void *obj);
 /* All objects of the cache, or of all caches (NULL), go home: this CPU's, or every CPU's when nobody uses them. */
 void quarantine_drain(const struct kmem_cache *c, bool every_cpu);
+void quarantine_drain_cpu(u32 cpu);
 /* [own] bytes and objects in this CPU's. */
 void quarantine_stats(u64 *objects, u64 *bytes);
 
@@ -62,6 +63,11 @@ static inline u32 stack_depot_save(void)
 
 static inline void stack_depot_init(void)
 {
+}
+
+static inline void quarantine_drain_cpu(u32 cpu)
+{
+	(void)cpu;
 }
 
 static inline void quarantine_drain(const struct kmem_cache *c, bool every_cpu)

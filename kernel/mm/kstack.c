@@ -12,6 +12,7 @@
  * that see a long list.
  */
 #define LOG_TAG "mm"
+#include <hal/upcall.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/percpu.h>
 #include <kernel/mm/kmap.h>
@@ -255,4 +256,17 @@ void kstack_init(void)
 		panic("no memory for the kernel stacks' bitmap");
 	stacks.slot_count = slots;
 	panic_guard_hook = kmap_is_guard;
+}
+
+/* ---- what the HAL asks for --------------------------------------------------------------------- */
+
+int upcall_stack_alloc(vaddr_t *base, size_t bytes)
+{
+	VERIFY(bytes <= KSTACK_SIZE);
+	return kmap_stack_alloc(base);
+}
+
+void upcall_stack_free(vaddr_t base)
+{
+	kmap_stack_free(base);
 }

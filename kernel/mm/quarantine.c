@@ -115,6 +115,15 @@ void quarantine_drain(const struct kmem_cache *c, bool every_cpu)
 	hal_irq_restore(f);
 }
 
+/* Of a CPU that is gone. */
+void quarantine_drain_cpu(u32 cpu)
+{
+	irqflags_t f = hal_irq_save();
+
+	ring_drain(per_cpu_ptr(&rings, cpu), NULL);
+	hal_irq_restore(f);
+}
+
 void quarantine_stats(u64 *objects, u64 *bytes)
 {
 	irqflags_t f = hal_irq_save();

@@ -22,6 +22,7 @@
  */
 #define LOG_TAG "slab"
 #include <kernel/core/assert.h>
+#include <kernel/core/cpuhp.h>
 #include <kernel/core/log.h>
 #include <kernel/core/rcu.h>
 #include <lib/bitmap.h>
@@ -55,14 +56,14 @@ static struct kmem_cache cache_of_caches;
 
 /* ---- magazines --------------------------------------------------------------------------------- */
 
-/* Interrupts off. This CPU's table, with the shared magazine in every entry at first. */
-static void magazines_init(void)
+/* A CPU's table, with the shared magazine in every entry at first. Before that CPU looks at it. */
+static void magazines_init(u32 cpu)
 {
-	struct magazine **table = this_cpu(magazines);
+	struct magazine **table = per_cpu(magazines, cpu);
 
 	for (u32 i = 0; i < KMEM_MAX_CACHES; i++)
 		table[i] = &no_magazine;
-	this_cpu(magazines_ready) = 1;
+	per_cpu(magazines_ready, cpu) = 1;
 }
 
 static inline struct magazine *magazine_of(const struct kmem_cache *c)
@@ -76,7 +77,7 @@ static struct magazine *magazine_create(struct kmem_cache *c)
 	struct magazine *m = &no_magazine;
 
 	if (!this_cpu(magazines_ready))
-		magazines_init();
+		magazines_init(hal_cpu_id());
 	if (magazine_of(c) != &no_magazine)
 		return magazine_of(c);
 	spin_lock(&cache_list_lock);
@@ -599,6 +600,34 @@ bool kmem_cache_stats_nth(u32 i, struct kmem_cache_stats *out)
 		kmem_cache_stats(c, out);
 	return c != NULL;
 }
+
+/* ---- CPUs that come and go --------------------------------------------------------------------- */
+
+static int slab_prepare(u32 cpu)
+{
+	if (!per_cpu(magazines_ready, cpu))
+		magazines_init(cpu);
+	return 0;
+}
+
+/* What the CPU kept goes home. Its magazines stay for its return. */
+static void slab_dead(u32 cpu)
+{
+	struct kmem_cache *c;
+	irqflags_t f;
+
+	quarantine_drain_cpu(cpu);
+	list_for_each_entry(c, &cache_list, node) {
+		struct magazine *m = per_cpu(magazines, cpu)[c->id];
+
+		f = hal_irq_save();
+		if (m && m->count)
+			magazine_flush(c, m, m->count, 0);
+		hal_irq_restore(f);
+	}
+}
+
+const struct cpuhp_step slab_cpuhp = { .name = "slab magazines", .prepare = slab_prepare, .dead = slab_dead };
 
 /* ---- boot, and lib's xarray -------------------------------------------------------------------- */
 

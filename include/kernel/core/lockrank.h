@@ -32,6 +32,7 @@ enum lock_rank {
 	LOCK_RANK_TTY_WRITE,
 	LOCK_RANK_PIPE,			/* a pipe's buffer; user memory is touched under it. Two: lower address first */
 	LOCK_RANK_SPACE,		/* address space rwsem */
+	LOCK_RANK_CPUHP,		/* CPUs come and go: held while the steps of a subsystem run */
 	LOCK_RANK_KTHREAD_LIST,
 	LOCK_RANK_MODULE,		/* registries: drivers, file systems, character devices */
 	LOCK_RANK_KMAP_MUTEX,

@@ -155,4 +155,8 @@ struct rcu_stats {
 };
 void rcu_stats(struct rcu_stats *out);
 
+struct cpuhp_step;
+/* Its part in CPUs that come and go. */
+extern const struct cpuhp_step rcu_cpuhp;
+
 #endif

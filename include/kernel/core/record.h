@@ -88,4 +88,8 @@ void record_freeze(void);
  */
 void record_tail(u32 n, bool (*emit)(void *arg, const char *line, size_t len), void *arg);
 
+struct cpuhp_step;
+/* Its part in CPUs that come and go. */
+extern const struct cpuhp_step record_cpuhp;
+
 #endif

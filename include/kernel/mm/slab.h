@@ -100,4 +100,8 @@ static __always_inline bool mm_should_fail(size_t bytes, u32 flags)
 #endif
 }
 
+struct cpuhp_step;
+/* Its part in CPUs that come and go. */
+extern const struct cpuhp_step slab_cpuhp;
+
 #endif

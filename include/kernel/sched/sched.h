@@ -5,6 +5,7 @@
 
 #include <kernel/sched/thread.h>
 
+struct cpuhp_step;
 struct hal_regs;
 
 /* Hooks that higher layers set before the first user thread starts. */
@@ -62,3 +63,6 @@ struct sched_stats {
 void sched_stats_cpu(u32 cpu, struct sched_stats *out);
 /* Load averages over 1, 5, 15 minutes, in 1/2048 (Linux's FSHIFT 11). */
 void sched_loadavg(u64 out[3]);
+
+/* Its part in CPUs that come and go. */
+extern const struct cpuhp_step idle_cpuhp;
