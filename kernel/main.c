@@ -26,7 +26,9 @@
 #include <kernel/core/reboot.h>
 #include <kernel/core/record.h>
 #include <kernel/core/selftest.h>
+#include <kernel/core/smpcall.h>
 #include <kernel/core/symbols.h>
+#include <kernel/core/tlb.h>
 #include <kernel/debug/debug.h>
 #include <kernel/debug/leaks.h>
 #include <kernel/dev/efi.h>
@@ -235,8 +237,11 @@ static void start_init(void)
  */
 static const struct cpuhp_step *const cpu_steps[] = {
 	&slab_cpuhp,
+	&smpcall_cpuhp,
+	&tlb_cpuhp,
 	&rcu_cpuhp,
 	&record_cpuhp,
+	&vm_cpuhp,
 	&idle_cpuhp,
 };
 

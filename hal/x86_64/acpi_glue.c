@@ -5,10 +5,12 @@
  * reading: hal_kernel_load_u64() survives a hole.
  */
 #include <hal/uaccess.h>
+#include "../common/numa.h"
 #include "acpi_glue.h"
 #include "x86.h"
 
 struct acpi_info x86_acpi;
+static struct numa_map numa;	/* [I] after x86_acpi_init() */
 
 static bool direct_map_has(paddr_t paddr, u64 len)
 {
@@ -23,12 +25,19 @@ static bool direct_map_has(paddr_t paddr, u64 len)
 	return true;
 }
 
+const void *x86_firmware_map(void *ctx, paddr_t paddr, u64 len)
+{
+	if (len == 0 || len > MIB || paddr + len < paddr || !direct_map_has(paddr, len))
+		return NULL;
+	return hal_phys_to_virt(paddr);
+}
+
 static const void *acpi_map(void *ctx, paddr_t paddr, u64 len)
 {
-	if (len == 0 || len > MIB || paddr + len < paddr)
-		return NULL;
-	if (direct_map_has(paddr, len))
-		return hal_phys_to_virt(paddr);
+	const void *p = x86_firmware_map(ctx, paddr, len);
+
+	if (p || len == 0 || len > MIB || paddr + len < paddr)
+		return p;
 	return upcall_mmio_map(paddr, len);
 }
 
@@ -42,6 +51,7 @@ void x86_acpi_init(u64 rsdp)
 	static const struct acpi_access access = { .map = acpi_map, .report = acpi_report };
 	int err = acpi_parse(rsdp, &access, &x86_acpi);
 
+	numa_build(&x86_acpi, &numa);
 	if (err) {
 		upcall_log(4, "acpi: no usable tables (%d): going on with a PC's defaults", err);
 		return;
@@ -49,4 +59,42 @@ void x86_acpi_init(u64 rsdp)
 	upcall_log(6, "acpi: revision %u, %s: %u tables, %u CPUs, %u I/O APICs%s%s", x86_acpi.revision,
 		   x86_acpi.oem, x86_acpi.nr_tables, x86_acpi.nr_cpus, x86_acpi.nr_ioapics,
 		   x86_acpi.hpet_paddr ? ", HPET" : "", x86_acpi.has_s5 ? "" : ", no S5");
+	if (numa.nodes > 1)
+		upcall_log(6, "acpi: %u nodes, %u ranges of memory", numa.nodes, numa.nr_ranges);
+	if (numa.nodes_dropped)
+		upcall_log(4, "acpi: more than %u nodes: the others count as node 0", HAL_MAX_NODES);
+}
+
+/* ---- nodes: hal/numa.h ---- */
+
+u32 hal_numa_nodes(void)
+{
+	return MAX(numa.nodes, 1u);
+}
+
+u32 x86_numa_node_of_apic(u32 apic_id)
+{
+	return numa.nodes > 1 ? numa_node_of_apic(&x86_acpi, &numa, apic_id) : 0;
+}
+
+u32 hal_numa_node_of_cpu(u32 cpu)
+{
+	const struct hal_percpu *pc = hal_percpu_of(cpu);
+
+	return pc ? x86_numa_node_of_apic(pc->apic_id) : 0;
+}
+
+bool hal_numa_memory(u32 i, paddr_t *base, u64 *bytes, u32 *node)
+{
+	if (i >= numa.nr_ranges)
+		return false;
+	*base = numa.ranges[i].base;
+	*bytes = numa.ranges[i].bytes;
+	*node = numa.ranges[i].node;
+	return true;
+}
+
+u32 hal_numa_distance(u32 a, u32 b)
+{
+	return a < numa.nodes && b < numa.nodes ? numa.distance[a][b] : HAL_NODE_LOCAL;
 }

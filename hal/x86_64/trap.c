@@ -12,6 +12,7 @@
  * whoever made it in such a place drops its locks and asks again (docs/memory.md).
  */
 #include <hal/backtrace.h>
+#include "efi_glue.h"
 #include "x86.h"
 
 struct x86_extable_entry {
@@ -65,8 +66,11 @@ static void kernel_page_fault(struct hal_regs *regs, u64 addr, u64 error)
 	u64 fixup = x86_extable_find(regs->rip);
 	bool resolved;
 
-	if (!fixup)
+	if (!fixup) {
+		if (x86_efi_trap(regs, X86_VEC_PF, addr))
+			return;
 		upcall_kernel_trap(regs, X86_VEC_PF, error, addr);
+	}
 	if (addr < HAL_USER_END && may_fault_in(regs)) {
 		hal_irq_enable();
 		resolved = upcall_fault(regs, addr, (u32)error & PF_ACCESS_MASK);
@@ -248,6 +252,8 @@ static void kernel_trap(struct hal_regs *regs, u64 error, u32 vector)
 			return;
 		}
 	}
+	if (x86_efi_trap(regs, vector, 0))
+		return;
 	/* KASAN looked for the shadow of what is no kernel address: say what the access would have met. */
 	if (vector == X86_VEC_GP && x86_shadow_trap(regs, &addr))
 		upcall_kernel_trap(regs, X86_VEC_PF, HAL_FAULT_CHECK, addr);

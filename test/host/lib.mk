@@ -6,7 +6,7 @@ HOST_FLAGS     := -ffreestanding -include test/host/rename.h -I include -I test/
 
 $(call host_test,lib,$(HOST_FRAMEWORK) $(HOST_LIB) $(sort $(wildcard test/host/lib/*.c)),$(HOST_FLAGS))
 $(call host_test,acpi,$(HOST_FRAMEWORK) $(HOST_LIB) $(HOST_ACPI) test/host/acpi_test.c \
-	test/host/acpi_numa_test.c,$(HOST_FLAGS))
+	test/host/acpi_numa_test.c test/host/efi_test.c,$(HOST_FLAGS))
 $(call host_test,fuzz_elf,$(HOST_FRAMEWORK) $(HOST_LIB) test/host/fuzz.c test/host/fuzz_elf.c,$(HOST_FLAGS))
 $(call host_test,fuzz_cpio,$(HOST_FRAMEWORK) $(HOST_LIB) test/host/fuzz.c test/host/fuzz_cpio.c,$(HOST_FLAGS))
 $(call host_test,fuzz_acpi,$(HOST_FRAMEWORK) $(HOST_LIB) $(HOST_ACPI) test/host/fuzz.c test/host/fuzz_acpi.c,$(HOST_FLAGS))
