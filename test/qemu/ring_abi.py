@@ -34,9 +34,10 @@ def read_plan():
     with open(os.path.join(ABI, "plan.txt")) as source:
         for line in source:
             words = line.split("#")[0].split()
+            least = int(words.pop(0)[1:]) if words and words[0][0] == "@" else 1
             ours = bool(words) and words[0] == "-"
             words = words[1:] if ours else words
-            if words:
+            if words and machine.CPUS >= least:
                 programs.append(Program(words[0], int(words[1]), words[2:], ours))
     return programs
 
