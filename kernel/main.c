@@ -32,6 +32,9 @@
 #include <kernel/debug/debug.h>
 #include <kernel/debug/leaks.h>
 #include <kernel/dev/efi.h>
+#include <kernel/dev/device.h>
+#include <kernel/dev/pci.h>
+#include <kernel/dev/irq.h>
 #include <kernel/dev/tty.h>
 #include <kernel/fs/fs.h>
 #include <kernel/ipc/futex.h>
@@ -242,7 +245,9 @@ static const struct cpuhp_step *const cpu_steps[] = {
 	&rcu_cpuhp,
 	&record_cpuhp,
 	&vm_cpuhp,
+	&irq_cpuhp, /* devices' lines and messages move away from a CPU while it still takes what is pending */
 	&idle_cpuhp,
+	&sched_cpuhp, /* from here on it takes threads */
 };
 
 /* Everything from here on may sleep. */
@@ -264,6 +269,7 @@ static void boot_thread(void *arg)
 	machine_files_init();
 	syscall_init();
 	mem_devices_init();
+	irq_files_init(); /* before drivers ask for interrupts */
 	tty_init();
 	serial_init();
 	efi_init();

@@ -14,6 +14,7 @@
 #define APIC_EOI	0x0b0
 #define APIC_SVR	0x0f0
 #define APIC_ISR	0x100
+#define APIC_IRR	0x200
 #define APIC_ESR	0x280
 #define APIC_LVT_CMCI	0x2f0
 #define APIC_ICR	0x300	/* command; x2APIC: one 64-bit register */

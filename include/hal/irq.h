@@ -37,7 +37,8 @@ typedef enum hal_irq_result (*hal_irq_handler_t)(void *arg, u32 irq);
 u32 hal_irq_isa(u32 line);
 
 /*
- * Calls handler(arg, irq) on each interrupt from now on. name is kept, not copied. After hal_late_init; may sleep.
+ * Calls handler(arg, irq) on each interrupt from now on. name is kept, not copied. After hal_late_init; thread context,
+ * may sleep (it enters the irq in /proc/irq).
  * 0; -EINVAL no such irq; -EBUSY taken; -ENOSPC no vector left; -ENOMEM.
  */
 int __must_check hal_irq_request(u32 irq, hal_irq_handler_t handler, void *arg, u32 flags,
@@ -45,7 +46,7 @@ int __must_check hal_irq_request(u32 irq, hal_irq_handler_t handler, void *arg, 
 
 /*
  * Takes it away; when it returns no CPU runs the handler. arg as given to request. With the last handler of a line the
- * line is masked; a message's device must be silent before. Not in a handler; interrupts on.
+ * line is masked; a message's device must be silent before. Thread context, may sleep.
  */
 void hal_irq_free(u32 irq, void *arg);
 
@@ -165,13 +166,5 @@ struct hal_irq_row {
 };
 bool hal_irq_row(u32 i, struct hal_irq_row *out);
 u64 hal_irq_row_count(u32 i, u32 cpu);
-
-/* For /proc/interrupts: the i-th line in use; false past the last one. Any context. */
-struct hal_irq_stat {
-	u32 irq;
-	u64 count;
-	const char *name;
-};
-bool hal_irq_stat(u32 i, struct hal_irq_stat *out);
 
 #endif

@@ -130,6 +130,11 @@ long upcall_syscall_slow(struct hal_regs *regs);
 /* sched. First thing that a new thread does: finishes the switch from prev. Interrupts off; turns them on. */
 void upcall_thread_start(struct thread *prev);
 
+/* dev/irq.c. An irq is there, is gone, has or has lost a handler of that name: for /proc/irq. Thread context, may sleep. */
+void upcall_irq_added(u32 irq);
+void upcall_irq_removed(u32 irq);
+void upcall_irq_handler(u32 irq, const char *name, bool added);
+
 /* mm. 4 KiB frames, not zeroed. 0 or -ENOMEM. May sleep. */
 int __must_check upcall_page_frame_alloc(paddr_t *out);
 void upcall_page_frame_free(paddr_t frame);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * /proc files about the machine as a whole that layers below the vfs cannot register themselves: load, CPU
- * time, CPUs and interrupts. Formats are Linux's, proc(5).
+ * time and CPUs. Formats are Linux's, proc(5). (/proc/interrupts is in dev/irq.c.)
  */
 #include <hal/cpu.h>
 #include <hal/irq.h>
@@ -52,14 +52,40 @@ static void show_cpu_times(struct seq *s, const struct sched_stats *st)
 		   (unsigned long long)(st->irq_ns / USER_HZ_NS));
 }
 
+/* All that were taken, devices' and the machine's own. */
 static u64 interrupts_total(void)
 {
-	struct hal_irq_stat irq;
+	struct hal_irq_info info;
+	struct hal_irq_row row;
 	u64 n = 0;
+	u32 cpu;
 
-	for (u32 i = 0; hal_irq_stat(i, &irq); i++)
-		n += irq.count;
+	for (u32 irq = 0; hal_irq_next(&irq, &info); irq++)
+		n += info.count;
+	for (u32 i = 0; hal_irq_row(i, &row); i++) {
+		if (!row.per_cpu)
+			n += hal_irq_row_count(i, 0);
+		else
+			for_each_possible_cpu(cpu)
+				n += hal_irq_row_count(i, cpu);
+	}
 	return n;
+}
+
+/* "intr": the total, then one number for each irq up to the last one that exists, as on Linux. */
+static void show_intr(struct seq *s)
+{
+	struct hal_irq_info info;
+	u32 shown = 0;
+
+	seq_printf(s, "intr %llu", (unsigned long long)interrupts_total());
+	for (u32 irq = 0; hal_irq_next(&irq, &info); irq++) {
+		for (; shown < irq; shown++)
+			seq_puts(s, " 0");
+		seq_printf(s, " %llu", (unsigned long long)info.count);
+		shown++;
+	}
+	seq_putc(s, '\n');
 }
 
 static int show_stat(struct seq *s, void *arg)
@@ -84,8 +110,9 @@ static int show_stat(struct seq *s, void *arg)
 		seq_printf(s, "cpu%u", cpu);
 		show_cpu_times(s, &st);
 	}
-	seq_printf(s, "intr %llu\nctxt %llu\nbtime %llu\nprocesses %llu\nprocs_running %u\nprocs_blocked 0\n",
-		   (unsigned long long)interrupts_total(), (unsigned long long)sum.switches,
+	show_intr(s);
+	seq_printf(s, "ctxt %llu\nbtime %llu\nprocesses %llu\nprocs_running %u\nprocs_blocked 0\n",
+		   (unsigned long long)sum.switches,
 		   (unsigned long long)clock_boot_real_seconds(), (unsigned long long)task_forks_total(), sum.runnable);
 	seq_puts(s, "softirq 0 0 0 0 0 0 0 0 0 0 0\n");
 	return 0;
@@ -123,25 +150,9 @@ static int show_cpuinfo(struct seq *s, void *arg)
 	return 0;
 }
 
-static int show_interrupts(struct seq *s, void *arg)
-{
-	struct hal_irq_stat irq;
-	u32 cpu;
-
-	(void)arg;
-	seq_puts(s, "    ");
-	for_each_online_cpu(cpu)
-		seq_printf(s, "       CPU%-2u", cpu);
-	seq_putc(s, '\n');
-	for (u32 i = 0; hal_irq_stat(i, &irq); i++)
-		seq_printf(s, "%3u: %10llu  %s\n", irq.irq, (unsigned long long)irq.count, irq.name);
-	return 0;
-}
-
 void machine_files_init(void)
 {
 	(void)proc_register("loadavg", 0444, show_loadavg, NULL);
 	(void)proc_register("stat", 0444, show_stat, NULL);
 	(void)proc_register("cpuinfo", 0444, show_cpuinfo, NULL);
-	(void)proc_register("interrupts", 0444, show_interrupts, NULL);
 }
