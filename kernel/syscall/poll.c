@@ -5,7 +5,7 @@
  * One pass asks every file and, the first time, hangs an entry into every queue that
  * the files name. A wake-up with an event that is waited for sets `triggered` and wakes the
  * thread, which then asks everybody again. Entries hold a reference on their file, so that no queue
- * goes away under them. The first few entries live in the frame.
+ * goes away under them. The first few entries live in the frame, further ones in chunks of about a page.
  */
 #include <gen/syscall_protos.h>
 
@@ -23,6 +23,8 @@
 #include <lib/string.h>
 
 #define POLL_INLINE 6		/* entries in the frame */
+#define POLL_CHUNK_BYTES 4096u
+#define POLL_CHUNK ((POLL_CHUNK_BYTES - sizeof(struct poll_chunk)) / sizeof(struct poll_entry))
 
 struct poll_entry {
 	struct wait_entry wait;
@@ -30,7 +32,12 @@ struct poll_entry {
 	struct file *file;		/* counted */
 	struct waitq *q;
 	u32 key;
-	struct poll_entry *next;	/* of those on the heap */
+};
+
+struct poll_chunk {
+	struct poll_chunk *next;
+	u32 used;
+	struct poll_entry entries[];
 };
 
 /* Used by one thread; `triggered` is set by wakers. */
@@ -40,7 +47,7 @@ struct poll_waiter {
 	u32 triggered;			/* [a] */
 	u32 used;			/* of inline_entries */
 	int err;			/* no memory for an entry */
-	struct poll_entry *heap;
+	struct poll_chunk *chunks;	/* the first one has room, or all are full */
 	struct poll_entry inline_entries[POLL_INLINE];
 };
 
@@ -55,21 +62,32 @@ static int poll_wake(struct wait_entry *we, u32 key)
 	return 1;
 }
 
+/* A free entry; NULL without memory. */
+static struct poll_entry *entry_new(struct poll_waiter *w)
+{
+	struct poll_chunk *c = w->chunks;
+
+	if (w->used < POLL_INLINE)
+		return &w->inline_entries[w->used++];
+	if (!c || c->used == POLL_CHUNK) {
+		c = kmalloc(POLL_CHUNK_BYTES, 0);
+		if (!c)
+			return NULL;
+		c->used = 0;
+		c->next = w->chunks;
+		w->chunks = c;
+	}
+	return &c->entries[c->used++];
+}
+
 static void poll_queue(struct poll_table *pt, struct file *file, struct waitq *q)
 {
 	struct poll_waiter *w = container_of(pt, struct poll_waiter, table);
-	struct poll_entry *e;
+	struct poll_entry *e = entry_new(w);
 
-	if (w->used < POLL_INLINE) {
-		e = &w->inline_entries[w->used++];
-	} else {
-		e = kmalloc(sizeof(*e), 0);
-		if (!e) {
-			w->err = -ENOMEM;
-			return;
-		}
-		e->next = w->heap;
-		w->heap = e;
+	if (!e) {
+		w->err = -ENOMEM;
+		return;
 	}
 	e->wait = (struct wait_entry){ .thread = w->thread, .wake = poll_wake };
 	list_init(&e->wait.node);
@@ -88,7 +106,7 @@ static void waiter_init(struct poll_waiter *w)
 	w->triggered = 0;
 	w->used = 0;
 	w->err = 0;
-	w->heap = NULL;
+	w->chunks = NULL;
 }
 
 static void entry_remove(struct poll_entry *e)
@@ -99,14 +117,15 @@ static void entry_remove(struct poll_entry *e)
 
 static void waiter_done(struct poll_waiter *w)
 {
-	struct poll_entry *e;
+	struct poll_chunk *c;
 
 	for (u32 i = 0; i < w->used; i++)
 		entry_remove(&w->inline_entries[i]);
-	while ((e = w->heap)) {
-		w->heap = e->next;
-		entry_remove(e);
-		kfree(e);
+	while ((c = w->chunks)) {
+		w->chunks = c->next;
+		for (u32 i = 0; i < c->used; i++)
+			entry_remove(&c->entries[i]);
+		kfree(c);
 	}
 }
 
