@@ -47,6 +47,7 @@
 #include <kernel/proc/vm_files.h>
 #include <kernel/sched/clock.h>
 #include <kernel/sched/sched.h>
+#include <kernel/sched/timer.h>
 #include <kernel/sched/work.h>
 #include <kernel/signal/signal.h>
 #include <kernel/syscall/syscall.h>
@@ -246,6 +247,7 @@ static const struct cpuhp_step *const cpu_steps[] = {
 	&record_cpuhp,
 	&vm_cpuhp,
 	&irq_cpuhp, /* devices' lines and messages move away from a CPU while it still takes what is pending */
+	&timer_cpuhp, /* outside of the scheduler: a tick of the CPU that goes is none of ours */
 	&idle_cpuhp,
 	&sched_cpuhp, /* from here on it takes threads */
 };

@@ -98,8 +98,8 @@ static void fork_copy_fields(struct task *t, const struct task *self, u64 flags)
 	t->blocked = self->blocked;
 	t->personality = self->personality;
 	t->no_new_privs = self->no_new_privs;
-	t->timer_slack_ns = self->timer_slack_ns;
-	t->default_timer_slack_ns = self->timer_slack_ns;
+	t->thread.slack_ns = self->thread.slack_ns;
+	t->default_timer_slack_ns = self->thread.slack_ns;
 	/* A thread on the same memory must not use the same alternate stack. */
 	if ((flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM)
 		t->altstack = self->altstack;

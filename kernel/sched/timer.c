@@ -5,6 +5,9 @@
  * cancelling programs nothing (a shot that finds nothing due costs less than reprogramming at each
  * cancelled time-out). A function runs without the base's lock, so it may arm and cancel timers; `running`
  * tells timer_cancel_sync() on another CPU to wait for it.
+ *
+ * The heap is ordered by the latest time at which a timer may fire, and an interrupt fires what may fire already: so
+ * sleeps with slack share interrupts. One that may fire but stands behind one that may not waits for its latest time.
  */
 #include "internal.h"
 
@@ -12,12 +15,14 @@
 #include <hal/cpu.h>
 #include <hal/upcall.h>
 #include <kernel/core/assert.h>
+#include <kernel/core/cpuhp.h>
 
 struct timer_base {
 	struct spinlock lock; /* rank LOCK_RANK_TIMER, irqs off */
 	struct heap heap; /* [lock] */
 	u64 programmed_ns; /* [lock] what the hardware waits for; ~0: nothing */
 	struct timer *running; /* [lock] whose function runs now */
+	bool lock_is_up; /* [I] once the CPU has been online */
 };
 
 static DEFINE_PER_CPU(struct timer_base, timer_bases);
@@ -29,6 +34,7 @@ void timer_init_cpu(u32 cpu)
 	spin_init(&base->lock, "timer", LOCK_RANK_TIMER);
 	heap_init(&base->heap);
 	base->programmed_ns = ~0ull;
+	base->lock_is_up = true;
 }
 
 void timer_init(struct timer *t, void (*fn)(struct timer *))
@@ -70,7 +76,7 @@ static bool base_take_out(struct timer_base *base, struct timer *t)
 	return true;
 }
 
-void timer_arm(struct timer *t, u64 deadline_ns)
+void timer_arm_slack(struct timer *t, u64 deadline_ns, u64 slack_ns)
 {
 	irqflags_t flags;
 	struct timer_base *base = timer_lock(t, &flags), *here = this_cpu_ptr(&timer_bases);
@@ -83,7 +89,7 @@ void timer_arm(struct timer *t, u64 deadline_ns)
 		base = here;
 	}
 	t->deadline_ns = deadline_ns;
-	t->node.key = deadline_ns;
+	t->node.key = deadline_ns + slack_ns < deadline_ns ? deadline_ns : deadline_ns + slack_ns;
 	t->armed = 1;
 	heap_add(&base->heap, &t->node);
 	base_program(base);
@@ -116,16 +122,21 @@ bool timer_cancel_sync(struct timer *t)
 	}
 }
 
+static struct timer *base_first(struct timer_base *base)
+{
+	struct heap_node *first = heap_peek(&base->heap);
+
+	return first ? heap_entry(first, struct timer, node) : NULL;
+}
+
 void upcall_timer(void)
 {
 	struct timer_base *base = this_cpu_ptr(&timer_bases);
-	struct heap_node *first;
+	struct timer *t;
 
 	spin_lock(&base->lock);
 	base->programmed_ns = ~0ull; /* the shot is spent */
-	while ((first = heap_peek(&base->heap)) && first->key <= hal_clock_ns()) {
-		struct timer *t = heap_entry(first, struct timer, node);
-
+	while ((t = base_first(base)) && t->deadline_ns <= hal_clock_ns()) {
 		base_take_out(base, t);
 		base->running = t;
 		spin_unlock(&base->lock);
@@ -136,3 +147,37 @@ void upcall_timer(void)
 	base_program(base);
 	spin_unlock(&base->lock);
 }
+
+/* ---- a CPU goes -------------------------------------------------------------------------------- */
+
+/*
+ * The CPU has gone: what it would have fired is ours. Both bases are locked, so that nobody cancels a timer while it is in
+ * neither heap.
+ */
+static void timers_dead(u32 cpu)
+{
+	irqflags_t flags = hal_irq_save();
+	u32 here = hal_cpu_id();
+	struct timer_base *from = per_cpu_ptr(&timer_bases, cpu), *to = this_cpu_ptr(&timer_bases);
+	struct timer *t;
+
+	if (!from->lock_is_up) { /* it has never run */
+		hal_irq_restore(flags);
+		return;
+	}
+	spin_lock(cpu < here ? &from->lock : &to->lock);
+	spin_lock_nested(cpu < here ? &to->lock : &from->lock);
+	ASSERT(!from->running);
+	while ((t = base_first(from))) {
+		heap_remove(&from->heap, &t->node);
+		WRITE_ONCE(t->cpu, here);
+		heap_add(&to->heap, &t->node);
+	}
+	from->programmed_ns = ~0ull;
+	base_program(to);
+	spin_unlock(&from->lock);
+	spin_unlock(&to->lock);
+	hal_irq_restore(flags);
+}
+
+const struct cpuhp_step timer_cpuhp = { .name = "timers", .dead = timers_dead };

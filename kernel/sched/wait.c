@@ -116,6 +116,12 @@ static inline int sleep_verdict(u32 state)
 	return 0;
 }
 
+/* A real-time thread wakes when it asked to: time(7). */
+static inline u64 sleep_slack(const struct thread *t)
+{
+	return t->sp.rt_priority ? 0 : t->slack_ns;
+}
+
 static int sleep_with_timer(u32 state, u64 deadline_ns)
 {
 	struct sleep_timer s = { .thread = current_thread() };
@@ -123,7 +129,7 @@ static int sleep_with_timer(u32 state, u64 deadline_ns)
 	if (clock_mono_ns() >= deadline_ns)
 		return -ETIMEDOUT;
 	timer_init(&s.timer, sleep_timer_fn);
-	timer_arm(&s.timer, deadline_ns);
+	timer_arm_slack(&s.timer, deadline_ns, sleep_slack(s.thread));
 	schedule();
 	timer_cancel_sync(&s.timer);
 	if (READ_ONCE(s.fired) || clock_mono_ns() >= deadline_ns)

@@ -80,7 +80,7 @@ static long prctl_set_subreaper(struct process *p, bool on)
 
 static long prctl_set_timer_slack(struct task *t, unsigned long ns)
 {
-	t->timer_slack_ns = (long)ns <= 0 ? t->default_timer_slack_ns : ns;
+	t->thread.slack_ns = (long)ns <= 0 ? t->default_timer_slack_ns : ns;
 	return 0;
 }
 
@@ -145,7 +145,7 @@ long sys_prctl(int option, unsigned long a2, unsigned long a3, unsigned long a4,
 	case PR_SET_TSC:
 		return a2 == PR_TSC_ENABLE ? 0 : -EINVAL;
 	case PR_GET_TIMERSLACK:
-		return t->timer_slack_ns > INT64_MAX ? INT64_MAX : (long)t->timer_slack_ns;
+		return t->thread.slack_ns > INT64_MAX ? INT64_MAX : (long)t->thread.slack_ns;
 	case PR_SET_TIMERSLACK:
 		return prctl_set_timer_slack(t, a2);
 	case PR_MCE_KILL_GET:

@@ -67,7 +67,7 @@ struct task *task_alloc(void)
 	sigpending_init(&t->pending);
 	list_init(&t->thread_node);
 	t->altstack.ss_flags = SS_DISABLE;
-	t->timer_slack_ns = TASK_TIMER_SLACK_NS;
+	t->thread.slack_ns = TASK_TIMER_SLACK_NS;
 	t->default_timer_slack_ns = TASK_TIMER_SLACK_NS;
 	return t;
 }

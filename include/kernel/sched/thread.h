@@ -100,6 +100,7 @@ struct thread {
 	u64 switches_involuntary; /* [q] */
 	u64 start_ns; /* [I] monotonic time of creation */
 
+	u64 slack_ns; /* [s] how much later its timed sleeps may end, for the sake of one interrupt instead of two */
 	const char *wait_why; /* [s] names the wait; NULL while not waiting */
 	char name[THREAD_NAME_BYTES]; /* [s] read racily for display: always terminated */
 

@@ -94,8 +94,7 @@ struct task {
 	/* Accounting */
 	u64 start_ns;			/* [I] monotonic (boot time for ps) */
 	u64 min_flt, maj_flt;		/* [o] */
-	u64 timer_slack_ns;		/* [o] */
-	u64 default_timer_slack_ns;	/* [I] */
+	u64 default_timer_slack_ns;	/* [I] thread.slack_ns is the one in force */
 	u64 ioac_rchar, ioac_wchar;	/* [o] */
 	u32 personality;		/* [o] */
 
