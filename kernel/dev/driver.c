@@ -147,8 +147,8 @@ static int uevent_show(struct device *dev, struct seq *s)
 }
 
 static const struct device_attr common_attrs[] = {
-	{ "uevent", 0444, uevent_show, NULL },
-	{ NULL, 0, NULL, NULL },
+	{ .name = "uevent", .mode = 0444, .show = uevent_show },
+	{ 0 },
 };
 
 static u32 count_attrs(const struct device_attr *a)
@@ -165,9 +165,13 @@ static int add_files(struct device *dev, const struct device_attr *a, u32 *used)
 	int err = 0;
 
 	for (; a && a->name && !err; a++) {
-		struct device_file *f = &dev->files[(*used)++];
-		char *name = path_of("%s/%s", dev->path, a->name);
+		struct device_file *f = &dev->files[*used];
+		char *name;
 
+		if (a->visible && !a->visible(dev))
+			continue;
+		(*used)++;
+		name = path_of("%s/%s", dev->path, a->name);
 		*f = (struct device_file){ dev, a };
 		err = name ? sys_register(name, a->mode, a->show ? file_show : NULL, a->store ? file_store : NULL, f) : -ENOMEM;
 		kfree(name);
@@ -307,7 +311,10 @@ int device_add(struct device *dev)
 
 	device_tree_assert();
 	ASSERT(!dev->added);
-	dev->path = path_of("%s/%s", dev->parent ? dev->parent->path : dev->root, dev->name);
+	if (dev->parent && dev->class_name)
+		dev->path = path_of("%s/%s/%s", dev->parent->path, dev->class_name, dev->name);
+	else
+		dev->path = path_of("%s/%s", dev->parent ? dev->parent->path : dev->root, dev->name);
 	if (!dev->path)
 		return -ENOMEM;
 	err = show_device(dev);

@@ -28,6 +28,7 @@ struct device_attr {
 	u32 mode;
 	int (*show)(struct device *dev, struct seq *s);
 	int (*store)(struct device *dev, const char *text, size_t len);
+	bool (*visible)(const struct device *dev);	/* NULL: on every device */
 };
 
 #define DEVICE_NAME_MAX 32u
@@ -39,7 +40,7 @@ struct device {
 	struct device *parent;		/* [I] counted; NULL: `path` begins with `root` */
 	const char *root;		/* [I] without a parent: "devices", "devices/virtual/misc" */
 	struct bus_type *bus;		/* [I] NULL: none, there is never a driver */
-	const char *class_name;		/* [I] "misc": a link in /sys/class/misc; NULL: none */
+	const char *class_name;		/* [I] "misc": a link in /sys/class/misc, and a folder of the parent's; NULL: none */
 	const struct device_attr *attrs;/* [I] beside the bus's; may be NULL */
 	struct driver *driver;		/* [t] */
 	void *driver_data;		/* [t] of the driver */
