@@ -275,6 +275,8 @@ static void boot_thread(void *arg)
 	tty_init();
 	serial_init();
 	efi_init();
+	driver_model_init();
+	pci_init(); /* what is on the buses, before the drivers that want it */
 	debug_init(); /* /proc/halcyon, the shell after a panic */
 	cpuhp_boot(cpu_steps, ARRAY_SIZE(cpu_steps)); /* all other CPUs, at once: everything above has its per-CPU part */
 	selftest_main(); /* selftest=, deathtest=: before anything of the user's runs */
