@@ -6,7 +6,8 @@
  *   - the lock is not held already by the same CPU or thread;
  *   - its rank is above that of everything held (equal only when the caller says that it has an order);
  *   - spinlocks from LOCK_RANK_IRQ_FIRST on are taken with interrupts off, and those before it never in an
- *     interrupt, as it may have interrupted their holder;
+ *     interrupt, as it may have interrupted their holder, nor with interrupts off, as their holder may wait until this
+ *     CPU has flushed its TLB (kernel/core/tlb.h);
  *   - no sleeping lock is taken under a spinlock or in an interrupt.
  * At each release: that it is held here. When an interrupt ends: that it left nothing held, and the preemption
  * count as it was. When memory is freed: that no held lock lies in it.
@@ -135,6 +136,9 @@ void lockdep_spin_check(const struct spinlock *l, bool nested, bool irqs_on, vad
 	if (panic_active())
 		return;
 	lockdep_spin_check_context(l, irqs_on, place);
+	if (unlikely(l->rank < LOCK_RANK_IRQ_FIRST && !irqs_on && !in_irq() && hal_cpu_online_count() > 1))
+		report_bug("spinlock \"%s\" taken with interrupts off at %pS: its holder may wait for this CPU", l->name,
+			   (void *)place);
 	check_order(this_cpu_ptr(&lock_cpu_stack), l, l->name, l->rank, nested, place);
 }
 

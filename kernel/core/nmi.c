@@ -78,6 +78,17 @@ void backtrace_print_cpu(int level, u32 cpu)
 	}
 }
 
+void backtrace_print_all(int level)
+{
+	u32 cpu;
+
+	log_printf(level, " cpu %u:", hal_cpu_id());
+	backtrace_print(level);
+	for_each_online_cpu(cpu)
+		if (cpu != hal_cpu_id())
+			backtrace_print_cpu(level, cpu);
+}
+
 #if HALCYON_DEBUG
 
 #define WATCHDOG_NMIS 5u	/* in one threshold */

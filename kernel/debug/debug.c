@@ -10,5 +10,6 @@ void debug_init(void)
 	debug_hung_task_init();
 	debug_knobs_init();
 	debug_recorder_init();
+	debug_smp_init();
 	debug_sysrq_init();
 }

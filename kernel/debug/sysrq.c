@@ -25,6 +25,7 @@
 #include <kernel/core/command.h>
 #include <kernel/core/log.h>
 #include <kernel/core/preempt.h>
+#include <kernel/core/stop.h>
 #include <kernel/debug/debug.h>
 #include <kernel/dev/tty.h>
 #include <kernel/proc/oom.h>
@@ -177,7 +178,7 @@ static void show_regs(u8 key)
 	backtrace_print_regs(LOG_INFO, regs);
 }
 
-/* Other CPUs tell what they run; only they could say where. */
+/* Other CPUs are asked where they are, by NMI, one after another. */
 static void show_cpus(u8 key)
 {
 	char name[THREAD_NAME_BYTES];
@@ -186,9 +187,12 @@ static void show_cpus(u8 key)
 	log_info("CPU %u, thread %s:", hal_cpu_id(), thread_name_text(current_thread(), name));
 	backtrace_print(LOG_INFO);
 	rcu_read_lock();	/* who ends meanwhile still has a name */
-	for (u32 cpu = 0; cpu < hal_cpu_count(); cpu++)
-		if (cpu != hal_cpu_id() && hal_cpu_online(cpu))
-			log_info("CPU %u, thread %s", cpu, thread_name_text(sched_running_on(cpu), name));
+	for (u32 cpu = 0; cpu < hal_cpu_count(); cpu++) {
+		if (cpu == hal_cpu_id() || !hal_cpu_online(cpu))
+			continue;
+		log_info("CPU %u, thread %s", cpu, thread_name_text(sched_running_on(cpu), name));
+		backtrace_print_cpu(LOG_INFO, cpu);
+	}
 	rcu_read_unlock();
 }
 
@@ -228,12 +232,14 @@ static void crash(u8 key)
 static void reboot(u8 key)
 {
 	(void)key;
+	stop_others(true);
 	hal_reboot();
 }
 
 static void power_off(u8 key)
 {
 	(void)key;
+	stop_others(true);
 	hal_poweroff();
 }
 

@@ -11,6 +11,7 @@
 #include <kernel/core/log.h>
 #include <kernel/core/random.h>
 #include <kernel/core/percpu.h>
+#include <kernel/core/stop.h>
 #include <kernel/debug/leaks.h>
 #include <kernel/dev/tty.h>
 #include <kernel/mm/page.h>
@@ -134,8 +135,10 @@ static bool reboot_magic_ok(u32 magic2)
 #define REBOOT_EXIT_VALUE 0x10u
 #define REBOOT_EXIT_LEAKED 0x12u
 
+/* Nothing else runs while the machine ends. */
 static void leave_qemu(bool leaked)
 {
+	stop_others(false);
 	if (cmdline_has("qemu-exit"))
 		hal_qemu_exit(leaked ? REBOOT_EXIT_LEAKED : REBOOT_EXIT_VALUE);
 }

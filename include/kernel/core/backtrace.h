@@ -18,6 +18,8 @@ void backtrace_print_thread(int level, const struct thread *t);
  * Any context but NMI and panic.
  */
 void backtrace_print_cpu(int level, u32 cpu);
+/* All online CPUs, this one first. */
+void backtrace_print_all(int level);
 /* Through emit, one line with line feed each. regs of NULL: the caller. */
 void backtrace_emit(const struct hal_regs *regs, void (*emit)(const char *line, size_t n));
 /* Of a thread that is not running. */

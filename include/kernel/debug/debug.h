@@ -24,6 +24,8 @@ void debug_failslab_init(void);
 void debug_recorder_init(void);
 /* Magic SysRq: the serial line, /proc/sysrq-trigger, /proc/sys/kernel/sysrq. */
 void debug_sysrq_init(void);
+/* /proc/halcyon/tlb and /proc/halcyon/calls. */
+void debug_smp_init(void);
 /* /proc/halcyon/leaks. */
 void debug_leaks_init(void);
 #endif
