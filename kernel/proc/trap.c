@@ -62,6 +62,7 @@ bool upcall_fault(struct hal_regs *regs, vaddr_t addr, u32 access)
 	unsigned int tries = 0;
 
 	record_extra(RECORD_FAULT, access, addr, hal_regs_ip(regs));
+	sched_check_user_entry();
 	if (!space)
 		return false;
 	if (access & HAL_FAULT_RESERVED)
@@ -93,6 +94,7 @@ static int trap_debug_code(u64 reasons)
 void upcall_user_trap(struct hal_regs *regs, u32 kind, u64 code, vaddr_t addr)
 {
 	record(RECORD_TRAP, kind, hal_regs_ip(regs));
+	sched_check_user_entry();
 	switch ((enum hal_trap)kind) {
 	case HAL_TRAP_DIVIDE:
 		signal_force_fault(SIGFPE, FPE_INTDIV, addr);

@@ -1,7 +1,8 @@
 /*
  * Load averages, as getloadavg(3) knows them: the number of runnable threads, smoothed exponentially over
- * 1, 5 and 15 minutes, sampled every 5 s. A machine that idles has no ticks; the periods that passed
- * without one had no runnable thread, and are made up for when the next tick or reader comes.
+ * 1, 5 and 15 minutes, sampled every 5 s by whichever CPU ticks first. A machine that idles has no ticks, one whose CPUs
+ * each run a single thread has one each second; so periods that passed without any had no runnable thread, and are made up
+ * for when the next tick or reader comes.
  */
 #include "internal.h"
 
@@ -23,8 +24,8 @@ static u64 runnable_now(void)
 	u64 n = 0;
 	u32 cpu;
 
-	for_each_online_cpu(cpu) {
-		const struct runqueue *rq = per_cpu_ptr(&sched_runqueue, cpu);
+	cpumask_for_each(cpu, &sched_online) {
+		const struct runqueue *rq = rq_of(cpu);
 
 		n += READ_ONCE(rq->queued) + (READ_ONCE(rq->current) != rq->idle);
 	}

@@ -38,14 +38,14 @@ static void command_cpus(struct command_io *io, int argc, char **argv)
 
 	(void)argc, (void)argv;
 	for_each_possible_cpu(cpu) {
-		const struct runqueue *rq = percpu_ready(cpu) ? per_cpu_ptr(&sched_runqueue, cpu) : NULL;
+		const struct runqueue *rq = rq_of(cpu);
 
 		if (!rq)
 			continue;
 		thread_name(name, sizeof(name), rq->current);
 		command_printf(io, "cpu %u: %s %p, %u queued, %llu switches, %llu ms idle, tick %s\n", cpu, name,
 			       (const void *)rq->current, rq->queued, (unsigned long long)rq->switches,
-			       (unsigned long long)(rq->idle_ns / (u64)NSEC_PER_MSEC), rq->tick_on ? "on" : "off");
+			       (unsigned long long)(rq->idle_ns / (u64)NSEC_PER_MSEC), rq->tick_mode == TICK_ON ? "on" : rq->tick_mode == TICK_SLOW ? "slow" : "off");
 		show_queued(io, rq);
 	}
 }

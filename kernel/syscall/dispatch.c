@@ -13,6 +13,7 @@
 #include <hal/upcall.h>
 #include <kernel/core/log.h>
 #include <kernel/core/record.h>
+#include <kernel/sched/sched.h>
 #include <kernel/syscall/syscall.h>
 #include <kernel/task/pid.h>
 #include <kernel/task/task.h>
@@ -65,6 +66,7 @@ long upcall_syscall_slow(struct hal_regs *regs)
 {
 	u64 nr = (u32)hal_regs_syscall_nr(regs);
 
+	sched_check_user_entry();
 	if (unlikely(watch_of(current_task()) & WATCH_REASONS))
 		return syscall_watched(regs, nr);
 	return syscall_make(regs, nr);

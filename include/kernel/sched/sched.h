@@ -1,5 +1,5 @@
 /*
- * The scheduler's entry points. See kernel/sched/sched.c for the theory.
+ * The scheduler's entry points. See docs/scheduling.md for the theory.
  */
 #pragma once
 
@@ -53,16 +53,40 @@ int sched_set_params(struct thread *t, u32 policy, int rt_priority, int nice, bo
 void sched_set_nice(struct thread *t, int nice);
 int sched_set_affinity(struct thread *t, const struct cpumask *mask); /* -EINVAL: no online CPU in it */
 u32 sched_nice_weight(int nice);
-#define SCHED_SLICE_NS 10000000ull /* 10 ms */
+void sched_get_params(const struct thread *t, struct sched_param_state *out);
+#define SCHED_SLICE_NS 10000000ull /* 10 ms, of the fair class */
+#define SCHED_RR_SLICE_NS 100000000ull /* 100 ms, as Linux's */
+u64 sched_slice_ns(const struct sched_param_state *sp); /* what sched_rr_get_interval(2) tells; 0: no end */
+/* The real-time limit, sched(7): [a]. runtime ~0: none. */
+extern u64 sched_rt_period_ns, sched_rt_runtime_ns;
+
+/*
+ * The thread comes from user mode and its HAL_WORK_ENTRY is set: the tick of this CPU may have been stopped for it. From
+ * system calls (slow path), faults and traps. Any context but interrupts.
+ */
+void sched_user_entry(void);
+static inline void sched_check_user_entry(void)
+{
+	if (unlikely(hal_work_get(&current_thread()->hal) & HAL_WORK_ENTRY))
+		sched_user_entry();
+}
+extern bool sched_tick_may_stop; /* [I] after boot: nohz= */
 
 struct sched_stats {
 	u64 switches; /* context switches since boot */
-	u64 idle_ns, user_ns, system_ns, irq_ns;
+	u64 idle_ns, user_ns, nice_ns, system_ns, irq_ns;
 	u32 runnable; /* threads running or queued */
+	u64 busy_ns; /* not idle */
+	u64 run_delay_ns; /* that threads waited there before they ran */
+	u64 yields, idles; /* calls of sched_yield(2); switches to the idle thread */
+	u64 wakes, wakes_elsewhere; /* wake-ups by this CPU, and those of them that put the thread on another one */
+	u64 pulled; /* threads that came from other CPUs by balancing */
 };
+/* Zeroes for a CPU that has never been online. */
 void sched_stats_cpu(u32 cpu, struct sched_stats *out);
 /* Load averages over 1, 5, 15 minutes, in 1/2048 (Linux's FSHIFT 11). */
 void sched_loadavg(u64 out[3]);
 
 /* Its part in CPUs that come and go. */
-extern const struct cpuhp_step idle_cpuhp;
+extern const struct cpuhp_step idle_cpuhp; /* the idle thread */
+extern const struct cpuhp_step sched_cpuhp; /* its run queue; after all others that need no threads */

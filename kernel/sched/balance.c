@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads that move: where a thread is put, and what is taken from where.
+ *
+ * Placement of one that wakes: where it was when that CPU idles; else on an idle CPU that shares the last cache with where it
+ * was, then with its waker, of a core that idles as a whole if there is one; then on any idle CPU; else where it was, unless
+ * much more waits there than here. A new thread prefers idle CPUs in the same order, seen from its maker, and then the
+ * one with the least load. A real-time thread goes where the least important thing runs.
+ *
+ * Moving what is runnable:
+ *	- a CPU that would idle pulls one thread from the CPU with the longest queue, near ones first;
+ *	- a busy one looks each few ticks for one with more load (sum of weights) and takes half of the difference;
+ *	- a busy CPU at whose tick something waits while another CPU idles asks that one to pull: idle CPUs have no tick;
+ *	- when a real-time thread leaves a CPU, one that waits elsewhere comes, and one that waits here may go.
+ *
+ * One lock at a time: a thread that moves is taken off its queue and is in transit (wake.c) until it is on the next.
+ * What is read of other queues without their lock are hints; the decision is made again under it.
+ */
+#include <hal/clock.h>
+#include <hal/cpu.h>
+#include <kernel/core/assert.h>
+#include <kernel/core/log.h>
+#include <lib/errno.h>
+
+#include "queue.h"
+
+#define BALANCE_MIN_NS 16000000ull
+#define BALANCE_PER_CPU_NS 1000000ull /* looking at n CPUs costs n cache lines */
+#define BALANCE_MOST 8u /* threads that move at once */
+#define SCAN_MOST 32u /* threads that are looked at under a lock */
+#define KICK_BACKOFF_MOST 6u
+
+/* ---- placement --------------------------------------------------------------------------------- */
+
+static bool may_run_on(const struct thread *t, const struct runqueue *rq)
+{
+	return READ_ONCE(rq->online) && cpumask_test(&t->affinity, rq->cpu);
+}
+
+static bool core_idles(const struct runqueue *rq)
+{
+	for (const struct runqueue *s = READ_ONCE(rq->smt_next); s != rq; s = READ_ONCE(s->smt_next))
+		if (!rq_is_idle(s))
+			return false;
+	return true;
+}
+
+/* An idle CPU among those that share one last cache; MAX_CPUS: none. */
+static u32 idle_in_llc(const struct runqueue *llc, const struct cpumask *allowed)
+{
+	u32 found = MAX_CPUS;
+
+	for (u32 i = 0; i < MAX_CPUS / 64; i++) {
+		u64 bits = READ_ONCE(llc->llc_idle.bits[i]) & allowed->bits[i];
+
+		for (; bits; bits &= bits - 1) {
+			const struct runqueue *rq = rq_of(i * 64 + (u32)__builtin_ctzll(bits));
+
+			if (!rq_is_idle(rq) || !READ_ONCE(rq->online))
+				continue;
+			if (core_idles(rq))
+				return rq->cpu;
+			if (found == MAX_CPUS)
+				found = rq->cpu;
+		}
+	}
+	return found;
+}
+
+static u32 idle_anywhere(const struct runqueue *from, const struct cpumask *allowed)
+{
+	const struct runqueue *llc = from;
+
+	do {
+		u32 cpu = idle_in_llc(llc, allowed);
+
+		if (cpu != MAX_CPUS)
+			return cpu;
+		llc = READ_ONCE(llc->llc_next);
+	} while (llc != from);
+	return MAX_CPUS;
+}
+
+/* What a thread of weight zero would find: load, and that of the one that runs. MAX_CPUS: none is allowed. */
+static u32 least_loaded(const struct thread *t)
+{
+	u32 best = MAX_CPUS, cpu;
+	u64 least = ~0ull;
+
+	cpumask_for_each(cpu, &sched_online) {
+		const struct runqueue *rq = rq_of(cpu);
+		u64 load = READ_ONCE(rq->load) + (READ_ONCE(rq->running_level) < SCHED_LEVEL_FAIR ? SCHED_WEIGHT_NICE0 : 0);
+
+		if (!cpumask_test(&t->affinity, cpu) || load >= least)
+			continue;
+		least = load;
+		best = cpu;
+	}
+	return best;
+}
+
+/*
+ * None of the CPUs that it may run on is there: its affinity is broken, as on Linux (cpuset(7): all CPUs). The thread is
+ * in transit or asleep under its queue's lock.
+ */
+static noinline u32 break_affinity(struct thread *t)
+{
+	char name[THREAD_NAME_BYTES];
+
+	log_info("%s [%u] may no longer run on chosen CPUs only: none of them is online", thread_name_text(t, name), t->id);
+	cpumask_fill(&t->affinity);
+	return least_loaded(t);
+}
+
+/* The CPU on which the least important thing runs, if that is less important than `t`. */
+static u32 choose_realtime(struct thread *t, u32 otherwise)
+{
+	u32 level = 99u - (u32)t->sp.rt_priority, best = MAX_CPUS, best_level = level, cpu;
+
+	cpumask_for_each(cpu, &sched_online) {
+		u32 running = READ_ONCE(rq_of(cpu)->running_level);
+
+		if (!cpumask_test(&t->affinity, cpu))
+			continue;
+		if (running >= SCHED_LEVEL_FAIR && running < SCHED_LEVELS)
+			running = SCHED_LEVEL_FAIR; /* no difference among the fair */
+		if (running > best_level || (running == best_level && best != MAX_CPUS && cpu == t->cpu)) {
+			best_level = running;
+			best = cpu;
+		}
+	}
+	return best != MAX_CPUS ? best : otherwise;
+}
+
+/* Nobody idles. */
+static u32 choose_busy(struct thread *t, const struct runqueue *prev, const struct runqueue *here)
+{
+	u32 cpu;
+
+	if (may_run_on(t, prev)) {
+		if (READ_ONCE(prev->queued) > READ_ONCE(here->queued) + 1 && may_run_on(t, here))
+			return here->cpu;
+		return prev->cpu;
+	}
+	cpu = least_loaded(t);
+	return cpu != MAX_CPUS ? cpu : break_affinity(t);
+}
+
+/* Interrupts off. `sync`: the waker is about to sleep. */
+u32 sched_choose_cpu(struct thread *t, bool sync)
+{
+	const struct runqueue *prev = rq_of(t->cpu), *here = rq_here();
+	u32 cpu;
+
+	if (unlikely(thread_is_realtime(t)))
+		return choose_realtime(t, choose_busy(t, prev, here));
+	if (sync && !here->queued && may_run_on(t, here) && !thread_is_realtime(here->current))
+		return here->cpu;
+	if (may_run_on(t, prev) && rq_is_idle(prev))
+		return prev->cpu;
+	cpu = idle_in_llc(READ_ONCE(prev->llc), &t->affinity);
+	if (cpu == MAX_CPUS)
+		cpu = idle_anywhere(READ_ONCE(here->llc), &t->affinity);
+	return cpu != MAX_CPUS ? cpu : choose_busy(t, prev, here);
+}
+
+/* For a thread that has not run yet. */
+u32 sched_choose_cpu_new(struct thread *t)
+{
+	const struct runqueue *here = rq_here();
+	u32 cpu;
+
+	if (!sched_many && cpumask_test(&t->affinity, here->cpu))
+		return here->cpu;
+	if (thread_is_realtime(t))
+		return choose_realtime(t, choose_busy(t, here, here));
+	cpu = idle_anywhere(READ_ONCE(here->llc), &t->affinity);
+	if (cpu == MAX_CPUS)
+		cpu = least_loaded(t);
+	return cpu != MAX_CPUS ? cpu : break_affinity(t);
+}
+
+/* ---- taking a thread away ---------------------------------------------------------------------- */
+
+void sched_detach(struct runqueue *rq, struct thread *t)
+{
+	rq_remove(rq, t);
+	t->on_rq = 0;
+	if (!thread_is_realtime(t))
+		rq->load -= t->sp.weight;
+	thread_set_state(t, THREAD_WAKING);
+}
+
+/* [from->lock] The first in this level that may run on `cpu` and weighs no more than `most`. */
+static struct thread *movable_in(struct runqueue *from, u32 level, u32 cpu, u64 most, u32 *scan)
+{
+	struct thread *t;
+
+	list_for_each_entry(t, &from->level[level], run_node) {
+		if (*scan == 0)
+			return NULL;
+		--*scan;
+		if (t->sp.weight <= most && cpumask_test(&t->affinity, cpu))
+			return t;
+	}
+	return NULL;
+}
+
+/* [from->lock] A queued thread for `cpu` from the levels [first, end), in the order of the bitmap. */
+static struct thread *movable(struct runqueue *from, u32 first, u32 end, u32 cpu, u64 most)
+{
+	u32 scan = SCAN_MOST;
+
+	for (u32 i = first / 64; i < DIV_ROUND_UP(end, 64u); i++) {
+		for (u64 bits = from->bitmap[i]; bits; bits &= bits - 1) {
+			u32 level = i * 64 + (u32)__builtin_ctzll(bits);
+			struct thread *t = level < end ? movable_in(from, level, cpu, most, &scan) : NULL;
+
+			if (t || !scan)
+				return t;
+		}
+	}
+	return NULL;
+}
+
+/* Interrupts off. Moves one thread from the levels [first, end) of `from` to this CPU's queue `to`. */
+static bool pull_one(struct runqueue *from, struct runqueue *to, u32 first, u32 end, u64 most, u64 *weight, u64 now)
+{
+	struct thread *t;
+	u64 vclock;
+
+	spin_lock(&from->lock);
+	t = movable(from, first, end, to->cpu, most);
+	if (t) {
+		sched_detach(from, t);
+		*weight = t->sp.weight;
+	}
+	vclock = from->vclock;
+	spin_unlock_no_resched(&from->lock);
+	if (!t)
+		return false;
+	to->pulled++;
+	sched_place(t, to->cpu, vclock, now);
+	return true;
+}
+
+/* The longest queue among those that share `llc`, but for `self`; NULL: nobody waits there. */
+static struct runqueue *longest_queue(const struct runqueue *llc, const struct runqueue *self)
+{
+	struct runqueue *best = NULL;
+	u32 most = 0, cpu;
+
+	cpumask_for_each(cpu, &llc->llc_cpus) {
+		struct runqueue *rq = rq_of(cpu);
+		u32 queued = READ_ONCE(rq->queued);
+
+		if (queued > most && rq != self) {
+			most = queued;
+			best = rq;
+		}
+	}
+	return best;
+}
+
+bool sched_pull_idle(struct runqueue *rq)
+{
+	const struct runqueue *first = READ_ONCE(rq->llc), *llc = first;
+	u64 weight;
+
+	if (unlikely(!READ_ONCE(rq->online)))
+		return false;
+	do {
+		struct runqueue *from = longest_queue(llc, rq);
+
+		if (from && pull_one(from, rq, 0, SCHED_LEVELS, ~0ull, &weight, hal_clock_ns()))
+			return true;
+		llc = READ_ONCE(llc->llc_next);
+	} while (llc != first);
+	return false;
+}
+
+/* ---- the tick's part --------------------------------------------------------------------------- */
+
+/* The CPU with the most load of those where somebody waits. */
+static struct runqueue *busiest(const struct runqueue *self)
+{
+	struct runqueue *best = NULL;
+	u64 most = READ_ONCE(self->load);
+	u32 cpu;
+
+	cpumask_for_each(cpu, &sched_online) {
+		struct runqueue *rq = rq_of(cpu);
+		u64 load = READ_ONCE(rq->load);
+
+		/* A far CPU must have a quarter more: what moves there leaves its cache behind. */
+		if (rq->llc != self->llc)
+			load -= load / 4;
+		if (rq != self && READ_ONCE(rq->queued) && load > most) {
+			most = load;
+			best = rq;
+		}
+	}
+	return best;
+}
+
+static void balance(struct runqueue *rq, u64 now)
+{
+	struct runqueue *from = busiest(rq);
+	u64 weight = 0, theirs, ours;
+
+	for (u32 i = 0; from && i < BALANCE_MOST; i++) {
+		theirs = READ_ONCE(from->load);
+		ours = READ_ONCE(rq->load);
+		if (theirs <= ours ||
+		    !pull_one(from, rq, SCHED_LEVEL_FAIR, SCHED_LEVELS, (theirs - ours) / 2, &weight, now))
+			return;
+	}
+}
+
+/* Somebody waits here: does anybody idle who could take him? Asked less and less often while it helps nothing. */
+static void kick_idle(struct runqueue *rq, u64 now)
+{
+	u32 cpu;
+
+	if (!READ_ONCE(rq->queued)) {
+		rq->kick_backoff = 0;
+		return;
+	}
+	current_thread()->handoff = 0; /* whom it woke waits for it */
+	if (now < rq->kick_next_ns)
+		return;
+	cpu = idle_anywhere(READ_ONCE(rq->llc), &sched_online);
+	if (cpu == MAX_CPUS)
+		return;
+	rq->kick_next_ns = now + (SCHED_TICK_NS << rq->kick_backoff);
+	if (rq->kick_backoff < KICK_BACKOFF_MOST)
+		rq->kick_backoff++;
+	hal_cpu_kick(cpu);
+}
+
+/* In this CPU's tick, interrupts off, no lock held. */
+void sched_balance_tick(struct runqueue *rq, u64 now)
+{
+	kick_idle(rq, now);
+	if (now < rq->balance_next_ns || unlikely(!READ_ONCE(rq->online)))
+		return;
+	rq->balance_next_ns = now + MAX(BALANCE_MIN_NS, BALANCE_PER_CPU_NS * hal_cpu_count());
+	balance(rq, now);
+}
+
+/* ---- real-time --------------------------------------------------------------------------------- */
+
+/* The CPU where the most important real-time thread waits, if that is more important than what runs on `rq`. */
+static struct runqueue *realtime_waits(const struct runqueue *rq)
+{
+	struct runqueue *best = NULL;
+	u32 best_level = MIN(READ_ONCE(rq->running_level), SCHED_LEVEL_FAIR), cpu;
+
+	cpumask_for_each(cpu, &sched_online) {
+		struct runqueue *other = rq_of(cpu);
+		u64 lo = READ_ONCE(other->bitmap[0]), hi = READ_ONCE(other->bitmap[1]);
+		u32 level = lo ? (u32)__builtin_ctzll(lo) : hi ? 64u + (u32)__builtin_ctzll(hi) : SCHED_LEVEL_FAIR;
+
+		if (other != rq && level < best_level) {
+			best_level = level;
+			best = other;
+		}
+	}
+	return best;
+}
+
+/* One that waits here goes to a CPU that does less important things. */
+static bool push_realtime(struct runqueue *rq, u64 now)
+{
+	struct thread *t = NULL;
+	u32 cpu = MAX_CPUS;
+	u64 vclock;
+
+	if (!(READ_ONCE(rq->bitmap[0]) | READ_ONCE(rq->bitmap[1])))
+		return false;
+	spin_lock(&rq->lock);
+	if (rq->bitmap[0] | rq->bitmap[1]) {
+		u32 level = rq->bitmap[0] ? (u32)__builtin_ctzll(rq->bitmap[0]) : 64u + (u32)__builtin_ctzll(rq->bitmap[1]);
+
+		t = list_first_entry(&rq->level[level], struct thread, run_node);
+		cpu = choose_realtime(t, MAX_CPUS);
+	}
+	if (cpu != MAX_CPUS && cpu != rq->cpu)
+		sched_detach(rq, t);
+	else
+		t = NULL;
+	vclock = rq->vclock;
+	spin_unlock_no_resched(&rq->lock);
+	if (!t)
+		return false;
+	sched_place(t, cpu, vclock, now);
+	return true;
+}
+
+/* A real-time thread has left this CPU, or was made to. Interrupts off, no lock held. */
+void sched_balance_realtime(struct runqueue *rq, u64 now)
+{
+	struct runqueue *from;
+	u64 weight;
+
+	if (push_realtime(rq, now) || rq->throttled || !READ_ONCE(rq->online))
+		return;
+	from = realtime_waits(rq);
+	if (from)
+		(void)pull_one(from, rq, 0, MIN(rq->running_level, SCHED_LEVEL_FAIR), ~0ull, &weight, now);
+}
+
+/* ---- affinity ---------------------------------------------------------------------------------- */
+
+int sched_set_affinity(struct thread *t, const struct cpumask *mask)
+{
+	irqflags_t flags;
+	struct runqueue *rq;
+	u64 vclock, now;
+
+	if (t->flags & THREAD_BOUND)
+		return -EINVAL;
+	if (!cpumask_intersects(mask, &sched_online))
+		return -EINVAL;
+	rq = thread_lock(t, &flags);
+	t->affinity = *mask;
+	if (cpumask_test(mask, rq->cpu) || !t->on_rq) {
+		spin_unlock_irqrestore(&rq->lock, flags);
+		return 0;
+	}
+	if (!t->queued) { /* it runs: it leaves when it passes schedule() */
+		rq->evict = true;
+		sched_kick_cpu(rq->cpu);
+		spin_unlock_irqrestore(&rq->lock, flags);
+		return 0;
+	}
+	now = hal_clock_ns();
+	vclock = rq->vclock;
+	sched_detach(rq, t);
+	preempt_disable();
+	spin_unlock(&rq->lock);
+	sched_place(t, sched_choose_cpu(t, false), vclock, now);
+	hal_irq_restore(flags);
+	preempt_enable();
+	return 0;
+}
+
+/* Interrupts on. The queue takes nobody any more. */
+void sched_evacuate(struct runqueue *rq)
+{
+	for (;;) {
+		irqflags_t flags;
+		struct thread *t;
+		u64 vclock;
+
+		preempt_disable();
+		flags = spin_lock_irqsave(&rq->lock);
+		t = rq->queued ? rq_pick(rq) : NULL;
+		if (t) {
+			t->on_rq = 0;
+			if (!thread_is_realtime(t))
+				rq->load -= t->sp.weight;
+			thread_set_state(t, THREAD_WAKING);
+		}
+		vclock = rq->vclock;
+		spin_unlock_no_resched(&rq->lock);
+		if (t)
+			sched_place(t, sched_choose_cpu(t, false), vclock, hal_clock_ns());
+		hal_irq_restore(flags);
+		preempt_enable();
+		if (!t)
+			return;
+	}
+}

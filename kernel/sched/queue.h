@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The queue itself: 256 lists and a bitmap.
+ *
+ * Levels 0 to 98 are the real-time priorities 99 to 1; levels 128 to 255 are the calendar of the fair class
+ * (fair.h), a ring of buckets that begins at base_bucket. The thread that runs next is the first of the lowest
+ * level that is not empty, where "lowest" begins at the base among the buckets. The running thread is on no list.
+ *
+ * Inline, because a switch between two threads costs little more than this. All functions: [rq->lock].
+ */
+#pragma once
+
+#include "fair.h"
+#include "realtime.h"
+
+static inline u32 level_of(const struct runqueue *rq, const struct thread *t)
+{
+	return thread_is_realtime(t) ? 99u - (u32)t->sp.rt_priority : fair_level(rq, t->vdeadline);
+}
+
+static inline void rq_insert(struct runqueue *rq, struct thread *t, u32 level, bool at_head)
+{
+	if (at_head)
+		list_add_head(&t->run_node, &rq->level[level]);
+	else
+		list_add_tail(&t->run_node, &rq->level[level]);
+	t->level = level;
+	t->queued = 1;
+	rq->bitmap[level / 64] |= BIT(level % 64);
+	WRITE_ONCE(rq->queued, rq->queued + 1);
+}
+
+static inline void rq_remove(struct runqueue *rq, struct thread *t)
+{
+	list_unlink(&t->run_node);
+	t->queued = 0;
+	if (list_empty(&rq->level[t->level]))
+		rq->bitmap[t->level / 64] &= ~BIT(t->level % 64);
+	WRITE_ONCE(rq->queued, rq->queued - 1);
+}
+
+/* The first calendar bucket that holds somebody, counted from the base; SCHED_BUCKETS: none. */
+static inline u32 calendar_first(const struct runqueue *rq)
+{
+	u32 at = (u32)(rq->base_bucket % SCHED_BUCKETS);
+	u64 lo = rq->bitmap[2], hi = rq->bitmap[3];
+
+	if ((at < 64 ? lo : hi) >> (at % 64) & 1)
+		return 0;
+	if (!(lo | hi))
+		return SCHED_BUCKETS;
+	if (at >= 64) { /* rotate by 64, then by the rest */
+		u64 swap = lo;
+
+		lo = hi;
+		hi = swap;
+		at -= 64;
+	}
+	if (at) {
+		u64 low = lo >> at | hi << (64 - at);
+
+		hi = hi >> at | lo << (64 - at);
+		lo = low;
+	}
+	return lo ? (u32)__builtin_ctzll(lo) : 64u + (u32)__builtin_ctzll(hi);
+}
+
+static inline bool rq_has_fair(const struct runqueue *rq)
+{
+	return rq->bitmap[2] | rq->bitmap[3];
+}
+
+/* The first real-time level; 128 when there is none that may run now. */
+static inline u32 realtime_first(const struct runqueue *rq)
+{
+	if (unlikely(rq->throttled && rq_has_fair(rq)))
+		return SCHED_LEVEL_FAIR;
+	return rq->bitmap[0] ? (u32)__builtin_ctzll(rq->bitmap[0]) : 64u + (u32)__builtin_ctzll(rq->bitmap[1]);
+}
+
+/* The level that runs next, or SCHED_LEVELS. */
+static inline u32 rq_first_level(const struct runqueue *rq)
+{
+	u32 first;
+
+	if (unlikely(rq->bitmap[0] | rq->bitmap[1])) {
+		first = realtime_first(rq);
+		if (first < SCHED_LEVEL_FAIR)
+			return first;
+	}
+	first = calendar_first(rq);
+	if (first == SCHED_BUCKETS)
+		return SCHED_LEVELS;
+	return SCHED_LEVEL_FAIR + (u32)((rq->base_bucket + first) % SCHED_BUCKETS);
+}
+
+static inline struct thread *rq_pick(struct runqueue *rq)
+{
+	u32 level = rq_first_level(rq);
+	struct thread *t;
+
+	if (level == SCHED_LEVELS)
+		return rq->idle;
+	t = list_first_entry(&rq->level[level], struct thread, run_node);
+	rq_remove(rq, t);
+	if (level >= SCHED_LEVEL_FAIR) {
+		rq->base_bucket += (level - SCHED_LEVEL_FAIR - rq->base_bucket) % SCHED_BUCKETS;
+		if (t->vruntime > rq->vclock)
+			rq->vclock = t->vruntime;
+	}
+	return t;
+}
+
+/* Would `t`, which has just come, run now rather than the one that does? */
+static inline bool should_preempt(const struct runqueue *rq, const struct thread *t)
+{
+	const struct thread *running = rq->current;
+
+	if (running == rq->idle)
+		return true;
+	if (unlikely(thread_is_realtime(t)))
+		return realtime_preempts(rq, running, t);
+	return !thread_is_realtime(running) && fair_preempts(running, t);
+}
