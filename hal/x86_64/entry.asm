@@ -18,17 +18,23 @@
 ; entries run on IST stacks, save the GS base, and load their own CPU's from a table, by the CPU number
 ; that LSL reads from the GDT. From user mode they move to the thread's stack and go the ordinary way.
 ;
+; This is the way of a CPU that needs no shield between programs and the kernel. One that does (page-table isolation,
+; buffers to clear, branch predictors to restrict) enters and leaves by entry_hard.asm, which is chosen once, at boot, by
+; what its IDT and LSTAR name: so the shields cost nothing here. x86_hard says which of the two it is.
+;
 ; Interrupts are off at every entry (interrupt gates, FMASK). AC is cleared by FMASK, or here by CLAC, so
 ; that SMAP is in force in all kernel code. LFENCE after a conditional SWAPGS stops a CPU that guesses
 ; the branch wrong from using the wrong GS (CVE-2019-1125).
 
 %include "offsets.inc"
+%include "entry.inc"
 
 bits 64
 default rel
 
 extern x86_cpu0, x86_boot_stacks, x86_cpus, x86_smap
 extern x86_boot_cpu_init, kernel_main, upcall_thread_start
+extern x86_hard, x86_hard_return_user
 %if HALCYON_KASAN
 extern x86_shadow_init
 %endif
@@ -182,74 +188,15 @@ x86_protect:
 	ret
 
 ; ---- traps and interrupts ----------------------------------------------------------------------
-; One stub per vector: an error code or 0, then RDI, whose place carries the vector on.
 section .entry.text exec
-
-%macro PUSH_REST 0
-	push	rsi
-	push	rdx
-	push	rcx
-	push	rax
-	push	r8
-	push	r9
-	push	r10
-	push	r11
-	push	rbx
-	push	rbp
-	push	r12
-	push	r13
-	push	r14
-	push	r15
-%endmacro
-
-%macro POP_ALL 0
-	pop	r15
-	pop	r14
-	pop	r13
-	pop	r12
-	pop	rbp
-	pop	rbx
-	pop	r11
-	pop	r10
-	pop	r9
-	pop	r8
-	pop	rax
-	pop	rcx
-	pop	rdx
-	pop	rsi
-	pop	rdi
-%endmacro
-
-%macro CLAC_IF_SMAP 0
-	cmp	byte [x86_smap], 0
-	je	%%none
-	clac
-%%none:
-%endmacro
-
-%define HAS_ERROR(v) ((v) == 8 || ((v) >= 10 && (v) <= 14) || (v) == 17 || (v) == 21 || (v) == 29 || (v) == 30)
-%define IS_IST(v) ((v) == 1 || (v) == 2 || (v) == 8 || (v) == 18)
 
 align 16
 global x86_vectors
 x86_vectors:
-%assign v 0
-%rep 256
-	align	16
-%if !HAS_ERROR(v)
-	push	byte 0
-%endif
-	push	rdi
-	mov	edi, v
-%if IS_IST(v)
-	jmp	x86_ist_common
-%else
-	jmp	x86_trap_common
-%endif
-%assign v v+1
-%endrep
+	VECTOR_STUBS x86_trap_common, x86_ist_common
 
 align 16
+global x86_trap_common, x86_trap_common.kernel
 x86_trap_common:
 	PUSH_REST
 	cld
@@ -280,12 +227,14 @@ x86_return_user:
 	add	rsp, 8
 	iretq
 
+global x86_return_kernel
 x86_return_kernel:
 	POP_ALL
 	add	rsp, 8
 	iretq
 
 align 16
+global x86_ist_common.kernel
 x86_ist_common:
 	PUSH_REST
 	cld
@@ -352,69 +301,13 @@ x86_syscall_entry:
 	swapgs
 	mov	[gs:PC_USER_SP], rsp
 	mov	rsp, [gs:PC_KERNEL_SP]
-	push	USER_SS
-	push	qword [gs:PC_USER_SP]
-	push	r11
-	push	USER_CS
-	push	rcx
-	push	rax			; orig_rax
-	push	rdi
-	push	rsi
-	push	rdx
-	push	rcx
-	push	NEG_ENOSYS		; rax
-	push	r8
-	push	r9
-	push	r10
-	push	r11
-	push	rbx
-	push	rbp
-	push	r12
-	push	r13
-	push	r14
-	push	r15
+	SYSCALL_FRAME gs:PC_USER_SP
 	push	rcx
 x86_syscall_call:
-	push	rbp
-	mov	rbp, rsp
-	push	FRAME_MARK
-	mov	rbx, [gs:PC_CURRENT]
-	sti
-	test	dword [rbx + HT_WORK], WORK_TRACE
-	jnz	.slow
-	cmp	eax, [syscall_table_size]
-	jae	.slow
-	sbb	ecx, ecx		; all ones: the comparison also holds for a CPU that guessed it
-	and	eax, ecx
-	mov	rcx, r10
-	lea	r10, [syscall_table]
-	mov	rax, [r10 + rax * 8]
-	call	__x86_indirect_thunk_rax
-.done:
-	cli
-	mov	[rbp + 16 + REGS_RAX], rax
-%if HALCYON_DEBUG
-	call	upcall_leave_kernel
-	mov	rax, [rbp + 16 + REGS_RAX]
-%endif
-	cmp	dword [rbx + HT_WORK], 0
-	jne	.work
+	SYSCALL_CALL .slow, .done, .work
 	lea	rsp, [rbp + 16]
-	mov	rcx, [rsp + REGS_RIP]
-	mov	r11, [rsp + REGS_RFLAGS]
-	mov	rdx, rcx
-	shr	rdx, 47			; SYSRET to a non-canonical address faults in ring 0 on Intel
-	jnz	.iret
-	test	r11d, 0x10100		; RF it cannot restore, with TF it traps one instruction early
-	jnz	.iret
-	mov	rbx, [rsp + REGS_RBX]
-	mov	rbp, [rsp + REGS_RBP]
-	mov	r10, [rsp + REGS_R10]
-	mov	r9, [rsp + REGS_R9]
-	mov	r8, [rsp + REGS_R8]
-	mov	rdx, [rsp + REGS_RDX]
-	mov	rsi, [rsp + REGS_RSI]
-	mov	rdi, [rsp + REGS_RDI]
+	SYSRET_CHECK .iret
+	SYSRET_REGISTERS
 	mov	rsp, [rsp + REGS_RSP]
 	swapgs
 	o64 sysret
@@ -477,6 +370,8 @@ x86_thread_user_start:
 	mov	rdi, rbx
 	call	x86_exit_to_user
 	mov	rsp, rbx
+	cmp	byte [x86_hard], 0
+	jne	x86_hard_return_user
 	jmp	x86_return_user
 
 ; void x86_enter_user(struct hal_regs *regs): the kernel stack starts afresh below the frame.
@@ -487,6 +382,8 @@ x86_enter_user:
 	USER_FRAME rbx
 	call	x86_exit_to_user
 	mov	rsp, rbx
+	cmp	byte [x86_hard], 0
+	jne	x86_hard_return_user
 	jmp	x86_return_user
 
 ; struct thread *x86_switch(prev, next). Interrupts off. What C keeps over a call goes to prev's stack;

@@ -14,6 +14,8 @@
 #include <lib/string.h>
 #include "acpi_glue.h"
 #include "efi_glue.h"
+#include "mitigate.h"
+#include "pti.h"
 #include "x86.h"
 
 #define BOOTINFO_MAX_BYTES 4096
@@ -92,11 +94,13 @@ void hal_early_init(const struct bootinfo *bi)
 	pat_init();
 	x86_fpu_init();
 	x86_features_report();
+	x86_mitigate_init(bi);
 }
 
 void hal_late_init(void)
 {
 	x86_guards_init();
+	x86_pti_init();
 	x86_acpi_init(rsdp);
 	x86_efi_init();
 	x86_power_init();

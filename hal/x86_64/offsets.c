@@ -3,6 +3,8 @@
  * What the assembly must know of the C structures. Compiled to assembly only; tools/offsets.py turns
  * the marker lines into NASM's %define, in gen/offsets.inc.
  */
+#include "mitigate.h"
+#include "pti.h"
 #include "x86.h"
 
 #define HAL_DEFINE(name, value) \
@@ -18,6 +20,32 @@ void hal_offsets(void)
 	HAL_DEFINE(PC_CANARY, offsetof(struct hal_percpu, stack_canary));
 	HAL_DEFINE(PC_USER_SP, offsetof(struct hal_percpu, user_sp));
 	HAL_DEFINE(PC_TSS, offsetof(struct hal_percpu, tss));
+	HAL_DEFINE(PC_ENTRY_DATA, offsetof(struct hal_percpu, entry_data));
+	HAL_DEFINE(PC_ENTRY_SP, offsetof(struct hal_percpu, entry_sp));
+	HAL_DEFINE(PC_ENTRY_SYSRET, offsetof(struct hal_percpu, entry_sysret));
+	HAL_DEFINE(PC_ENTRY_IRET, offsetof(struct hal_percpu, entry_iret));
+	HAL_DEFINE(PC_SPEC_CTRL, offsetof(struct hal_percpu, spec_ctrl));
+	HAL_DEFINE(EA_DATA, X86_EA_DATA);
+	HAL_DEFINE(EA_PRIVATE, X86_EA_PRIVATE);
+	HAL_DEFINE(ED_KERNEL_CR3, offsetof(struct x86_entry_data, kernel_cr3));
+	HAL_DEFINE(ED_USER_CR3, offsetof(struct x86_entry_data, user_cr3));
+	HAL_DEFINE(ED_USER_NEXT, offsetof(struct x86_entry_data, user_next));
+	HAL_DEFINE(ED_NOFLUSH, offsetof(struct x86_entry_data, noflush));
+	HAL_DEFINE(ED_SCRATCH, offsetof(struct x86_entry_data, scratch));
+	HAL_DEFINE(ED_TRAP_TOP, offsetof(struct x86_entry_data, stacks[X86_EA_STACK_TRAP + 1]));
+	HAL_DEFINE(EP_GS_BASE, offsetof(struct x86_entry_private, gs_base));
+	HAL_DEFINE(EP_TRAP_USER, offsetof(struct x86_entry_private, trap_user));
+	HAL_DEFINE(EP_TRAP_KERNEL, offsetof(struct x86_entry_private, trap_kernel));
+	HAL_DEFINE(EP_IST_KERNEL, offsetof(struct x86_entry_private, ist_kernel));
+	HAL_DEFINE(EP_SYSCALL, offsetof(struct x86_entry_private, syscall));
+	HAL_DEFINE(EP_IST_TOP, offsetof(struct x86_entry_private, ist_top));
+	HAL_DEFINE(IST_RIP, 4 * sizeof(u64));	/* behind CR3, RAX, RDI and the error code */
+	HAL_DEFINE(X86_USER_ROOT, X86_PTI_USER_ROOT);
+	HAL_DEFINE(HARD_IBRS, X86_HARD_IBRS);
+	HAL_DEFINE(HARD_IBPB, X86_HARD_IBPB);
+	HAL_DEFINE(HARD_VERW, X86_HARD_VERW);
+	HAL_DEFINE(MSR_SPEC_CTRL, X86_MSR_SPEC_CTRL);
+	HAL_DEFINE(MSR_PRED_CMD, X86_MSR_PRED_CMD);
 	HAL_DEFINE(TSS_RSP0, offsetof(struct x86_tss, rsp[0]));
 	HAL_DEFINE(CPU_GDT, offsetof(struct x86_cpu, gdt));
 	HAL_DEFINE(GDT_LIMIT, sizeof(u64) * X86_GDT_ENTRIES - 1);
@@ -30,6 +58,9 @@ void hal_offsets(void)
 	HAL_DEFINE(WORK_TRACE, HAL_WORK_TRACE_MASK);
 
 	HAL_DEFINE(REGS_R15, offsetof(struct hal_regs, r15));
+	HAL_DEFINE(REGS_R14, offsetof(struct hal_regs, r14));
+	HAL_DEFINE(REGS_R13, offsetof(struct hal_regs, r13));
+	HAL_DEFINE(REGS_R12, offsetof(struct hal_regs, r12));
 	HAL_DEFINE(REGS_RBP, offsetof(struct hal_regs, rbp));
 	HAL_DEFINE(REGS_RBX, offsetof(struct hal_regs, rbx));
 	HAL_DEFINE(REGS_R11, offsetof(struct hal_regs, r11));

@@ -14,6 +14,8 @@
 #include <hal/tlb.h>
 #include <lib/atomic.h>
 #include <lib/string.h>
+#include "mitigate.h"
+#include "pti.h"
 #include "x86.h"
 
 static u64 kernel_template[HAL_PT_ENTRIES - HAL_PT_KERNEL_FIRST];
@@ -37,6 +39,10 @@ void hal_space_activate(paddr_t root, struct hal_space *space)
 	pc->tlb_gen = space ? smp_load_acquire(&space->gen) : 0;
 	smp_store_release(&pc->tlb_lazy, 0u);
 	x86_write_cr3(root);
+	if (unlikely(x86_pti))
+		x86_pti_root_set(root, space != NULL);
+	if (x86_space_work && space && space != old)
+		x86_space_entered();
 	if (old && old != space)
 		atomic_clear_bit(pc->cpu, old->cpus);
 	hal_irq_restore(f);
@@ -82,4 +88,6 @@ void hal_pt_root_init(void *root_page)
 
 	memset(table, 0, HAL_PT_KERNEL_FIRST * sizeof(u64));
 	memcpy(table + HAL_PT_KERNEL_FIRST, kernel_template, sizeof(kernel_template));
+	if (x86_pti)
+		x86_pti_root_init(root_page);
 }

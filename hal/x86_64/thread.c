@@ -12,6 +12,7 @@
 #include <hal/uaccess.h>
 #include <lib/errno.h>
 #include <lib/string.h>
+#include "mitigate.h"
 #include "x86.h"
 
 #define ARCH_SET_GS	0x1001
@@ -192,6 +193,7 @@ int hal_thread_init_user_copy(struct hal_thread *child, vaddr_t stack_base, size
 	memcpy(child->arch.fpu, self->arch.fpu, x86_fpu_bytes);
 	hal_irq_restore(flags);
 	child->work = HAL_WORK_FPU;
+	child->arch.spec = self->arch.spec;
 
 	copy = hal_thread_regs(child);
 	*copy = *regs;
@@ -218,6 +220,7 @@ void hal_thread_exec_reset(struct hal_thread *t)
 	write_fs_base(0);
 	write_user_gs_base(0);
 	x86_fpu_reset(t);
+	x86_spec_exec(t);
 	hal_work_set(t, HAL_WORK_FRAME);
 	hal_irq_restore(f);
 }
@@ -268,6 +271,8 @@ struct thread *hal_switch(struct thread *prev, struct thread *next)
 	x86_fpu_switch(p, n);
 	if (n->arch.fpu)
 		load_segments(&n->arch, p->arch.fpu ? selectors(&p->arch) : selectors_left());
+	if (unlikely(x86_spec_switch))
+		x86_spec_switch_to(n);
 	return x86_switch(prev, next);
 }
 

@@ -38,4 +38,19 @@ THUNK r12
 THUNK r13
 THUNK r14
 THUNK r15
+
+; void x86_rsb_fill(void): 32 calls that never return, which is as deep as predictors are (Intel: Retpoline, 5.4).
+align 16
+global x86_rsb_fill
+x86_rsb_fill:
+%assign i 0
+%rep 32
+	call	.next%[i]
+	int3			; where a guess would go
+.next%[i]:
+%assign i i+1
+%endrep
+	add	rsp, 32 * 8
+	lfence
+	ret
 section .note.GNU-stack noalloc noexec nowrite progbits

@@ -29,6 +29,10 @@
  *	hal_pte_t hal_pte_read(p)	void hal_pte_write(p, e)	hal_pte_t hal_pte_xchg(p, e)
  *	bool hal_pte_cmpxchg(p, old, new)	true: exchanged
  *
+ * With page-table isolation an address space has two roots, in one block of 1 << hal_pt_root_order() pages: the kernel's,
+ * which mm knows, and behind it the one that user mode runs on. After each change of an entry of the root's user half:
+ *	hal_pt_root_changed(p)			under whatever keeps others from changing it
+ *
  * Entries are read and written as single words in any context; who may write which entry is mm's
  * business. The CPU itself sets accessed and dirty bits at any time, so a present entry must be
  * changed with xchg or cmpxchg, never with read and write.
@@ -62,7 +66,7 @@ void hal_space_activate(paddr_t root, struct hal_space *space);
 /*
  * The kernel half is one template: 256 top-level entries, fixed once and shared by every root.
  * hal_pt_kernel_template_init() takes them from the given root (mm has filled every entry that will
- * ever be needed); hal_pt_root_init() makes a page into a root with an empty user half.
+ * ever be needed); hal_pt_root_init() makes a page (a block of hal_pt_root_order()) into a root with an empty user half.
  */
 void hal_pt_kernel_template_init(paddr_t root);
 void hal_pt_root_init(void *root_page);

@@ -178,6 +178,16 @@ static inline hal_pte_t hal_pte_xchg(hal_pte_t *p, hal_pte_t e)
 	return (hal_pte_t){ __atomic_exchange_n(&p->v, e.v, __ATOMIC_SEQ_CST) };
 }
 
+static inline unsigned int hal_pt_root_order(void)
+{
+	return 0;
+}
+
+static inline void hal_pt_root_changed(hal_pte_t *p)
+{
+	(void)p;
+}
+
 static inline bool hal_pte_cmpxchg(hal_pte_t *p, hal_pte_t old, hal_pte_t new)
 {
 	return __atomic_compare_exchange_n(&p->v, &old.v, new.v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);

@@ -34,6 +34,7 @@ typedef struct {
 #define X86_PTE_ADDR	0x000ffffffffff000ull
 
 extern bool x86_have_1g_pages;	/* [I] */
+extern u8 x86_pti;		/* [I] page-table isolation is on: pti.c */
 extern u64 x86_global_bit;	/* [I] X86_PTE_G, or 0 with page-table isolation */
 
 static inline unsigned int hal_pt_shift(unsigned int level)
@@ -237,6 +238,30 @@ static inline void hal_pte_write(hal_pte_t *p, hal_pte_t e)
 static inline hal_pte_t hal_pte_xchg(hal_pte_t *p, hal_pte_t e)
 {
 	return (hal_pte_t){ __atomic_exchange_n(&p->v, e.v, __ATOMIC_SEQ_CST) };
+}
+
+/* Roots come in pairs with page-table isolation, the user's behind the kernel's. */
+static inline unsigned int hal_pt_root_order(void)
+{
+	return x86_pti;
+}
+
+/*
+ * The kernel's entry gets NX, because nobody executes user memory by the kernel's root. Tables of user memory only: what
+ * else is in the lower half (firmware, mapped one to one) is for the kernel.
+ */
+static inline void hal_pt_root_changed(hal_pte_t *p)
+{
+	u64 v;
+
+	if (likely(!x86_pti))
+		return;
+	v = __atomic_load_n(&p->v, __ATOMIC_ACQUIRE);
+	if (v && !(v & X86_PTE_U))
+		return;
+	__atomic_store_n(&p[HAL_PT_ENTRIES].v, v & ~X86_PTE_NX, __ATOMIC_RELEASE);
+	if (v)
+		__atomic_store_n(&p->v, v | X86_PTE_NX, __ATOMIC_RELEASE);
 }
 
 static inline bool hal_pte_cmpxchg(hal_pte_t *p, hal_pte_t old, hal_pte_t new)

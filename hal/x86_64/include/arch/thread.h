@@ -14,6 +14,7 @@ struct arch_thread {
 	u16 ds_sel;
 	u16 es_sel;
 	u32 fpu_cpu;		/* [sw] CPU whose registers last held the vector state */
+	u8 spec;		/* [cur] what prctl(2) has asked about speculation: mitigate_cpu.c */
 	void *fpu;		/* [I] XSAVE area, 64-aligned; NULL: never was in user mode */
 	void *fpu_alloc;	/* [I] what the allocator gave */
 	/* [cur] the last trap that became a signal, for sigcontext */
