@@ -240,6 +240,7 @@ static void start_init(void)
  * its step the CPU runs threads.
  */
 static const struct cpuhp_step *const cpu_steps[] = {
+	&pages_cpuhp,
 	&slab_cpuhp,
 	&smpcall_cpuhp,
 	&tlb_cpuhp,
@@ -316,6 +317,7 @@ void kernel_main(const struct bootinfo *bi)
 	random_init(boot_info.seed, sizeof(boot_info.seed));
 	memset(boot_info.seed, 0, sizeof(boot_info.seed));
 	hal_late_init(); /* ACPI, interrupt controllers, the clock: they map and allocate */
+	mm_numa_init(); /* the tables have said which memory is near to whom */
 	sched_init(); /* this context is the idle thread now */
 	preempt_enable_no_resched(); /* the boot code's own: hal/percpu.h */
 	hal_irq_enable(); /* memory is plenty: nothing here really sleeps, which an idle thread could not */

@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include <sanitizer/common_interface_defs.h>
 
+#include <hal/numa.h>
 #include <hal/backtrace.h>
 #include <hal/clock.h>
 #include <hal/console.h>
@@ -527,4 +528,39 @@ void host_machine_init(uint64_t first, uint64_t bytes)
 		 0) == MAP_FAILED)
 		abort();
 	host_mmu_init(fd, first, bytes);
+}
+
+/* ---- nodes: hal/numa.h ---- */
+
+static uint64_t node_border, node_end;
+
+void host_nodes_split(uint64_t border, uint64_t end)
+{
+	node_border = border;
+	node_end = end;
+}
+
+u32 hal_numa_nodes(void)
+{
+	return node_border ? 2 : 1;
+}
+
+u32 hal_numa_node_of_cpu(u32 cpu)
+{
+	return node_border ? cpu & 1 : 0;
+}
+
+bool hal_numa_memory(u32 i, paddr_t *base, u64 *bytes, u32 *node)
+{
+	if (!node_border || i > 1)
+		return false;
+	*base = i ? node_border : 0;
+	*bytes = i ? node_end - node_border : node_border;
+	*node = i;
+	return true;
+}
+
+u32 hal_numa_distance(u32 a, u32 b)
+{
+	return a == b ? HAL_NODE_LOCAL : HAL_NODE_REMOTE;
 }

@@ -10,6 +10,12 @@
 void host_machine_init(uint64_t first, uint64_t bytes);
 
 /*
+ * Two nodes: memory below `border` is node 0's, the rest node 1's; CPUs with odd numbers are node 1's. Before
+ * mm_numa_init(), or never: one node.
+ */
+void host_nodes_split(uint64_t border, uint64_t end);
+
+/*
  * Makes CPU n (from 1 up, in order) known, so that its per-CPU area can be created; then host_cpu_start() runs fn(arg) on
  * it, as a fibre, when the others pause. host_run_all() lets all of them run until their functions have returned.
  */

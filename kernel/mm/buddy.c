@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The page allocator: two zones of buddy lists, and a list of single pages per CPU in front of them.
+ * The page allocator: two zones of buddy lists in each node, and a list of single pages per CPU in front of them.
  *
  * Zones: below and above 4 GiB, because some devices reach only the lower one. Ordinary requests take from the
  * upper zone first. A block of order n is aligned to its size; its buddy is the block whose frame number differs in
  * bit n. Blocks never cross a section of the frame table, so the entry of a buddy can always be read.
+ *
+ * Nodes (node.c): memory near to the asking CPU first, then as far as it must. A node's own unbuilt sections come before
+ * another node's free pages. A CPU's list holds near pages, unless there were none: a far page that is freed goes back to
+ * its zone at once. A machine with one node pays one OR instruction for all that.
  *
  * Per-CPU lists: an array used as a stack, so that the page freed last, which is in the cache, is used first. Filled
  * and emptied in batches under the zone's lock. Interrupts off while it is touched: any context may allocate.
@@ -17,6 +21,7 @@
  */
 #define LOG_TAG "mm"
 #include <kernel/core/assert.h>
+#include <kernel/core/cpuhp.h>
 #include <kernel/core/log.h>
 #include <kernel/mm/kmap.h>
 #include <kernel/mm/reclaim.h>
@@ -36,13 +41,15 @@ struct zone {
 	struct list_head free[PAGE_MAX_ORDER + 1];	/* [z] page.node of heads */
 	u64 blocks[PAGE_MAX_ORDER + 1];			/* [z] lengths of these lists */
 	u64 free_pages;					/* [z] read racily */
+	struct mm_numa_stats stats;			/* [z] read racily */
 };
 
-static struct zone zones[ZONE_COUNT];
+static struct zone zones[HAL_MAX_NODES][ZONE_COUNT];
 
 /* [own CPU, interrupts off] */
 struct page_cache {
 	u32 count;
+	u32 node;	/* [I] this CPU's */
 	struct page *pages[PCP_MAX];
 };
 static DEFINE_PER_CPU(struct page_cache, page_caches);
@@ -52,7 +59,9 @@ bool (*mm_fail_hook)(size_t bytes, u32 flags);
 
 static inline struct zone *page_zone(const struct page *page)
 {
-	return &zones[pfn_zone(page_to_pfn(page))];
+	u64 pfn = page_to_pfn(page);
+
+	return &zones[pfn_node(pfn)][pfn_zone(pfn)];
 }
 
 /* ---- debug ------------------------------------------------------------------------------------- */
@@ -205,20 +214,52 @@ struct page *buddy_take_one(void)
 {
 	struct page *page = NULL;
 
-	for (u32 i = 0; i < ZONE_COUNT && !page; i++) {
-		irqflags_t f = spin_lock_irqsave(&zones[i].lock);
+	for (u32 i = 0; i < mm_nodes * ZONE_COUNT && !page; i++) {
+		struct zone *z = &zones[i / ZONE_COUNT][i % ZONE_COUNT];
+		irqflags_t f = spin_lock_irqsave(&z->lock);
 
-		page = zone_take(&zones[i], 0);
-		spin_unlock_irqrestore(&zones[i].lock, f);
+		page = zone_take(z, 0);
+		spin_unlock_irqrestore(&z->lock, f);
 	}
 	if (page)
 		debug_take(page, 0);
 	return page;
 }
 
+u64 buddy_node_free(u32 node)
+{
+	return READ_ONCE(zones[node][ZONE_LOW].free_pages) + READ_ONCE(zones[node][ZONE_HIGH].free_pages);
+}
+
 u64 buddy_free_pages(void)
 {
-	return READ_ONCE(zones[ZONE_LOW].free_pages) + READ_ONCE(zones[ZONE_HIGH].free_pages);
+	u64 sum = buddy_node_free(0);
+
+	for (u32 node = 1; node < mm_nodes; node++)
+		sum += buddy_node_free(node);
+	return sum;
+}
+
+void buddy_rehome(void)
+{
+	for (u32 i = 0; i < ZONE_COUNT; i++) {
+		struct zone *from = &zones[0][i];
+
+		for (u32 order = 0; order <= PAGE_MAX_ORDER; order++) {
+			struct page *page, *next;
+
+			list_for_each_entry_safe(page, next, &from->free[order], node) {
+				struct zone *to = page_zone(page);
+
+				if (to == from)
+					continue;
+				zone_unlink(from, page, order);
+				from->free_pages -= 1ull << order;
+				zone_link(to, page, order);
+				to->free_pages += 1ull << order;
+			}
+		}
+	}
 }
 
 /* ---- slow paths -------------------------------------------------------------------------------- */
@@ -234,16 +275,35 @@ static bool reserve_allows(u32 order, u32 flags)
 	return (flags & MM_NOWAIT) || buddy_free_pages() >= mm_reserve_pages() + (1ull << order);
 }
 
-static struct page *zones_take(u32 order, u32 flags)
+/* [z] numastat's counts: who wanted it, who gave it. The one of the node that had nothing is not exact under contention. */
+static void count_take(struct zone *z, u32 node, struct node_pick pick, u64 pages)
+{
+	if (node == pick.near) {
+		z->stats.hit += pages;
+	} else {
+		z->stats.miss += pages;
+		WRITE_ONCE(zones[pick.near][ZONE_LOW].stats.foreign, zones[pick.near][ZONE_LOW].stats.foreign + pages);
+	}
+	if (node == node_here())
+		z->stats.local += pages;
+	else
+		z->stats.other += pages;
+}
+
+static struct page *node_take(u32 node, struct node_pick pick, u32 order, u32 flags)
 {
 	struct page *page = NULL;
 	irqflags_t f;
 
 	for (u32 i = flags & MM_DMA32 ? ZONE_LOW : ZONE_HIGH; !page; i--) {
-		if (READ_ONCE(zones[i].free_pages) >= 1ull << order) {
-			f = spin_lock_irqsave(&zones[i].lock);
-			page = zone_take(&zones[i], order);
-			spin_unlock_irqrestore(&zones[i].lock, f);
+		struct zone *z = &zones[node][i];
+
+		if (READ_ONCE(z->free_pages) >= 1ull << order) {
+			f = spin_lock_irqsave(&z->lock);
+			page = zone_take(z, order);
+			if (page)
+				count_take(z, node, pick, 1ull << order);
+			spin_unlock_irqrestore(&z->lock, f);
 		}
 		if (i == ZONE_LOW)
 			break;
@@ -251,22 +311,45 @@ static struct page *zones_take(u32 order, u32 flags)
 	return page;
 }
 
+/* The nearest allowed node that has a block, where need be after it has grown. */
+static noinline struct page *nodes_take(struct node_pick pick, u32 order, u32 flags)
+{
+	for (u32 k = 0; k < mm_nodes; k++) {
+		u32 node = node_order(pick.near, k);
+
+		if (!(pick.allowed & (1ull << node)))
+			continue;
+		do {
+			struct page *page = node_take(node, pick, order, flags);
+
+			if (page)
+				return page;
+		} while (frame_grow(flags & MM_DMA32 ? ZONE_LOW : ZONE_HIGH, node));
+	}
+	return NULL;
+}
+
+static struct page *zones_take(struct node_pick pick, u32 order, u32 flags)
+{
+	return mm_numa ? nodes_take(pick, order, flags) : node_take(0, pick, order, flags);
+}
+
 /* Nothing is there at once: more sections, reclaim, the OOM killer. */
-static noinline struct page *take_slow(u32 order, u32 flags)
+static noinline struct page *take_slow(struct node_pick pick, u32 order, u32 flags)
 {
 	u32 zone = flags & MM_DMA32 ? ZONE_LOW : ZONE_HIGH, reclaims = 0, kills = 0;
 	struct page *page;
 
 	for (;;) {
 		if (reserve_allows(order, flags)) {
-			page = zones_take(order, flags);
+			page = zones_take(pick, order, flags);
 			if (page)
 				return page;
 		}
-		if (frame_grow(zone))
+		if (frame_grow(zone, NO_NODE))
 			continue;
 		if (flags & MM_NOWAIT)
-			return zones_take(order, flags);
+			return zones_take(pick, order, flags);
 		might_sleep();
 		if (reclaims++ < RECLAIM_TRIES && mm_reclaim(MAX(1ull << order, (u64)PCP_BATCH)))
 			continue;
@@ -276,15 +359,14 @@ static noinline struct page *take_slow(u32 order, u32 flags)
 	}
 }
 
-/* Interrupts off. Takes a batch from the zones into this CPU's list; returns one of them, or NULL. */
-static struct page *cache_refill(struct page_cache *c)
+/* Interrupts off. A batch of one node's pages into this CPU's list. */
+static void cache_fill_from(struct page_cache *c, u32 node)
 {
-	struct page *page = NULL;
+	struct node_pick pick = { c->node, ALL_NODES };
 
-	if (!reserve_allows(0, MM_KERNEL))
-		return NULL;
-	for (u32 i = ZONE_COUNT; i-- > 0 && !page;) {
-		struct zone *z = &zones[i];
+	for (u32 i = ZONE_COUNT; i-- > 0 && !c->count;) {
+		struct zone *z = &zones[node][i];
+		struct page *page;
 
 		if (!READ_ONCE(z->free_pages))
 			continue;
@@ -293,10 +375,24 @@ static struct page *cache_refill(struct page_cache *c)
 			page->type = PAGE_CACHED;
 			c->pages[c->count++] = page;
 		}
+		count_take(z, node, pick, c->count);
 		spin_unlock_no_resched(&z->lock);
-		page = c->count ? c->pages[--c->count] : NULL;
 	}
-	return page;
+}
+
+/* Interrupts off. Takes a batch from the zones into this CPU's list; returns one of them, or NULL. */
+static struct page *cache_refill(struct page_cache *c)
+{
+	if (!reserve_allows(0, MM_KERNEL))
+		return NULL;
+	for (u32 k = 0; k < mm_nodes && !c->count; k++) {
+		u32 node = node_order(c->node, k);
+
+		cache_fill_from(c, node);
+		if (!c->count && mm_numa && frame_grow(ZONE_HIGH, node))
+			cache_fill_from(c, node);
+	}
+	return c->count ? c->pages[--c->count] : NULL;
 }
 
 /* Interrupts off. The n pages that were freed longest ago go back. */
@@ -325,15 +421,15 @@ static inline void page_prepare(struct page *page, u32 order, u32 flags)
 	atomic_store_release(&page->refcount, 1);
 }
 
-static noinline struct page *alloc_block(u32 order, u32 flags)
+static noinline struct page *alloc_block(struct node_pick pick, u32 order, u32 flags)
 {
 	struct page *page;
 
 	if (unlikely(order > PAGE_MAX_ORDER))
 		return NULL;
-	page = reserve_allows(order, flags) ? zones_take(order, flags) : NULL;
+	page = reserve_allows(order, flags) ? zones_take(pick, order, flags) : NULL;
 	if (!page)
-		page = take_slow(order, flags);
+		page = take_slow(pick, order, flags);
 	if (!page)
 		return NULL;
 	debug_take(page, order);
@@ -361,7 +457,7 @@ static __always_inline struct page *alloc_page_or_block(u32 order, u32 flags)
 	if (mm_should_fail(PAGE_SIZE << order, flags))
 		return NULL;
 	if (unlikely(order || (flags & MM_DMA32)))
-		return alloc_block(order, flags);
+		return alloc_block((struct node_pick){ node_here(), ALL_NODES }, order, flags);
 	f = hal_irq_save();
 	c = this_cpu_ptr(&page_caches);
 	if (likely(c->count))
@@ -372,7 +468,7 @@ static __always_inline struct page *alloc_page_or_block(u32 order, u32 flags)
 		this_cpu_ptr(&mm_counts)->user++;
 	hal_irq_restore(f);
 	if (unlikely(!page))
-		return alloc_block(0, flags);
+		return alloc_block((struct node_pick){ node_here(), ALL_NODES }, 0, flags);
 	debug_take(page, 0);
 	page_prepare(page, 0, flags);
 	if (flags & MM_ZERO)
@@ -384,6 +480,20 @@ struct page *page_alloc(u32 order, u32 flags)
 {
 	struct page *page = alloc_page_or_block(order, flags);
 
+	if (likely(page))
+		leak_stamp_page(page, _RET_IP_);
+	return page;
+}
+
+struct page *page_alloc_node(u32 node, u64 allowed, u32 order, u32 flags)
+{
+	struct page *page;
+
+	if (!(flags & MM_NOWAIT))
+		might_sleep();
+	if (mm_should_fail(PAGE_SIZE << order, flags))
+		return NULL;
+	page = alloc_block((struct node_pick){ node, allowed }, order, flags);
 	if (likely(page))
 		leak_stamp_page(page, _RET_IP_);
 	return page;
@@ -412,6 +522,15 @@ static noinline void free_block(struct page *page)
 	buddy_free(page, order);
 }
 
+/* A single page that is not this CPU's node's goes home. False: it is near. */
+static noinline bool free_far(struct page *page)
+{
+	if (pfn_node(page_to_pfn(page)) == node_here())
+		return false;
+	free_block(page);
+	return true;
+}
+
 void page_free(struct page *page)
 {
 	struct page_cache *c;
@@ -420,12 +539,15 @@ void page_free(struct page *page)
 	debug_check_free(page);
 	lock_dep_assert_freed(page_address(page), PAGE_SIZE << page->order);
 	atomic_store_relaxed(&page->refcount, 0);
-	if (unlikely(page->order)) {
-		debug_poison(page, page->order);
-		free_block(page);
-		return;
+	debug_poison(page, page->order);
+	if (unlikely(page->order | mm_numa)) {
+		if (page->order) {
+			free_block(page);
+			return;
+		}
+		if (free_far(page))
+			return;
 	}
-	debug_poison(page, 0);
 	f = hal_irq_save();
 	c = this_cpu_ptr(&page_caches);
 	if (page->type == PAGE_USER)
@@ -481,10 +603,24 @@ u64 mm_free_pages(void)
 	return buddy_free_pages() + frame_unbuilt_pages();
 }
 
-void mm_buddy_counts(u32 zone, u64 counts[PAGE_MAX_ORDER + 1])
+void mm_buddy_counts(u32 node, u32 zone, u64 counts[PAGE_MAX_ORDER + 1])
 {
 	for (u32 i = 0; i <= PAGE_MAX_ORDER; i++)
-		counts[i] = READ_ONCE(zones[zone].blocks[i]);
+		counts[i] = READ_ONCE(zones[node][zone].blocks[i]);
+}
+
+void mm_numa_stats(u32 node, struct mm_numa_stats *out)
+{
+	*out = (struct mm_numa_stats){ 0 };
+	for (u32 i = 0; i < ZONE_COUNT; i++) {
+		const struct mm_numa_stats *s = &zones[node][i].stats;
+
+		out->hit += READ_ONCE(s->hit);
+		out->miss += READ_ONCE(s->miss);
+		out->foreign += READ_ONCE(s->foreign);
+		out->local += READ_ONCE(s->local);
+		out->other += READ_ONCE(s->other);
+	}
 }
 
 void mm_stats(struct mm_stats *out)
@@ -526,15 +662,50 @@ static void *percpu_pages(size_t bytes)
 	return page ? page_address(page) : NULL;
 }
 
-void buddy_init(void)
+void buddy_init_node(u32 node)
 {
 	for (u32 i = 0; i < ZONE_COUNT; i++) {
-		spin_init(&zones[i].lock, "zone", LOCK_RANK_ZONE);
+		spin_init(&zones[node][i].lock, "zone", LOCK_RANK_ZONE);
 		for (u32 o = 0; o <= PAGE_MAX_ORDER; o++)
-			list_init(&zones[i].free[o]);
+			list_init(&zones[node][i].free[o]);
 	}
+}
+
+void buddy_init(void)
+{
+	buddy_init_node(0);
 	percpu_alloc_hook = percpu_pages;
 }
+
+/* ---- CPUs that come and go --------------------------------------------------------------------- */
+
+u32 node_here(void)
+{
+	return READ_ONCE(per_cpu_ptr(&page_caches, hal_cpu_id())->node);
+}
+
+void buddy_set_cpu_node(u32 cpu, u32 node)
+{
+	per_cpu_ptr(&page_caches, cpu)->node = node;
+}
+
+static int pages_prepare(u32 cpu)
+{
+	buddy_set_cpu_node(cpu, hal_numa_node_of_cpu(cpu));
+	return 0;
+}
+
+/* What the CPU kept goes home. */
+static void pages_dead(u32 cpu)
+{
+	struct page_cache *c = per_cpu_ptr(&page_caches, cpu);
+	irqflags_t f = hal_irq_save();
+
+	cache_flush(c, c->count);
+	hal_irq_restore(f);
+}
+
+const struct cpuhp_step pages_cpuhp = { .name = "page lists", .prepare = pages_prepare, .dead = pages_dead };
 
 void mm_drain(void)
 {

@@ -14,7 +14,7 @@
  * that is in no range when its section is built stays PAGE_RESERVED.
  *
  * Which section: of the wanted zone (above 4 GiB first, to keep what old devices can reach), whole sections before
- * pieces, in ascending order.
+ * pieces, in ascending order. With several nodes: of the wanted node.
  *
  * KASAN: the section's piece of the direct map gets its shadow with the table (kasan_shadow.c), from the same RAM.
  *
@@ -54,6 +54,10 @@ static u64 machine_pages;			/* [I] after boot */
 static u64 *section_map;			/* bit: built; set with a release */
 static u64 section_count;			/* [I] after mm_init */
 static bool mm_ready;				/* [I] */
+static struct ram_range given[RANGES_MAX];	/* [I] after mm_init: the ranges as they came, for the sizes of nodes */
+static u32 given_count;				/* [I] */
+static u64 node_total[HAL_MAX_NODES];		/* [g] pages, read racily */
+static u64 nodes_built;				/* [g] bit: the node has nothing unbuilt. Read racily */
 
 bool pfn_valid(u64 pfn)
 {
@@ -211,6 +215,41 @@ static bool pick_section(u32 zone, u64 *out)
 	return found;
 }
 
+/* The same for one node, section by section: its first whole one, else the first piece that is worth it. */
+static bool pick_section_of_node(u32 zone, u32 node, u64 *out)
+{
+	bool found = false;
+
+	for (u32 i = 0; i < range_count; i++) {
+		u64 last = (ranges[i].end - 1) >> SECTION_ORDER;
+
+		for (u64 section = ranges[i].start >> SECTION_ORDER; section <= last; section++) {
+			u64 first = section << SECTION_ORDER;
+
+			if (mm_section_node[section] != node || pfn_zone(first) != zone)
+				continue;
+			if (first >= ranges[i].start && first + SECTION_PAGES <= ranges[i].end) {
+				*out = section;
+				return true;
+			}
+			if (!found && section_worth(section_ram(section))) {
+				*out = section;
+				found = true;
+			}
+		}
+	}
+	return found;
+}
+
+static bool pick(u32 zone, u32 node, u64 *out)
+{
+	if (!mm_numa || node == NO_NODE)
+		return pick_section(zone, out);
+	if (nodes_built & (1ull << node))
+		return false;
+	return pick_section_of_node(zone, node, out);
+}
+
 /* Frames for the table and for page tables: from the section that is being built, or, when that has none left,
  * from the free lists. */
 static u64 donor_section;
@@ -360,19 +399,64 @@ static bool section_build(u64 section)
 	return true;
 }
 
-bool frame_grow(u32 zone)
+bool frame_grow(u32 zone, u32 node)
 {
 	bool grown = false;
 	irqflags_t f;
 	u64 section;
 
-	if (!frame_unbuilt_pages())
+	if (!frame_unbuilt_pages() || (node != NO_NODE && (READ_ONCE(nodes_built) & (1ull << node))))
 		return false;
 	f = spin_lock_irqsave(&grow_lock);
-	if (pick_section(zone, &section) || (zone == ZONE_HIGH && pick_section(ZONE_LOW, &section)))
+	if (pick(zone, node, &section) || (zone == ZONE_HIGH && pick(ZONE_LOW, node, &section)))
 		grown = section_build(section);
+	else if (zone == ZONE_HIGH && node != NO_NODE && mm_numa)
+		WRITE_ONCE(nodes_built, nodes_built | (1ull << node));
 	spin_unlock_irqrestore(&grow_lock, f);
 	return grown;
+}
+
+/* ---- nodes ------------------------------------------------------------------------------------- */
+
+/* The pages of [pfn, end) in each node's sum. */
+static void count_node_pages(u64 pfn, u64 end)
+{
+	while (pfn < end) {
+		u64 stop = MIN(end, ALIGN_DOWN(pfn, SECTION_PAGES) + SECTION_PAGES);
+
+		node_total[pfn_node(pfn)] += stop - pfn;
+		pfn = stop;
+	}
+}
+
+void frame_numa_init(void)
+{
+	memset(node_total, 0, sizeof(node_total));
+	for (u32 i = 0; i < given_count; i++)
+		count_node_pages(given[i].start, given[i].end);
+}
+
+u64 frame_node_total(u32 node)
+{
+	return READ_ONCE(node_total[node]);
+}
+
+u64 frame_node_unbuilt(u32 node)
+{
+	irqflags_t f = spin_lock_irqsave(&grow_lock);
+	u64 sum = 0;
+
+	for (u32 i = 0; i < range_count; i++) {
+		for (u64 pfn = ranges[i].start; pfn < ranges[i].end;) {
+			u64 stop = MIN(ranges[i].end, ALIGN_DOWN(pfn, SECTION_PAGES) + SECTION_PAGES);
+
+			if (pfn_node(pfn) == node)
+				sum += stop - pfn;
+			pfn = stop;
+		}
+	}
+	spin_unlock_irqrestore(&grow_lock, f);
+	return sum;
 }
 
 /* ---- memory that comes later ------------------------------------------------------------------- */
@@ -388,6 +472,8 @@ void mm_free_range(paddr_t base, u64 bytes)
 	while (pfn < end) {
 		u64 stop = MIN(end, ALIGN_DOWN(pfn, SECTION_PAGES) + SECTION_PAGES);
 
+		count_node_pages(pfn, stop);
+		WRITE_ONCE(nodes_built, 0);
 		if (pfn_valid(pfn)) {
 			donor_section = pfn >> SECTION_ORDER;
 			if (!shadow_for_span(pfn, stop)) {
@@ -485,12 +571,16 @@ void mm_init(void)
 
 	VERIFY(range_count && ranges[range_count - 1].end <= bits << SECTION_ORDER);
 	section_count = bits;
-	section_map = hal_phys_to_virt(boot_take(DIV_ROUND_UP(BITMAP_WORDS(bits) * 8, PAGE_SIZE)));
+	memcpy(given, ranges, sizeof(given));
+	given_count = range_count;
+	section_map = hal_phys_to_virt(boot_take(DIV_ROUND_UP(BITMAP_WORDS(bits) * 8 + bits, PAGE_SIZE)));
+	node_boot((u8 *)(section_map + BITMAP_WORDS(bits)));
 	boot_make_root();
 	buddy_init();
 	reclaim_init();
 	mm_ready = true;
-	if (!frame_grow(ZONE_HIGH))
+	frame_numa_init();
+	if (!frame_grow(ZONE_HIGH, NO_NODE))
 		panic("no section of memory can be built");
 	stack_depot_init();
 	log_info("%llu KiB of memory in %u ranges", (unsigned long long)total_pages * 4, range_count);

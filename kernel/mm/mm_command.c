@@ -217,9 +217,12 @@ static void command_mem(struct command_io *io, int argc, char **argv)
 	kib_line(io, "vmalloc", s.vmalloc);
 	kib_line(io, "user", s.user);
 	kib_line(io, "frame table", s.frame_table);
-	for (u32 zone = 0; zone < ZONE_COUNT; zone++) {
-		mm_buddy_counts(zone, counts);
-		command_printf(io, "%s 4 GiB, free blocks of 4 KiB << 0 to %u:", zone ? "above" : "below", PAGE_MAX_ORDER);
+	for (u32 i = 0; i < mm_nodes * ZONE_COUNT; i++) {
+		u32 node = i / ZONE_COUNT, zone = i % ZONE_COUNT;
+
+		mm_buddy_counts(node, zone, counts);
+		command_printf(io, "node %u, %s 4 GiB, free blocks of 4 KiB << 0 to %u:", node, zone ? "above" : "below",
+			       PAGE_MAX_ORDER);
 		for (u32 o = 0; o <= PAGE_MAX_ORDER; o++)
 			command_printf(io, " %llu", (unsigned long long)counts[o]);
 		command_printf(io, "\n");

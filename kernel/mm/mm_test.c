@@ -65,12 +65,12 @@ SELFTEST(buddy, coalesces)
 	REQUIRE(block);
 	page_split(block);
 	/* Free every second page, then the rest: nothing may stay in pieces. */
-	mm_buddy_counts(page_to_phys(block) < 4 * GIB ? 0 : 1, counts);
+	mm_buddy_counts(mm_node_of_page(block), page_to_phys(block) < 4 * GIB ? 0 : 1, counts);
 	for (u32 start = 0; start < 2; start++)
 		for (u64 i = start; i < 1ull << PAGE_MAX_ORDER; i += 2)
 			page_put(block + i);
 	mm_drain();
-	mm_buddy_counts(page_to_phys(block) < 4 * GIB ? 0 : 1, after);
+	mm_buddy_counts(mm_node_of_page(block), page_to_phys(block) < 4 * GIB ? 0 : 1, after);
 	EXPECT(after[PAGE_MAX_ORDER] > counts[PAGE_MAX_ORDER]);
 	EXPECT_EQ(settled_free(), before);
 	again = page_alloc(PAGE_MAX_ORDER, MM_KERNEL);

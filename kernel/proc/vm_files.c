@@ -412,12 +412,14 @@ static int buddyinfo_show(struct seq *s, void *arg)
 {
 	static const char *const zones[] = { "DMA32", "Normal" };
 	u64 counts[PAGE_MAX_ORDER + 1];
-	u32 zone, order;
+	u32 order;
 
 	(void)arg;
-	for (zone = 0; zone < ARRAY_SIZE(zones); zone++) {
-		mm_buddy_counts(zone, counts);
-		seq_printf(s, "Node 0, zone %8s ", zones[zone]);
+	for (u32 i = 0; i < mm_node_count() * ARRAY_SIZE(zones); i++) {
+		u32 node = i / ARRAY_SIZE(zones), zone = i % ARRAY_SIZE(zones);
+
+		mm_buddy_counts(node, zone, counts);
+		seq_printf(s, "Node %u, zone %8s ", node, zones[zone]);
 		for (order = 0; order <= PAGE_MAX_ORDER; order++)
 			seq_printf(s, "%6llu ", (unsigned long long)counts[order]);
 		seq_putc(s, '\n');

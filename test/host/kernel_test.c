@@ -3,6 +3,7 @@
  * core and mm as a Linux program (hal/host). First the kernel's own self tests of these layers run on one CPU; then
  * four CPUs share the page allocator, the slab, RCU and a lock, interleaved at random but repeatably.
  */
+#include <kernel/core/cpuhp.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/cmdline.h>
 #include <kernel/core/log.h>
@@ -23,6 +24,7 @@
 
 #define ARENA_FIRST	(16 * MIB)
 #define ARENA_BYTES	(64 * MIB)
+#define NODE_BORDER (ARENA_FIRST + ARENA_BYTES / 4)
 #define CPUS		4u
 
 /* What the linker and tools/ksyms.py give the real kernel. */
@@ -68,6 +70,8 @@ static void boot(void)
 	kmap_init();
 	rcu_init();
 	random_init("seed", 4);
+	host_nodes_split(NODE_BORDER, ARENA_FIRST + ARENA_BYTES);
+	mm_numa_init();
 	hal_set_current((struct thread *)&done);	/* somebody runs; nobody looks inside */
 	preempt_schedule_hook = pass_scheduler;
 	preempt_enable_no_resched();
@@ -76,6 +80,7 @@ static void boot(void)
 		u32 cpu = host_cpu_add();
 
 		VERIFY(percpu_area_create(cpu) == 0);
+		VERIFY(pages_cpuhp.prepare(cpu) == 0);
 		rcu_init_cpu(cpu);
 	}
 }
@@ -87,6 +92,54 @@ TEST(the_kernels_own_tests)
 			       "pt.kernel_half_is_shared,buddy"), 0);
 	if (test_failed())
 		host_console_show();
+}
+
+/* Near memory first; the other node when that is used up, unless it is not allowed; far pages go home when freed. */
+TEST(near_memory_comes_first)
+{
+	struct mm_node_stats nodes[2];
+	struct mm_numa_stats told[2];
+	struct mm_stats all;
+	struct page *page, *list = NULL;
+	u64 taken = 0, far = 0, left;
+
+	boot();
+	EXPECT_EQ(mm_node_count(), 2);
+	EXPECT_EQ(mm_nodes_with_memory(), 3);
+	mm_stats(&all);
+	for (u32 i = 0; i < 2; i++)
+		mm_node_stats(i, &nodes[i]);
+	EXPECT(nodes[0].total && nodes[1].total);
+	EXPECT_EQ(nodes[0].total + nodes[1].total, all.managed);
+	for (u32 order = 0; order <= PAGE_MAX_ORDER; order++) {
+		page = page_alloc(order, MM_KERNEL);
+		EXPECT(page && mm_node_of_page(page) == 0);
+		page_put(page);
+		page = page_alloc_node(1, ~0ull, order, MM_KERNEL);
+		EXPECT(page && mm_node_of_page(page) == 1);
+		page_put(page);
+	}
+	while ((page = page_alloc_node(1, 2, 0, MM_KERNEL | MM_NO_OOM))) {
+		EXPECT_EQ(mm_node_of_page(page), 1);
+		page->object = (void *)list;
+		list = page;
+		taken++;
+	}
+	mm_node_stats(1, &nodes[1]);
+	left = nodes[1].free;	/* pieces too small for a frame table of their own */
+	EXPECT(left < 32 && taken > nodes[1].total / 2);
+	page = page_alloc_node(1, 3, 0, MM_KERNEL);	/* the other one may help */
+	EXPECT(page && mm_node_of_page(page) == 0);
+	page_put(page);
+	for (; list; list = page, far++) {
+		page = (void *)list->object;
+		page_put(list);
+	}
+	mm_node_stats(1, &nodes[1]);
+	EXPECT_EQ(nodes[1].free, left + far);
+	for (u32 i = 0; i < 2; i++)
+		mm_numa_stats(i, &told[i]);
+	EXPECT(told[1].hit >= taken && told[1].other >= taken && told[1].foreign == 1 && told[0].miss == 1);
 }
 
 TEST(later_memory_is_taken)

@@ -155,6 +155,11 @@ static __always_inline struct page *page_head(struct page *page)
  * context with MM_NOWAIT, else thread context. The contents are anything without MM_ZERO.
  */
 struct page *page_alloc(u32 order, u32 flags);
+/*
+ * The same, from node `node` or the nearest one in `allowed` (a bit per node) that has memory; NULL, after reclaim and the
+ * OOM killer, when none of those has. Slower than page_alloc(), which takes near memory.
+ */
+struct page *page_alloc_node(u32 node, u64 allowed, u32 order, u32 flags);
 /* Last reference gone: frees the block at once. Head page, count 0 or 1 and the caller's. Any context. */
 void page_free(struct page *page);
 /* n single pages into out[]; returns how many it got. */
@@ -246,7 +251,36 @@ void mm_stats(struct mm_stats *out);
 /* Free pages, roughly and cheaply (per-CPU lists not counted). */
 u64 mm_free_pages(void);
 /* Free blocks per order (/proc/buddyinfo). zone 0: below 4 GiB, 1: above. */
-void mm_buddy_counts(u32 zone, u64 counts[PAGE_MAX_ORDER + 1]);
+void mm_buddy_counts(u32 node, u32 zone, u64 counts[PAGE_MAX_ORDER + 1]);
+
+/* ---- nodes: kernel/mm/node.c ---- */
+
+/*
+ * Learns the nodes from the HAL and sorts free memory by them; numa=off leaves all in node 0. Boot list, after
+ * hal_late_init(), before other CPUs start.
+ */
+void mm_numa_init(void);
+/* How many nodes there are, at least 1. Any context. */
+u32 mm_node_count(void);
+/* Bit per node that has memory. */
+u64 mm_nodes_with_memory(void);
+u32 mm_node_of_page(const struct page *page);
+u32 mm_node_of_cpu(u32 cpu);
+/* Distance as in the SLIT: 10 is the same node. */
+u32 mm_node_distance(u32 a, u32 b);
+struct mm_node_stats {
+	u64 total;		/* pages that the allocator was given */
+	u64 free;
+};
+void mm_node_stats(u32 node, struct mm_node_stats *out);
+/* numastat(8), in pages. */
+struct mm_numa_stats {
+	u64 hit, miss, foreign, local, other;
+};
+void mm_numa_stats(u32 node, struct mm_numa_stats *out);
+/* A CPU that comes learns its node; one that goes gives its pages back. */
+struct cpuhp_step;
+extern const struct cpuhp_step pages_cpuhp;
 /* Gives back all that caches of mm hold on this CPU and globally: for tests that compare counts. Thread context. */
 void mm_drain(void);
 
