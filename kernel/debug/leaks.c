@@ -64,6 +64,7 @@ static void drop_spares(void)
 void debug_leak_quiesce(void)
 {
 	drop_spares();
+	vm_space_drop_lazy();
 	for (u32 i = 0; i < QUIESCE_ROUNDS; i++) {
 		vfs_forget_names();
 		(void)mm_reclaim(~0ull);

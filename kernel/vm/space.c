@@ -15,6 +15,7 @@
 #include <kernel/core/cpuhp.h>
 #include <kernel/core/percpu.h>
 #include <kernel/core/preempt.h>
+#include <kernel/core/smpcall.h>
 #include <kernel/mm/pt.h>
 #include <kernel/mm/slab.h>
 #include <kernel/sched/sched.h>
@@ -133,7 +134,7 @@ static struct vm_space *thread_space(struct thread *t)
 	return p ? READ_ONCE(p->space) : NULL;
 }
 
-/* Preemption off. */
+/* Preemption off, and no interrupt may come in between that drops a lazy space. */
 static void space_enter(struct vm_space *s)
 {
 	struct vm_space **active = this_cpu_ptr(&active_space);
@@ -162,11 +163,13 @@ void vm_space_switch(struct thread *prev, struct thread *next)
 		hal_space_set_lazy();
 }
 
+/* Interrupts off: drop_here() comes by one. */
 void vm_space_activate(struct vm_space *s)
 {
-	preempt_disable();
+	irqflags_t flags = hal_irq_save();
+
 	space_enter(s);
-	preempt_enable();
+	hal_irq_restore(flags);
 }
 
 void vm_space_leave(void)
@@ -182,6 +185,18 @@ void vm_space_leave(void)
 		space_put_ref(old);
 	}
 	preempt_enable();
+}
+
+static void drop_here(void *arg)
+{
+	(void)arg;
+	if (hal_space_is_lazy())
+		vm_space_leave();
+}
+
+void vm_space_drop_lazy(void)
+{
+	smp_call_all(drop_here, NULL, true);
 }
 
 /* ---- CPUs that come and go ---- */

@@ -88,6 +88,11 @@ struct vm_space *vm_current(void);
 void vm_space_activate(struct vm_space *s);
 /* A kernel thread gives up the user space that this CPU has kept from the last program. Thread context. */
 void vm_space_leave(void);
+/*
+ * CPUs that run a kernel thread or idle on a process's page tables go over to the kernel's own, and give up their
+ * reference: what a process left is then gone with it. Thread context, no spinlock.
+ */
+void vm_space_drop_lazy(void);
 /* A CPU that goes leaves its space, and the tables that it keeps. */
 extern const struct cpuhp_step vm_cpuhp;
 /* Scheduler's hook: makes next's space the active one unless next is a kernel thread. No sleeping. */
