@@ -11,7 +11,7 @@
 struct hal_topology {
 	u32 package;	/* physical_package_id */
 	u32 die;	/* within the package */
-	u32 core;	/* within the package, unique there (core_id) */
+	u32 core;	/* within the die (core_id) */
 	u32 thread;	/* within the core */
 	u32 llc_id;	/* unique in the machine: CPUs with the same share the last level of cache */
 	u32 node;	/* NUMA node, 0 without tables that say so */

@@ -16,6 +16,7 @@
 #include <kernel/core/assert.h>
 #include <kernel/core/cmdline.h>
 #include <kernel/core/log.h>
+#include <kernel/core/percpu.h>
 #include <kernel/core/selftest.h>
 #include <kernel/debug/debug.h>
 #include <kernel/debug/leaks.h>
@@ -27,6 +28,7 @@
 #include <kernel/sched/clock.h>
 #include <kernel/sched/mutex.h>
 #include <kernel/sched/rcu_sync.h>
+#include <kernel/sched/sched.h>
 #include <kernel/sched/wait.h>
 #include <kernel/sched/work.h>
 #include <kernel/signal/signal.h>
@@ -61,17 +63,37 @@ static void drop_spares(void)
 	}
 }
 
+/* Nobody but a CPU itself may empty its caches: the calling thread goes to each of them. */
+static void drain_every_cpu(void)
+{
+	struct thread *me = current_thread();
+	struct cpumask before = me->affinity, one;
+	u32 cpu;
+
+	for_each_online_cpu(cpu) {
+		cpumask_clear(&one);
+		cpumask_set(&one, cpu);
+		if (sched_set_affinity(me, &one))
+			continue;	/* it has just gone, and gave everything back */
+		schedule();
+		(void)mm_reclaim(~0ull);
+		mm_drain();
+	}
+	(void)sched_set_affinity(me, &before);
+	schedule();
+}
+
 void debug_leak_quiesce(void)
 {
 	drop_spares();
 	vm_space_drop_lazy();
 	for (u32 i = 0; i < QUIESCE_ROUNDS; i++) {
 		vfs_forget_names();
-		(void)mm_reclaim(~0ull);
+		drain_every_cpu();
 		workq_flush(&system_work);
 		rcu_barrier();
-		mm_drain();
 	}
+	drain_every_cpu();
 }
 
 /* ---- at power-off ------------------------------------------------------------------------------ */

@@ -82,7 +82,7 @@ static void topology_place(struct runqueue *rq)
 	flags = spin_lock_irqsave(&topology_lock);
 	if (!rq->placed) {
 		rq->llc_id = t.llc_id;
-		rq->core_id = t.package << 16 | (t.core & 0xffffu);
+		rq->core_id = t.package << 20 | (t.die & 0xfu) << 16 | (t.core & 0xffffu);
 		topology_join(rq);
 		rq->placed = true;
 	}
