@@ -70,6 +70,8 @@ unsigned int test_rounds(unsigned int n);
 void *host_alloc(size_t n);
 void host_free(void *p);
 bool host_str_equal(const char *a, const char *b);
+/* Runs fn in a process of its own, for code that keeps state. False: an expectation failed there, or it crashed. */
+bool host_in_child(void (*fn)(void));
 
 /*
  * libc's versions, under other names (host.c). Results of comparisons and

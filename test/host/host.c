@@ -27,6 +27,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "framework.h"
 
@@ -42,6 +44,21 @@ void *host_alloc(size_t n)
 void host_free(void *p)
 {
 	free(p);
+}
+
+bool host_in_child(void (*fn)(void))
+{
+	int status = 0;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		fn();
+		fflush(NULL);
+		_exit(test_failed() ? 1 : 0);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 bool host_str_equal(const char *a, const char *b)
