@@ -6,6 +6,7 @@
 #include <kernel/core/backtrace.h>
 #include <kernel/core/log.h>
 #include <kernel/core/preempt.h>
+#include <kernel/core/smpcall.h>
 #include "xcall.h"
 
 /* Rounds between two looks at the clock and at who is online. */

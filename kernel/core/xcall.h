@@ -50,8 +50,4 @@ void xcall_reset(const struct xcall_kind *k);
 /* May this context wait for other CPUs? Debug kernel: a bug is reported when not. */
 void xcall_assert_may_wait(void);
 
-/* A CPU that does not answer for so long is reported; self tests shorten it. */
-#define XCALL_REPORT_NS 3000000000ull
-extern u64 xcall_report_ns;
-
 #endif

@@ -96,7 +96,7 @@ def run_deaths(build, folder, report, only, options):
         return
     names = [n for n in sorted(deaths) if (n in only if only else image.VARIANT == "debug" or n.startswith(MEMORY_DEATHS))]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        runs = {n: pool.submit(boot, build, "deathtest=%s %s" % (n, options), folder, 60)
+        runs = {n: pool.submit(boot, build, "deathtest=%s %s" % (n, options), folder, 60, cpus=4 if n.startswith("smp_") else 1)
                 for n in names}
         for n in names:
             judge_death(report, n, *runs[n].result(), deaths[n].strip())
