@@ -41,7 +41,7 @@ def list_functions(kernel):
     found = {}
     for line in text.splitlines():
         address, kind, name = line.split(maxsplit=2)
-        if kind not in "tT" or name in INSIDE or name.startswith(("..@", "__text", "__entry_text", "__kernel")):
+        if kind not in "tT" or name in INSIDE or name.startswith(("..@", "__text", "__entry_", "__kernel")):
             continue
         # gcc's parts of a function count as the function; NASM's local labels lie inside of one.
         name = re.sub(r"(\.(part|cold|isra|constprop|lto_priv)(\.\d+)*)+$", "", name)
