@@ -33,9 +33,11 @@
 #include <kernel/debug/leaks.h>
 #include <kernel/dev/efi.h>
 #include <kernel/dev/device.h>
+#include <kernel/dev/hwrng.h>
 #include <kernel/dev/pci.h>
 #include <kernel/dev/irq.h>
 #include <kernel/dev/tty.h>
+#include <kernel/dev/virtio.h>
 #include <kernel/fs/fs.h>
 #include <kernel/ipc/futex.h>
 #include <kernel/ipc/pipe.h>
@@ -278,6 +280,9 @@ static void boot_thread(void *arg)
 	efi_init();
 	driver_model_init();
 	pci_init(); /* what is on the buses, before the drivers that want it */
+	hwrng_init();
+	virtio_init();
+	virtio_rng_init();
 	debug_init(); /* /proc/halcyon, the shell after a panic */
 	cpuhp_boot(cpu_steps, ARRAY_SIZE(cpu_steps)); /* all other CPUs, at once: everything above has its per-CPU part */
 	selftest_main(); /* selftest=, deathtest=: before anything of the user's runs */

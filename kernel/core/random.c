@@ -74,6 +74,55 @@ void random_mix(const void *data, size_t n)
 	spin_unlock_irqrestore(&base.lock, f);
 }
 
+/*
+ * Entropy that comes little by little. Stirring in a few bits at a time, and giving out numbers between, would let somebody who
+ * once knew the key follow it by trying out each portion. So portions gather in a pool of their own, and reach the base key
+ * together, when they are credited with as much as the key is long.
+ */
+static struct {
+	struct blake2s hash;	/* [base.lock] of what came since the last time */
+	u32 bits;		/* [base.lock] credited */
+	bool begun;		/* [base.lock] */
+	u64 total_bits;		/* [base.lock] credited since boot */
+} pool;
+
+void random_add_entropy(const void *data, size_t n, u32 bits)
+{
+	u8 digest[KEY_BYTES];
+	irqflags_t f = spin_lock_irqsave(&base.lock);
+
+	if (!pool.begun)
+		blake2s_init(&pool.hash, KEY_BYTES);
+	pool.begun = true;
+	blake2s_update(&pool.hash, data, n);
+	bits = (u32)MIN((u64)bits, (u64)n * 8);
+	pool.total_bits += bits;
+	pool.bits = MIN(pool.bits + bits, KEY_BYTES * 8u);
+	if (pool.bits == KEY_BYTES * 8u) {
+		blake2s_final(&pool.hash, digest);
+		pool.begun = false;
+		pool.bits = 0;
+		base_stir(digest, sizeof(digest), NULL);
+		WRITE_ONCE(base.generation, base.generation + 1 ? base.generation + 1 : 1);
+		memzero_explicit(digest, sizeof(digest));
+	}
+	spin_unlock_irqrestore(&base.lock, f);
+}
+
+u64 random_credited_bits(void)
+{
+	irqflags_t f = spin_lock_irqsave(&base.lock);
+	u64 bits = pool.total_bits;
+
+	spin_unlock_irqrestore(&base.lock, f);
+	return bits;
+}
+
+u32 random_generation(void)
+{
+	return READ_ONCE(base.generation);
+}
+
 static void mix_hardware(void)
 {
 	u64 words[4] = { 0 };

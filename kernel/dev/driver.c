@@ -139,6 +139,8 @@ static int uevent_show(struct device *dev, struct seq *s)
 {
 	struct driver *drv = READ_ONCE(dev->driver); /* drivers stay */
 
+	if (dev->devname)
+		seq_printf(s, "MAJOR=%u\nMINOR=%u\nDEVNAME=%s\n", DEV_MAJOR(dev->devnum), DEV_MINOR(dev->devnum), dev->devname);
 	if (drv)
 		seq_printf(s, "DRIVER=%s\n", drv->name);
 	if (dev->bus && dev->bus->uevent)
@@ -146,7 +148,19 @@ static int uevent_show(struct device *dev, struct seq *s)
 	return 0;
 }
 
+static int dev_show(struct device *dev, struct seq *s)
+{
+	seq_printf(s, "%u:%u\n", DEV_MAJOR(dev->devnum), DEV_MINOR(dev->devnum));
+	return 0;
+}
+
+static bool has_node(const struct device *dev)
+{
+	return dev->devname;
+}
+
 static const struct device_attr common_attrs[] = {
+	{ .name = "dev", .mode = 0444, .show = dev_show, .visible = has_node },
 	{ .name = "uevent", .mode = 0444, .show = uevent_show },
 	{ 0 },
 };
@@ -203,6 +217,8 @@ static int show_device(struct device *dev)
 		err = link_at(path_of("%s/subsystem", dev->path), path_of("%sclass/%s", up(dev->path), dev->class_name));
 	if (!err && dev->class_name)
 		err = link_at(path_of("class/%s/%s", dev->class_name, dev->name), path_of("../../%s", dev->path));
+	if (!err && dev->devname)
+		err = link_at(path_of("dev/char/%u:%u", DEV_MAJOR(dev->devnum), DEV_MINOR(dev->devnum)), path_of("../../%s", dev->path));
 	return err;
 }
 
@@ -212,6 +228,8 @@ static void hide_device(struct device *dev)
 		unlink_at(path_of("bus/%s/devices/%s", dev->bus->name, dev->name));
 	if (dev->class_name)
 		unlink_at(path_of("class/%s/%s", dev->class_name, dev->name));
+	if (dev->devname)
+		unlink_at(path_of("dev/char/%u:%u", DEV_MAJOR(dev->devnum), DEV_MINOR(dev->devnum)));
 	(void)sys_unregister(dev->path);
 }
 

@@ -41,6 +41,8 @@ struct device {
 	const char *root;		/* [I] without a parent: "devices", "devices/virtual/misc" */
 	struct bus_type *bus;		/* [I] NULL: none, there is never a driver */
 	const char *class_name;		/* [I] "misc": a link in /sys/class/misc, and a folder of the parent's; NULL: none */
+	u32 devnum;			/* [I] devnum_t of its node, with devname */
+	const char *devname;		/* [I] its node in /dev; NULL: it has none */
 	const struct device_attr *attrs;/* [I] beside the bus's; may be NULL */
 	struct driver *driver;		/* [t] */
 	void *driver_data;		/* [t] of the driver */
