@@ -36,6 +36,8 @@
 #include "acpi_glue.h"
 #include "apic.h"
 #include "cpu_state.h"
+#include "mitigate.h"
+#include "pti.h"
 #include "x86.h"
 
 #define INIT_WAIT_NS		(10 * (u64)NSEC_PER_MSEC)	/* SDM vol. 3A 9.4.4.1, before family 6 */
@@ -196,7 +198,7 @@ int hal_smp_prepare(u32 cpu)
 
 	_Static_assert(sizeof(struct x86_cpu) <= HAL_PAGE_SIZE, "one page");
 	if (x86_cpus[cpu])
-		return 0;
+		return x86_pti_prepare(cpu);
 	if (upcall_page_frame_alloc(&pa))
 		return -ENOMEM;
 	c = hal_phys_to_virt(pa);
@@ -212,7 +214,7 @@ int hal_smp_prepare(u32 cpu)
 	if (x86_topology_prepare(cpu))
 		goto free_stacks;
 	x86_cpu_tables_init(c, cpu);
-	return 0;
+	return x86_pti_prepare(cpu);	/* what is there stays for the next try */
 free_stacks:
 	for (unsigned int i = 0; i < X86_IST_COUNT && c->ist_base[i]; i++)
 		upcall_stack_free((vaddr_t)c->ist_base[i]);
@@ -382,6 +384,8 @@ void x86_ap_main(struct x86_cpu *cpu)
 	if (why)
 		refuse(cpu, why);
 	x86_syscall_init();
+	x86_mitigate_cpu();
+	x86_pti_load();
 	x86_fpu_init_cpu();
 	x86_apic_init_cpu();
 	if (x86_apic_id() != cpu->pc.apic_id)

@@ -73,6 +73,16 @@ static inline u64 x86_pte_rights(u32 prot)
 	return v;
 }
 
+/*
+ * An entry that is not present holds its address inverted: a CPU with L1TF (CVE-2018-3620) guesses that it is
+ * present all the same, and reads from its first-level cache what lies there. Nothing lies at the inverted one, which is in
+ * the upper half of what the address bits can say. Everywhere, because it costs a test that is never true.
+ */
+static inline u64 x86_pte_hide(u64 v)
+{
+	return v ^ (unlikely(!(v & X86_PTE_P)) ? X86_PTE_ADDR : 0);
+}
+
 /* Kernel leaves are born accessed and dirty: nobody asks, and the CPU need not write them. */
 static inline hal_pte_t hal_pte_leaf(paddr_t pa, u32 prot, unsigned int level)
 {
@@ -82,7 +92,7 @@ static inline hal_pte_t hal_pte_leaf(paddr_t pa, u32 prot, unsigned int level)
 		v |= X86_PTE_PS;
 	if (!(prot & HAL_PT_USER))
 		v |= X86_PTE_A | ((prot & HAL_PT_WRITE) ? X86_PTE_D : 0);
-	return (hal_pte_t){ v };
+	return (hal_pte_t){ x86_pte_hide(v) };
 }
 
 static inline hal_pte_t hal_pte_table(paddr_t pa, bool user)
@@ -138,9 +148,11 @@ static inline bool hal_pte_accessed(hal_pte_t e)
 /* A large leaf has the PAT bit at 12: it is not an address bit. */
 static inline paddr_t hal_pte_paddr(hal_pte_t e, unsigned int level)
 {
-	if (level && (e.v & X86_PTE_PS))
-		return e.v & X86_PTE_ADDR & ~((1ull << hal_pt_shift(level)) - 1);
-	return e.v & X86_PTE_ADDR;
+	u64 v = x86_pte_hide(e.v);
+
+	if (level && (v & X86_PTE_PS))
+		return v & X86_PTE_ADDR & ~((1ull << hal_pt_shift(level)) - 1);
+	return v & X86_PTE_ADDR;
 }
 
 static inline u32 hal_pte_prot(hal_pte_t e, unsigned int level)
@@ -199,7 +211,7 @@ static inline hal_pte_t hal_pte_change_prot(hal_pte_t e, u32 prot, unsigned int 
 
 	if (level)
 		keep |= X86_PTE_PS;
-	return (hal_pte_t){ (e.v & keep) | x86_pte_rights(prot) };
+	return (hal_pte_t){ x86_pte_hide((x86_pte_hide(e.v) & keep) | x86_pte_rights(prot)) };
 }
 
 static inline unsigned int hal_pte_soft(hal_pte_t e)
@@ -217,12 +229,14 @@ static inline hal_pte_t hal_pte_with_soft(hal_pte_t e, unsigned int soft)
 /* P and the PROT_NONE bit clear, bit 1 set so that it is never "none"; 5 bits below 12 stay unused. */
 static inline hal_pte_t hal_pte_swap(u64 value)
 {
-	return (hal_pte_t){ (value & 0xff) << 2 | (value >> 8) << 12 | X86_PTE_W };
+	return (hal_pte_t){ x86_pte_hide((value & 0xff) << 2 | (value >> 8) << 12 | X86_PTE_W) };
 }
 
 static inline u64 hal_pte_swap_value(hal_pte_t e)
 {
-	return ((e.v >> 2) & 0xff) | (e.v >> 12) << 8;
+	u64 v = x86_pte_hide(e.v);
+
+	return ((v >> 2) & 0xff) | (v >> 12) << 8;
 }
 
 static inline hal_pte_t hal_pte_read(const hal_pte_t *p)
