@@ -31,6 +31,7 @@
 #include <kernel/core/tlb.h>
 #include <kernel/debug/debug.h>
 #include <kernel/debug/leaks.h>
+#include <kernel/dev/cpu.h>
 #include <kernel/dev/efi.h>
 #include <kernel/dev/device.h>
 #include <kernel/dev/hwrng.h>
@@ -38,6 +39,7 @@
 #include <kernel/dev/irq.h>
 #include <kernel/dev/tty.h>
 #include <kernel/dev/virtio.h>
+#include <kernel/dev/vulnerabilities.h>
 #include <kernel/fs/fs.h>
 #include <kernel/ipc/futex.h>
 #include <kernel/ipc/pipe.h>
@@ -177,7 +179,7 @@ static bool is_kernel_word(const char *word)
 	static const char *const known[] = {
 		"console", "debug", "deathtest", "failslab", "hung_task_panic", "hung_task_timeout", "ignore_loglevel", "init",
 		"initrd", "leakcheck", "lock_stat", "nmi_watchdog",
-		"loglevel", "maxcpus", "nokaslr", "nr_cpus", "norandmaps", "nosmp", "panic", "qemu-exit", "quiet", "rdinit",
+		"loglevel", "maxcpus", "mitigations", "nokaslr", "nopti", "nosmp", "nr_cpus", "norandmaps", "panic", "pti", "qemu-exit", "quiet", "rdinit",
 		"record", "ro", "root", "rw", "selftest", "selftest-continue", "trace", "BOOT_IMAGE", "efi", "noefi", "numa", "reboot",
 		"earlyprintk", "tsc", "noapic", "clocksource", "vdso", "random.seed",
 	};
@@ -253,6 +255,7 @@ static const struct cpuhp_step *const cpu_steps[] = {
 	&timer_cpuhp, /* outside of the scheduler: a tick of the CPU that goes is none of ours */
 	&idle_cpuhp,
 	&sched_cpuhp, /* from here on it takes threads */
+	&cpu_files_cpuhp,
 };
 
 /* Everything from here on may sleep. */
@@ -260,6 +263,7 @@ static void boot_thread(void *arg)
 {
 	(void)arg;
 	sched_work_init(); /* bottom halves, and the thread that runs RCU callbacks */
+	sched_purge_init(); /* vfree() waits for no CPU */
 	clock_init();
 	task_init(); /* pids, users, credentials, limits from the size of RAM */
 	signal_init();
@@ -273,6 +277,7 @@ static void boot_thread(void *arg)
 	proc_vm_files_init(); /* /proc/meminfo, /proc/PID/maps and the like */
 	machine_files_init();
 	syscall_init();
+	vulnerabilities_init(); /* /sys/devices/system/cpu/vulnerabilities */
 	mem_devices_init();
 	irq_files_init(); /* before drivers ask for interrupts */
 	tty_init();
@@ -285,6 +290,7 @@ static void boot_thread(void *arg)
 	virtio_rng_init();
 	debug_init(); /* /proc/halcyon, the shell after a panic */
 	cpuhp_boot(cpu_steps, ARRAY_SIZE(cpu_steps)); /* all other CPUs, at once: everything above has its per-CPU part */
+	cpu_files_init();
 	selftest_main(); /* selftest=, deathtest=: before anything of the user's runs */
 	debug_leak_baseline();
 	if (boot_info.initrd.length)

@@ -174,8 +174,6 @@ u32 x86_microcode_revision(void)
 {
 	u64 v;
 
-	if (x86_has(X86_F_HYPERVISOR) && !x86_vendor_is("GenuineIntel") && !x86_vendor_is("AuthenticAMD"))
-		return 0;
 	if (!x86_vendor_is("GenuineIntel"))
 		return x86_vendor_is("AuthenticAMD") ? (u32)x86_rdmsr(MSR_BIOS_SIGN_ID) : 0;
 	x86_wrmsr(MSR_BIOS_SIGN_ID, 0);

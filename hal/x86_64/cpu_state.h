@@ -21,5 +21,6 @@ void x86_tsc_sync_end(void);
 /* topology.c: this CPU reads its place out of CPUID. */
 int __must_check x86_topology_prepare(u32 cpu);	/* memory for it; nonzero without */
 void x86_topology_record(u32 cpu);
+u32 x86_topology_microcode(u32 cpu);
 
 #endif

@@ -5,7 +5,9 @@
  * as there when CPUID says so; what is switched on is decided by entry.asm and fpu.c.
  */
 #include <hal/clock.h>
+#include <hal/topology.h>
 #include <lib/string.h>
+#include "cpu_state.h"
 #include "x86.h"
 
 enum cpuid_word { W_1D, W_1C, W_81D, W_81C, W_7B, W_7C, W_7D, W_D1A, W_6A, W_807D, W_COUNT };
@@ -170,12 +172,24 @@ static void brand_string(char *out)
 	out[48] = '\0';
 }
 
+/* Linux's "cache size": Intel's last level, everybody else's second. */
+static u32 last_cache_kib(u32 cpu)
+{
+	struct hal_cache c;
+	u64 bytes = 0;
+
+	for (u32 i = 0; x86_vendor_is("GenuineIntel") && hal_cpu_cache(cpu, i, &c); i++)
+		if (c.level > 1)
+			bytes = c.bytes;
+	return bytes ? (u32)(bytes / KIB) : cache_kib;
+}
+
 void hal_cpu_info(u32 cpu, struct hal_cpu_info *out)
 {
 	u32 sizes = max_extended >= 0x80000008 ? x86_cpuid(0x80000008, 0).a : 0x3028;
 
-	(void)cpu;	/* all CPUs of the machine are alike */
 	memset(out, 0, sizeof(*out));
+	out->microcode = x86_topology_microcode(cpu);	/* the rest is alike on all CPUs */
 	vendor_string(out->vendor);
 	brand_string(out->model_name);
 	out->family = cpu_family();
@@ -183,7 +197,7 @@ void hal_cpu_info(u32 cpu, struct hal_cpu_info *out)
 	out->stepping = signature & 15;
 	out->cpuid_level = max_basic;
 	out->clflush_bytes = x86_has(X86_F_CLFLUSH) ? ((leaf1_b >> 8) & 0xff) * 8 : 64;
-	out->cache_kib = cache_kib;
+	out->cache_kib = last_cache_kib(cpu);
 	out->phys_bits = sizes & 0xff;
 	out->virt_bits = (sizes >> 8) & 0xff;
 	out->khz = hal_clock_hz() / 1000;

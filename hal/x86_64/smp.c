@@ -182,6 +182,8 @@ u32 hal_smp_init(u32 limit)
 {
 	x86_ap_root = hal_pt_root_current();
 	x86_cpu_state_record();
+	if (x86_topology_prepare(0) == 0)
+		x86_topology_record(0);
 	number_cpus(limit);
 	if (x86_ap_count > 1 && !trampoline_init())
 		x86_ap_count = 1;

@@ -33,6 +33,7 @@ struct cpu_place {
 	struct hal_topology t;
 	struct hal_cache cache[CACHES_MAX];
 	u32 nr_caches;
+	u32 microcode;
 	bool known;	/* [a] the CPU has recorded itself */
 };
 
@@ -141,6 +142,50 @@ static u32 last_cache_id(const struct cpu_place *p)
 	return last && last->level > 1 ? last->id : p->t.package;
 }
 
+static void add_cache(struct cpu_place *p, struct hal_cache c, u32 shift)
+{
+	c.id = p->t.apic_id >> shift;
+	c.sets = (u32)(c.bytes / ((u64)c.line_bytes * c.ways));
+	c.partitions = 1;
+	if (c.bytes && p->nr_caches < CACHES_MAX)
+		p->cache[p->nr_caches++] = c;
+}
+
+/* Ways by the four-bit code of 8000_0006h (APM vol. 3, table E-4); fully associative counts as so many ways as lines. */
+static u32 amd_ways(u32 code, u64 lines)
+{
+	static const u8 ways[16] = { 1, 1, 2, 3, 4, 6, 8, 8, 16, 16, 32, 48, 64, 96, 128, 0 };
+
+	return ways[code & 15] ? ways[code & 15] : (u32)lines;
+}
+
+/* AMD before 8000_001Dh (APM vol. 3 E.4.3, E.4.4): first level and second of each core, the third of the package. */
+static void record_caches_amd(struct cpu_place *p, const struct widths *w)
+{
+	struct x86_cpuid r;
+
+	if (x86_has_leaf(0x80000005)) {
+		r = x86_cpuid(0x80000005, 0);
+		for (u32 i = 0; i < 2; i++) {
+			u32 v = i ? r.d : r.c, ways = (v >> 16) & 0xff, line = MAX(v & 0xffu, 1u);
+			u64 bytes = (u64)(v >> 24) * KIB;
+
+			add_cache(p, (struct hal_cache){ .level = 1, .type = i ? 'I' : 'D', .line_bytes = line, .bytes = bytes,
+							 .ways = ways == 0xff || !ways ? (u32)(bytes / line) : ways }, w->core);
+		}
+	}
+	if (!x86_has_leaf(0x80000006))
+		return;
+	r = x86_cpuid(0x80000006, 0);
+	for (u32 i = 0; i < 2; i++) {
+		u32 v = i ? r.d : r.c, line = MAX(v & 0xffu, 1u);
+		u64 bytes = i ? (u64)(v >> 18) * 512 * KIB : (u64)(v >> 16) * KIB;
+
+		add_cache(p, (struct hal_cache){ .level = (u8)(2 + i), .type = 'U', .line_bytes = line, .bytes = bytes,
+						 .ways = amd_ways(v >> 12, bytes / line) }, i ? w->package : w->core);
+	}
+}
+
 /* ---- the record -------------------------------------------------------------------------------- */
 
 static u32 field(u32 id, u32 low, u32 high)
@@ -184,6 +229,9 @@ void x86_topology_record(u32 cpu)
 	place_by_id(&p->t, hal_percpu_of(cpu)->apic_id, &w);
 	p->nr_caches = 0;
 	record_caches(p);
+	if (!p->nr_caches && x86_vendor_is("AuthenticAMD"))
+		record_caches_amd(p, &w);
+	p->microcode = x86_microcode_revision();
 	p->t.llc_id = last_cache_id(p);
 	smp_store_release(&p->known, true);
 }
@@ -199,6 +247,13 @@ void hal_cpu_topology(u32 cpu, struct hal_topology *out)
 	/* Not seen yet: alone in its package, which groups it with nobody. */
 	memset(out, 0, sizeof(*out));
 	out->package = out->llc_id = out->apic_id = hal_percpu_of(cpu) ? hal_percpu_of(cpu)->apic_id : cpu;
+}
+
+u32 x86_topology_microcode(u32 cpu)
+{
+	const struct cpu_place *p = cpu < HAL_MAX_CPUS ? READ_ONCE(places[cpu]) : NULL;
+
+	return p && smp_load_acquire(&p->known) ? p->microcode : 0;
 }
 
 bool hal_cpu_cache(u32 cpu, u32 i, struct hal_cache *out)

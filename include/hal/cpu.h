@@ -83,6 +83,7 @@ struct hal_cpu_info {
 	u32 cache_kib;
 	u32 phys_bits;
 	u32 virt_bits;
+	u32 microcode;		/* revision; 0: it does not say, or the CPU was never online */
 	u64 khz;		/* of the TSC; 0 before calibration */
 };
 void hal_cpu_info(u32 cpu, struct hal_cpu_info *out);

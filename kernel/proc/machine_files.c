@@ -5,6 +5,8 @@
  */
 #include <hal/cpu.h>
 #include <hal/irq.h>
+#include <hal/topology.h>
+#include <hal/mitigate.h>
 #include <kernel/core/percpu.h>
 #include <kernel/proc/exec.h>
 #include <kernel/proc/machine_files.h>
@@ -118,6 +120,32 @@ static int show_stat(struct seq *s, void *arg)
 	return 0;
 }
 
+/* Where it sits. "siblings" and "cpu cores" count the package's CPUs and cores that are online. */
+static void show_place(struct seq *s, u32 cpu)
+{
+	struct hal_topology mine, other, earlier;
+	u32 siblings = 0, cores = 0, i, j;
+
+	hal_cpu_topology(cpu, &mine);
+	for_each_online_cpu(i) {
+		bool first = true;
+
+		hal_cpu_topology(i, &other);
+		if (other.package != mine.package)
+			continue;
+		siblings++;
+		for (j = 0; j < i && first; j++) {
+			hal_cpu_topology(j, &earlier);
+			first = !hal_cpu_online(j) || earlier.package != other.package || earlier.die != other.die ||
+				earlier.core != other.core;
+		}
+		cores += first;
+	}
+	seq_printf(s, "physical id\t: %u\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\n", mine.package, siblings, mine.core,
+		   cores);
+	seq_printf(s, "apicid\t\t: %u\ninitial apicid\t: %u\n", mine.apic_id, mine.apic_id);
+}
+
 static void show_one_cpu(struct seq *s, u32 cpu)
 {
 	struct hal_cpu_info c;
@@ -126,12 +154,19 @@ static void show_one_cpu(struct seq *s, u32 cpu)
 	hal_cpu_info(cpu, &c);
 	seq_printf(s, "processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\nmodel name\t: %s\n", cpu, c.vendor,
 		   c.family, c.model, c.model_name);
-	seq_printf(s, "stepping\t: %u\ncpu MHz\t\t: %llu.%03llu\n", c.stepping, (unsigned long long)(c.khz / 1000),
+	seq_printf(s, "stepping\t: %u\n", c.stepping);
+	if (c.microcode)
+		seq_printf(s, "microcode\t: 0x%x\n", c.microcode);
+	seq_printf(s, "cpu MHz\t\t: %llu.%03llu\n", (unsigned long long)(c.khz / 1000),
 		   (unsigned long long)(c.khz % 1000));
 	if (c.cache_kib)
 		seq_printf(s, "cache size\t: %u KB\n", c.cache_kib);
+	show_place(s, cpu);
 	seq_printf(s, "fpu\t\t: yes\nfpu_exception\t: yes\ncpuid level\t: %u\nwp\t\t: yes\nflags\t\t:", c.cpuid_level);
 	for (u32 i = 0; (flag = hal_cpu_flag_name(i)); i++)
+		seq_printf(s, " %s", flag);
+	seq_puts(s, "\nbugs\t\t:");
+	for (u32 i = 0; (flag = hal_cpu_bug_name(i)); i++)
 		seq_printf(s, " %s", flag);
 	/* Twice the counter's rate in MHz: what Linux calls bogomips where it does not measure a delay loop. */
 	seq_printf(s, "\nbogomips\t: %llu.%02llu\nclflush size\t: %u\n", (unsigned long long)(c.khz / 500),
