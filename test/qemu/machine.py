@@ -154,19 +154,20 @@ class Machine:
 
     def __init__(self, *, image=None, kernel=None, initrd=None, append="", cpus=None, ram_mib=512,
                  cpu="max", icount=False, tpm=False, machine_opts="", extra=(), name="machine",
-                 symbols=None):
+                 symbols=None, board="q35", smp=None, serial=True):
         self.name, self.symbols = name, symbols
         self.folder = tempfile.mkdtemp(prefix="hq-")
         self.process = self.serial = self.qmp_sock = self.swtpm = None
         self.started = time.monotonic()
-        self.argv = [QEMU, "-machine", "q35,accel=tcg" + machine_opts if icount else
-                     "q35" + machine_opts, "-nodefaults", "-no-reboot", "-display", "none",
-                     "-cpu", cpu, "-smp", str(cpus or CPUS), "-m", "%dM" % ram_mib,
+        self.argv = [QEMU, "-machine", board + (",accel=tcg" if icount else "") + machine_opts,
+                     "-nodefaults", "-no-reboot", "-display", "none",
+                     "-cpu", cpu, "-smp", smp or str(cpus or CPUS), "-m", "%dM" % ram_mib,
                      "-device", "isa-debug-exit,iobase=0x%x,iosize=4" % EXIT_PORT,
                      "-chardev", "pipe,id=ser0,path=%s/serial" % self.folder,
-                     "-serial", "chardev:ser0",
                      "-chardev", "socket,id=mon0,path=%s/qmp" % self.folder,
                      "-mon", "chardev=mon0,mode=control"]
+        if serial:
+            self.argv += ["-serial", "chardev:ser0"]
         if icount:
             self.argv += ["-icount", "shift=0", "-rtc", "clock=vm"]
         else:

@@ -7,6 +7,7 @@
     abi        ordinary Linux programs: what Linux 6.1 says, Halcyon must say
     applets    busybox applets and shell scripts, byte for byte as on Linux
     machine    the real image in several machines, driven over the serial line
+    matrix     every kind of machine to the shell; every way to reset and to switch off
     loader     the loader: what is missing or damaged, the menu, random places
     fail       each allocation of each system call fails once; leaks
     gdb        gdb's helpers in batch mode; the profiler's counts against -icount
@@ -33,7 +34,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import image  # noqa: E402
 import machine  # noqa: E402
 
-RINGS = ("selftest", "abi", "applets", "fail", "machine", "loader", "gdb", "bad", "fuzz", "figures", "smp", "torture", "bench-check")
+RINGS = ("selftest", "abi", "applets", "fail", "machine", "matrix", "loader", "gdb", "bad", "fuzz", "figures", "smp", "torture", "bench-check")
 
 
 def run_ring(name, args):
@@ -58,6 +59,9 @@ def run_ring(name, args):
     if name == "machine":
         import ring_machine
         return ring_machine.run(args.build, args.only, args.options)
+    if name == "matrix":
+        import ring_matrix
+        return ring_matrix.run(args.build, args.only, args.options)
     if name == "loader":
         import ring_loader
         return ring_loader.run(args.build, args.only, args.options)
