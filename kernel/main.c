@@ -32,6 +32,7 @@
 #include <kernel/debug/debug.h>
 #include <kernel/debug/leaks.h>
 #include <kernel/dev/cpu.h>
+#include <kernel/dev/clocksource.h>
 #include <kernel/dev/efi.h>
 #include <kernel/dev/device.h>
 #include <kernel/dev/hwrng.h>
@@ -179,7 +180,8 @@ static bool is_kernel_word(const char *word)
 	static const char *const known[] = {
 		"console", "debug", "deathtest", "failslab", "hung_task_panic", "hung_task_timeout", "ignore_loglevel", "init",
 		"initrd", "leakcheck", "lock_stat", "nmi_watchdog",
-		"loglevel", "maxcpus", "mitigations", "nokaslr", "nopti", "nosmp", "nr_cpus", "norandmaps", "panic", "pti", "qemu-exit", "quiet", "rdinit",
+		"loglevel", "maxcpus", "mitigations", "nokaslr", "nopti", "nosmp", "nr_cpus", "norandmaps", "panic", "pti",
+		"qemu-exit", "quiet", "rdinit",
 		"record", "ro", "root", "rw", "selftest", "selftest-continue", "trace", "BOOT_IMAGE", "efi", "noefi", "numa", "reboot",
 		"earlyprintk", "tsc", "noapic", "clocksource", "vdso", "random.seed",
 	};
@@ -279,6 +281,7 @@ static void boot_thread(void *arg)
 	syscall_init();
 	vulnerabilities_init(); /* /sys/devices/system/cpu/vulnerabilities */
 	mem_devices_init();
+	clocksource_files_init();
 	irq_files_init(); /* before drivers ask for interrupts */
 	tty_init();
 	serial_init();

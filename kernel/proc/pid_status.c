@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* /proc/PID/status and /proc/PID/limits, in Linux 6.1's format (proc(5)). */
+#include <abi/linux/prctl.h>
 #include <hal/cpu.h>
+#include <hal/mitigate.h>
 #include <kernel/signal/sighand.h>
 #include <kernel/signal/signal.h>
 #include <kernel/task/cred.h>
@@ -136,6 +138,32 @@ static void status_signals(struct seq *s, struct task *t, const struct cred *c)
 	status_set(s, "SigCgt", caught);
 }
 
+/* What prctl(2) would answer, in words. */
+static void status_speculation(struct seq *s, struct task *t)
+{
+	static const struct {
+		long state;
+		const char *ssb, *ib;
+	} words[] = {
+		{ PR_SPEC_NOT_AFFECTED, "not vulnerable", "not affected" },
+		{ PR_SPEC_PRCTL | PR_SPEC_FORCE_DISABLE, "thread force mitigated", "conditional force disabled" },
+		{ PR_SPEC_PRCTL | PR_SPEC_DISABLE, "thread mitigated", "conditional disabled" },
+		{ PR_SPEC_PRCTL | PR_SPEC_ENABLE, "thread vulnerable", "conditional enabled" },
+		{ PR_SPEC_DISABLE, "globally mitigated", "always disabled" },
+		{ PR_SPEC_ENABLE, "vulnerable", "always enabled" },
+	};
+	long ssb = hal_spec_get(&t->thread.hal, PR_SPEC_STORE_BYPASS), ib = hal_spec_get(&t->thread.hal, PR_SPEC_INDIRECT_BRANCH);
+	const char *ssb_text = "vulnerable", *ib_text = "unknown";
+
+	for (u32 i = 0; i < ARRAY_SIZE(words); i++) {
+		if (words[i].state == ssb)
+			ssb_text = words[i].ssb;
+		if (words[i].state == ib)
+			ib_text = words[i].ib;
+	}
+	seq_printf(s, "Speculation_Store_Bypass:\t%s\nSpeculationIndirectBranch:\t%s\n", ssb_text, ib_text);
+}
+
 static void status_capabilities(struct seq *s, struct task *t, const struct cred *c)
 {
 	status_set(s, "CapInh", c->cap_inheritable);
@@ -144,7 +172,7 @@ static void status_capabilities(struct seq *s, struct task *t, const struct cred
 	status_set(s, "CapBnd", c->cap_bounding);
 	status_set(s, "CapAmb", c->cap_ambient);
 	seq_printf(s, "NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", t->no_new_privs);
-	seq_puts(s, "Speculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\talways enabled\n");
+	status_speculation(s, t);
 }
 
 /* As %*pb and %*pbl of Linux print a set of CPUs: 32 bits a group, and as ranges. */

@@ -2,6 +2,8 @@
 /* prctl(2) and arch_prctl(2). What is not there is EINVAL, as on a Linux that was built without it. */
 #include <abi/linux/prctl.h>
 #include <abi/linux/signal.h>
+#include <hal/mitigate.h>
+#include <hal/percpu.h>
 #include <hal/thread.h>
 #include <kernel/task/cred.h>
 #include <kernel/task/process.h>
@@ -140,6 +142,10 @@ long sys_prctl(int option, unsigned long a2, unsigned long a3, unsigned long a4,
 		return prctl_get_name(t, uptr(a2));
 	case PR_GET_SECCOMP:
 		return 0;
+	case PR_GET_SPECULATION_CTRL:
+		return a3 || a4 || a5 ? -EINVAL : hal_spec_get((struct hal_thread *)hal_current(), a2);
+	case PR_SET_SPECULATION_CTRL:
+		return a4 || a5 ? -EINVAL : hal_spec_set(a2, a3);
 	case PR_GET_TSC:
 		return put_user_s32(PR_TSC_ENABLE, uptr(a2));
 	case PR_SET_TSC:
