@@ -17,6 +17,7 @@
 #include <kernel/proc/exec.h>
 #include <kernel/proc/exit.h>
 #include <kernel/proc/fork.h>
+#include <kernel/proc/timers.h>
 #include <kernel/signal/sighand.h>
 #include <kernel/signal/signal.h>
 #include <kernel/task/cred.h>
@@ -167,6 +168,8 @@ void proc_init(void)
 {
 	signal_exit_hook = proc_exit_group;
 	process_space_get_hook = vm_space_get_not_zero;
+	cpu_timers_init();
+	itimers_init();
 	file_fsize_signal_hook = proc_send_sigxfsz;
 	proc_may_access_hook = proc_may_access;
 	if (proc_files_init() || proc_status_init())

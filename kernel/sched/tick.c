@@ -186,7 +186,7 @@ static void sample(struct runqueue *rq, struct thread *running, bool user, u64 n
 }
 
 /* [rq->lock] */
-static void tick_running(struct runqueue *rq, struct thread *running, bool user, u64 now)
+static void tick_running(struct runqueue *rq, struct thread *running, bool may_slow, u64 now)
 {
 	thread_charge(rq, running, now);
 	if (!rq->queued)
@@ -195,7 +195,7 @@ static void tick_running(struct runqueue *rq, struct thread *running, bool user,
 		sched_set_need_resched();
 	if (realtime_limit(rq, running, now))
 		sched_set_need_resched();
-	if (may_slow_down(rq, running, user)) {
+	if (may_slow_down(rq, running, may_slow)) {
 		tick_slow(rq, now);
 		return;
 	}
@@ -209,16 +209,17 @@ static void sched_tick(struct timer *timer)
 {
 	struct runqueue *rq = container_of(timer, struct runqueue, tick);
 	struct thread *running = current_thread();
-	bool user = hal_regs_user_mode(rq->irq_regs);
+	bool user = hal_regs_user_mode(rq->irq_regs), timed;
 	u64 now = hal_clock_ns();
 
 	if (user)
 		rcu_quiescent();
+	timed = running->flags & THREAD_USER && tick_cpu_timer_hook && tick_cpu_timer_hook(running);
 	spin_lock(&rq->lock);
 	if (rq->tick_mode != TICK_SLOW)
 		sample(rq, running, user, now);
 	if (running != rq->idle)
-		tick_running(rq, running, user, now);
+		tick_running(rq, running, user && !timed, now);
 	else if (rcu_needs_tick())
 		timer_arm(&rq->tick, next_tick(rq, now));
 	else

@@ -27,6 +27,8 @@ struct timer_base {
 
 static DEFINE_PER_CPU(struct timer_base, timer_bases);
 
+bool (*tick_cpu_timer_hook)(struct thread *running);
+
 void timer_init_cpu(u32 cpu)
 {
 	struct timer_base *base = per_cpu_ptr(&timer_bases, cpu);

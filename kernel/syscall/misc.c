@@ -255,7 +255,6 @@ static int show_text(struct seq *s, void *arg)
 void syscall_init(void)
 {
 	mutex_init(&uts_mutex, "uts", LOCK_RANK_SLEEP_LEAF);
-	syscall_time_init();
 	syslog_init();
 	trace_init();
 	stats_init();

@@ -46,7 +46,10 @@ struct process *process_alloc(void)
 
 static void process_free_rcu(struct rcu_head *head)
 {
-	kmem_cache_free(process_cache, container_of(head, struct process, rcu));
+	struct process *p = container_of(head, struct process, rcu);
+
+	kfree(p->timers);
+	kmem_cache_free(process_cache, p);
 }
 
 void process_put(struct process *p)
@@ -109,17 +112,23 @@ void task_usage(struct task *t, struct process_usage *out)
 	out->nivcsw = READ_ONCE(t->thread.switches_involuntary);
 }
 
-void process_usage_sum(struct process *p, struct process_usage *out)
+void process_usage_sum_locked(struct process *p, struct process_usage *out)
 {
 	struct process_usage one;
 	struct task *t;
-	irqflags_t f = spin_lock_irqsave(&p->siglock);
 
 	*out = p->dead_threads;
 	list_for_each_entry(t, &p->threads, thread_node) {
 		task_usage(t, &one);
 		process_usage_add(out, &one);
 	}
+}
+
+void process_usage_sum(struct process *p, struct process_usage *out)
+{
+	irqflags_t f = spin_lock_irqsave(&p->siglock);
+
+	process_usage_sum_locked(p, out);
 	spin_unlock_irqrestore(&p->siglock, f);
 }
 
@@ -175,5 +184,10 @@ int rlimit_do(struct process *p, unsigned int which, const struct rlimit64 *new,
 	else if (new)
 		*lim = *new;
 	spin_unlock_irqrestore(&p->rlim_lock, f);
+	if (new && !err && which == RLIMIT_CPU) { /* the tick looks at it: under siglock, as a look that is just made ends with it */
+		f = spin_lock_irqsave(&p->siglock);
+		WRITE_ONCE(p->cpu_check_ns, 0);
+		spin_unlock_irqrestore(&p->siglock, f);
+	}
 	return err;
 }

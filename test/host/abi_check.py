@@ -51,6 +51,7 @@ SOURCES = {
     "termios.h": (["asm/termbits.h", "asm/termios.h", "linux/tty.h"], ["termios.h", "sys/ioctl.h"]),
     "time.h": (["linux/time.h", "linux/utime.h", "linux/times.h"], ["time.h", "sys/time.h", "sys/timerfd.h",
                                                                    "sys/stat.h", "utime.h", "sys/times.h"]),
+    "timex.h": (["linux/timex.h"], ["sys/timex.h"]),
     "uio.h": (["linux/uio.h", "linux/fs.h"], ["sys/uio.h"]),
     "unistd.h": (["asm/unistd_64.h"], ["sys/syscall.h"]),
     "utsname.h": (["linux/utsname.h"], []),

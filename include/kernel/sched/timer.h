@@ -33,6 +33,13 @@ static inline void timer_arm(struct timer *t, u64 deadline_ns)
 bool timer_cancel(struct timer *t);
 bool timer_cancel_sync(struct timer *t);
 
+struct thread;
+/*
+ * Set by the layer of processes: the tick of a user thread asks whether there are timers on its CPU time. Interrupt context,
+ * no lock. While it says true the tick is not slowed down.
+ */
+extern bool (*tick_cpu_timer_hook)(struct thread *running);
+
 /* CPUs that go: their timers move to the CPU that tidies up. */
 struct cpuhp_step;
 extern const struct cpuhp_step timer_cpuhp;

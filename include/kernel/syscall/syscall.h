@@ -87,4 +87,3 @@ long sys_not_there(void);
 
 /* Boot, thread context, after the vfs: locks, /proc entries. */
 void syscall_init(void);
-void syscall_time_init(void);

@@ -21,6 +21,7 @@
 
 struct file;
 struct pid;
+struct process_timers;
 struct sighand;
 struct task;
 struct tty;
@@ -100,13 +101,14 @@ struct process {
 
 	struct process_usage dead_threads; /* [s] */
 	struct process_usage children_usage; /* [s] */
-	void *itimers;			/* [s] timers of setitimer/timer_create */
+	struct process_timers *timers;	/* [s] [r] set once: proc/timers.h; NULL: never had one */
+	u64 cpu_check_ns;		/* [a] no look at its CPU time for timers and limits before then; ~0: there are none */
 	struct rcu_head rcu;
 };
 
 /*
  * [I] Set by the syscall layer: the last thread of the process exits, its timers go. Called in thread context
- * without locks, before nobody can set one any more; clears process.itimers.
+ * without locks, before nobody can set one any more; stops process.timers.
  */
 extern void (*process_itimer_exit_hook)(struct process *p);
 
@@ -141,6 +143,8 @@ extern bool (*process_space_get_hook)(struct vm_space *space);
 
 /* User and system time and faults of all threads, dead and alive. */
 void process_usage_sum(struct process *p, struct process_usage *out);
+/* The same with siglock held. */
+void process_usage_sum_locked(struct process *p, struct process_usage *out);
 void process_usage_add(struct process_usage *to, const struct process_usage *from);
 /* One live thread's share. */
 void task_usage(struct task *t, struct process_usage *out);
