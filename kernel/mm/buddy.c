@@ -709,6 +709,7 @@ const struct cpuhp_step pages_cpuhp = { .name = "page lists", .prepare = pages_p
 
 void mm_drain(void)
 {
+	kmap_purge();
 	slab_drain();
 	(void)kstack_trim(~0ull);
 	page_cache_drain();

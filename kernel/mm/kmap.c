@@ -8,6 +8,11 @@
  *
  * Page tables of the kernel half are never taken out, so mapping needs no lock: who owns the addresses
  * writes the entries. Lock: `lock` (LOCK_RANK_KMAP) for the tree.
+ *
+ * vfree() does not flush. Nobody may use the memory any more, so nobody can tell whether a CPU still knows the old
+ * translation, as long as neither the addresses nor the pages are given to somebody else. Both stay with the area, which
+ * waits on a list; kmap_purge() flushes once for all that wait there, on all CPUs, and then gives everything back. It is
+ * called a millisecond after the first area came (kernel/sched/purge.c), when many pages wait, and by reclaim.
  */
 #define LOG_TAG "mm"
 #include <hal/upcall.h>
@@ -38,20 +43,26 @@ static u64 area_span(u64 size)
 	return ALIGN_UP(size + PAGE_SIZE, AREA_ALIGN);
 }
 
-enum kmap_kind { KMAP_VMALLOC, KMAP_MMIO };
+enum kmap_kind { KMAP_VMALLOC, KMAP_MMIO, KMAP_FREED };
 
 struct kmap_area {
 	struct rb_node node;	/* [l] */
 	vaddr_t start;		/* [I] page-aligned */
 	u64 size;		/* [I] whole pages, without the guard */
 	paddr_t phys;		/* [I] KMAP_MMIO */
-	enum kmap_kind kind;	/* [I] */
+	enum kmap_kind kind;	/* [l] KMAP_FREED: waits for the flush */
+	struct kmap_area *next;	/* [l] that waits too */
+	struct list_head pages;	/* [own] of vfree(), then of kmap_purge() */
 };
+
+#define PURGE_PAGES 1024u	/* so many at most wait */
 
 static struct {
 	struct spinlock lock;
 	struct rb_root areas;	/* [l] */
 	vaddr_t cursor;		/* [l] */
+	struct kmap_area *freed;	/* [l] */
+	u64 freed_pages;		/* [l] */
 } kmap = { .lock = SPINLOCK_INIT("kmap", LOCK_RANK_KMAP) };
 
 static struct kmap_area *area_of(const struct rb_node *n)
@@ -186,18 +197,22 @@ static int collect_page(hal_pte_t *p, vaddr_t va, unsigned int level, struct pag
 	return 0;
 }
 
-/* Takes out [start, start + size) and frees the pages behind it, after the flush. */
-static void release_pages(vaddr_t start, u64 size)
+/* Takes out the first `size` bytes, and remembers the pages behind them. */
+static void area_clear(struct kmap_area *a, u64 size)
 {
-	struct page *page, *next;
-	LIST_HEAD(pages);
-	s64 n = 0;
-
+	list_init(&a->pages);
 	if (!size)
 		return;
-	(void)pt_for_range(pt_kernel_root(), start, start + size, collect_page, &pages);
-	pt_unmap_kernel(start, size);
-	list_for_each_entry_safe(page, next, &pages, node) {
+	(void)pt_for_range(pt_kernel_root(), a->start, a->start + size, collect_page, &a->pages);
+	pt_clear_kernel(a->start, size);
+}
+
+static void area_free_pages(struct kmap_area *a)
+{
+	struct page *page, *next;
+	s64 n = 0;
+
+	list_for_each_entry_safe(page, next, &a->pages, node) {
 		page_put(page);
 		n++;
 	}
@@ -232,6 +247,52 @@ static inline void shadow_destroy(const struct kmap_area *a)
 }
 #endif
 
+void (*kmap_purge_later_hook)(void);
+
+void kmap_purge(void)
+{
+	irqflags_t f = spin_lock_irqsave(&kmap.lock);
+	struct kmap_area *first = kmap.freed, *a, *next;
+	vaddr_t start = ~0ull, end = 0;
+
+	kmap.freed = NULL;
+	kmap.freed_pages = 0;
+	spin_unlock_irqrestore(&kmap.lock, f);
+	if (!first)
+		return;
+	for (a = first; a; a = a->next) {
+		start = MIN(start, a->start);
+		end = MAX(end, a->start + a->size);
+		if (a != first)
+			tlb_count_deferred();
+	}
+	tlb_flush_kernel(start, end);
+	for (a = first; a; a = next) {
+		next = a->next;
+		shadow_destroy(a);
+		area_free_pages(a);
+		area_destroy(a);
+	}
+}
+
+/* Its entries are gone. */
+static void area_retire(struct kmap_area *a)
+{
+	irqflags_t f = spin_lock_irqsave(&kmap.lock);
+	bool alone = !kmap.freed, many;
+
+	a->kind = KMAP_FREED;
+	a->next = kmap.freed;
+	kmap.freed = a;
+	kmap.freed_pages += a->size >> PAGE_SHIFT;
+	many = kmap.freed_pages > PURGE_PAGES;
+	spin_unlock_irqrestore(&kmap.lock, f);
+	if (many || !kmap_purge_later_hook)
+		kmap_purge();
+	else if (alone)
+		kmap_purge_later_hook();
+}
+
 void *vmalloc(size_t size, u32 flags)
 {
 	size_t asked = size;
@@ -260,9 +321,8 @@ void *vmalloc(size_t size, u32 flags)
 	if (!shadow_create(a, asked))
 		return (void *)a->start;
 undo:
-	shadow_destroy(a);
-	release_pages(a->start, done);
-	area_destroy(a);
+	area_clear(a, done);
+	area_retire(a);
 	return NULL;
 }
 
@@ -274,9 +334,9 @@ void vfree(void *p)
 		return;
 	a = area_find((vaddr_t)(uintptr_t)p);
 	VERIFY(a && a->kind == KMAP_VMALLOC);
-	shadow_destroy(a);
-	release_pages(a->start, a->size);
-	area_destroy(a);
+	kasan_poison(p, a->size, KASAN_VMALLOC);
+	area_clear(a, a->size);
+	area_retire(a);
 }
 
 bool is_vmalloc(const void *p)
@@ -319,7 +379,7 @@ bool kmap_info_nth(u32 i, struct kmap_info *out)
 		const struct kmap_area *a = area_of(n);
 
 		*out = (struct kmap_info){ .start = a->start, .size = a->size, .phys = a->phys,
-					   .kind = a->kind == KMAP_MMIO ? "mmio" : "vmalloc" };
+					   .kind = a->kind == KMAP_MMIO ? "mmio" : a->kind == KMAP_FREED ? "freed" : "vmalloc" };
 	}
 	spin_unlock_irqrestore(&kmap.lock, f);
 	return n != NULL;

@@ -145,21 +145,39 @@ free_pages:
 	return -ENOMEM;
 }
 
-static void stack_destroy(vaddr_t base)
+/* Takes its entries out; its pages go on the list. */
+static void stack_clear(vaddr_t base, struct list_head *pages)
 {
-	struct page *pages[KSTACK_PAGES];
 	paddr_t pa = 0;
 
 	for (u32 i = 0; i < KSTACK_PAGES; i++) {
 		VERIFY(pt_kernel_phys(base + i * PAGE_SIZE, &pa, NULL));
-		pages[i] = phys_to_page(pa);
+		list_add_tail(&phys_to_page(pa)->node, pages);
 	}
 	shadow_destroy(base);
-	pt_unmap_kernel(base, KSTACK_SIZE);
-	for (u32 i = 0; i < KSTACK_PAGES; i++)
-		page_put(pages[i]);
-	mm_count(stacks, -(s64)KSTACK_PAGES);
-	slot_give((base - HAL_KMAP_BASE) / SLOT_BYTES);
+	pt_clear_kernel(base, KSTACK_SIZE);
+}
+
+/* Several stacks, with one flush for all of them. */
+static void stacks_destroy(const vaddr_t *base, u32 count)
+{
+	struct page *page, *next;
+	vaddr_t first = ~0ull, last = 0;
+	LIST_HEAD(pages);
+
+	for (u32 i = 0; i < count; i++) {
+		stack_clear(base[i], &pages);
+		first = MIN(first, base[i]);
+		last = MAX(last, base[i]);
+		if (i)
+			tlb_count_deferred();
+	}
+	tlb_flush_kernel(first, last + KSTACK_SIZE);
+	list_for_each_entry_safe(page, next, &pages, node)
+		page_put(page);
+	mm_count(stacks, -(s64)(count * KSTACK_PAGES));
+	for (u32 i = 0; i < count; i++)
+		slot_give((base[i] - HAL_KMAP_BASE) / SLOT_BYTES);
 }
 
 static struct free_stack *global_take(void)
@@ -235,15 +253,19 @@ static void cpu_stacks_flush(void)
 
 u64 kstack_trim(u64 n)
 {
+	vaddr_t batch[TRIM_BATCH];
 	struct free_stack *s;
 	u64 freed = 0;
+	u32 got;
 
 	if (n == ~0ull)
 		cpu_stacks_flush();
-	while (freed < n && (s = global_take())) {
-		stack_destroy((vaddr_t)(uintptr_t)s);
-		freed += KSTACK_PAGES;
-	}
+	do {
+		for (got = 0; got < TRIM_BATCH && freed < n && (s = global_take()); freed += KSTACK_PAGES)
+			batch[got++] = (vaddr_t)(uintptr_t)s;
+		if (got)
+			stacks_destroy(batch, got);
+	} while (got == TRIM_BATCH);
 	return freed;
 }
 

@@ -375,10 +375,15 @@ static int clear_entry(hal_pte_t *p, vaddr_t va, unsigned int level, struct page
 	return 0;
 }
 
+void pt_clear_kernel(vaddr_t va, u64 size)
+{
+	(void)pt_for_range(kernel_root, va, va + size, clear_entry, NULL);
+}
+
 void pt_unmap_kernel(vaddr_t va, u64 size)
 {
 	if (!size)
 		return;
-	(void)pt_for_range(kernel_root, va, va + size, clear_entry, NULL);
+	pt_clear_kernel(va, size);
 	tlb_flush_kernel(va, va + size);
 }

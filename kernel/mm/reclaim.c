@@ -79,6 +79,7 @@ static u64 own_scan(struct mm_shrinker *s, u64 nr)
 	u64 before = buddy_free_pages();
 
 	(void)s;
+	kmap_purge();
 	(void)kstack_trim(nr);
 	slab_drain();
 	page_cache_drain();

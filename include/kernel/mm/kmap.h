@@ -31,6 +31,10 @@ void kmap_unmap(void *p);
 /* Contiguous in virtual memory only; page-aligned; MM_ZERO or not. Thread context. NULL: no memory. */
 void *vmalloc(size_t size, u32 flags);
 void vfree(void *p);
+/* Gives back what vfree() has put aside until a flush: waits for other CPUs. Thread context. */
+void kmap_purge(void);
+/* [I] Set when there are timers: calls kmap_purge() within a millisecond, in a thread. Without it vfree() does so itself. */
+extern void (*kmap_purge_later_hook)(void);
 /* kmalloc when it is small enough to be found, else vmalloc. kvfree takes both, and NULL. */
 void *kvmalloc(size_t size, u32 flags);
 void kvfree(void *p);
@@ -46,7 +50,7 @@ struct kmap_info {
 	vaddr_t start;
 	u64 size;
 	paddr_t phys;		/* of kmap_mmio() */
-	const char *kind;	/* "vmalloc", "mmio" */
+	const char *kind;	/* "vmalloc", "mmio"; "freed": vmalloc memory that waits for a flush */
 };
 bool kmap_info_nth(u32 i, struct kmap_info *out);
 

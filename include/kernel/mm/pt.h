@@ -106,6 +106,8 @@ void pt_free_list(struct list_head *freed);
 int __must_check pt_map_kernel(vaddr_t va, paddr_t pa, u64 size, u32 prot);
 /* Takes mappings out and flushes them everywhere. Frees nothing. 4 KiB mappings, or whole larger ones. */
 void pt_unmap_kernel(vaddr_t va, u64 size);
+/* The same without the flush, which the caller owes before he reuses addresses or pages. */
+void pt_clear_kernel(vaddr_t va, u64 size);
 /* Where a kernel address leads; false when nowhere. Any context. */
 bool pt_kernel_phys(vaddr_t va, paddr_t *pa, u32 *prot);
 

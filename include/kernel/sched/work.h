@@ -28,4 +28,5 @@ int workq_init(struct workq *wq, const char *name); /* 0 or -ENOMEM; starts the 
 void work_init(struct work *w, void (*fn)(struct work *));
 bool work_queue(struct workq *wq, struct work *w); /* any context; false when it was queued already */
 void workq_flush(struct workq *wq); /* waits until what is queued now has run */
+void sched_purge_init(void); /* boot, after it: vfree()'d addresses are flushed a millisecond later */
 void sched_work_init(void); /* boot: system_work and the RCU thread */
