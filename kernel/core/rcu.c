@@ -261,8 +261,8 @@ void rcu_poll(void)
 		ready = rcu_advance_here() || READ_ONCE(this_cpu_ptr(&rcu_cpus)->done.first);
 	}
 	if (unlikely(gp_running())) {
-		now = hal_clock_ns();
 		spin_lock(&rcu.lock);
+		now = MAX(hal_clock_ns(), rcu.kick_ns); /* another CPU's clock may have been a little ahead */
 		if (gp_running() && now - rcu.kick_ns >= RCU_KICK_NS)
 			gp_kick(now);
 		stalled = gp_running() && rcu_debug_stalled(rcu.started, now - rcu.start_ns, &rcu.waiting);
