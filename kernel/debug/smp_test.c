@@ -48,6 +48,39 @@ static u32 another_cpu(void)
 	return found;
 }
 
+struct bound {
+	void (*fn)(void *arg);
+	void *arg;
+	u32 cpu;
+	struct completion there;
+};
+
+static void bound_main(void *arg)
+{
+	struct bound *b = arg;
+	void (*fn)(void *arg) = b->fn;
+	void *fn_arg = b->arg;
+	struct cpumask mask;
+
+	cpumask_clear(&mask);
+	cpumask_set(&mask, b->cpu);
+	EXPECT_EQ(sched_set_affinity(current_thread(), &mask), 0);
+	complete(&b->there);
+	fn(fn_arg);
+}
+
+/* A thread that is on that CPU when this returns. */
+static bool run_on(u32 cpu, void (*fn)(void *arg), void *arg, const char *name)
+{
+	struct bound b = { .fn = fn, .arg = arg, .cpu = cpu };
+
+	completion_init(&b.there);
+	if (!kthread_run(bound_main, &b, name))
+		return false;
+	wait_for_completion(&b.there, "selftest");
+	return true;
+}
+
 /* ---- a thread on each CPU ------------------------------------------------------------------------ */
 
 struct team {
@@ -83,7 +116,7 @@ static void team_run(void (*fn)(struct team *team, u32 number), void *arg)
 	completion_init(&t.gone);
 	for_each_online_cpu(cpu) {
 		atomic_inc(&t.left);
-		if (!EXPECT(kthread_run_on(cpu, team_main, &t, "team")))
+		if (!EXPECT(run_on(cpu, team_main, &t, "team")))
 			atomic_dec(&t.left);
 	}
 	if (!atomic_dec_and_test(&t.left))
@@ -237,7 +270,7 @@ SELFTEST(smp, who_does_not_answer_is_named)
 	completion_init(&d.gone);
 	report_capture_begin();
 	WRITE_ONCE(xcall_report_ns, 20 * MS);
-	REQUIRE(kthread_run_on(d.cpu, deaf_main, &d, "deaf"));
+	REQUIRE(run_on(d.cpu, deaf_main, &d, "deaf"));
 	while (!READ_ONCE(d.begun))
 		sched_yield_self();
 	EXPECT_EQ(smp_call_one(d.cpu, note_cpu, &where, true), 0);
@@ -519,14 +552,17 @@ static void busy_main(void *arg)
 /* Those that stand with interrupts off are stopped too, and say where they are. */
 DEATHTEST(smp_stops_all, "told to die ... the other CPUs: ... was stopped ... busy_with_interrupts_off+ ... last log lines")
 {
-	u64 end = hal_clock_ns() + 200 * MS;
-	u32 cpu;
+	struct cpumask here;
+	u32 cpu, me = hal_cpu_id();
+	u64 end;
 
-	preempt_disable();
+	cpumask_clear(&here);
+	cpumask_set(&here, me);
+	VERIFY(sched_set_affinity(current_thread(), &here) == 0);
 	for_each_online_cpu(cpu)
-		if (cpu != hal_cpu_id())
-			VERIFY(kthread_run_on(cpu, busy_main, NULL, "busy"));
-	while (hal_clock_ns() < end)
+		if (cpu != me)
+			VERIFY(run_on(cpu, busy_main, NULL, "busy"));
+	for (end = hal_clock_ns() + 200 * MS; hal_clock_ns() < end;)
 		hal_cpu_relax();
 	panic("told to die");
 }
