@@ -14,9 +14,10 @@
  *
  *	[I] after x86_pci_setup(), [p] port_lock, [a] published with a release
  */
+#include <hal/cpu.h>
+#include <lib/atomic.h>
 #include <lib/errno.h>
 #include "pci_config.h"
-#include "x86.h"
 
 #define MAX_RANGES	ACPI_MAX_SEGMENTS
 #define BUSES		256u

@@ -1,0 +1,5 @@
+# PCI and virtio: what reaches the machine through accessors, and the rings.
+PCI_HOST := $(HOST_FRAMEWORK) $(HOST_LIB)
+
+$(call host_test,virtio_ring,$(PCI_HOST) kernel/dev/virtio_ring.c test/host/virtio_ring_test.c,$(HOST_KERNEL))
+$(call host_test,pci,$(PCI_HOST) hal/x86_64/pci_config.c kernel/dev/pci_config.c test/host/pci_test.c,$(HOST_KERNEL) -I hal/host/include)
