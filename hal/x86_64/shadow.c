@@ -13,6 +13,7 @@
  */
 #include <hal/backtrace.h>
 #include <hal/shadow.h>
+#include <hal/tlb.h>
 #include <hal/uaccess.h>
 #include <lib/kasan.h>
 #include "x86.h"
@@ -85,6 +86,29 @@ void x86_shadow_init(const struct bootinfo *bi)
 paddr_t hal_shadow_zero(unsigned int level)
 {
 	return hal_image_to_phys(zero_tables[level]);
+}
+
+/*
+ * A page of zeros has become memory, and another CPU was not waited for: it was told to forget, or finds out here.
+ * The entry is writable by now; the stale translation goes by INVLPG (SDM vol. 3A 4.10.4.3 allows such faults).
+ */
+bool x86_shadow_spurious(vaddr_t addr)
+{
+	hal_pte_t *table = hal_phys_to_virt(hal_pt_root_current());
+
+	if (addr < HAL_KASAN_BASE || addr >= HAL_KASAN_END)
+		return false;
+	for (unsigned int level = HAL_PT_LEVELS - 1;; level--) {
+		hal_pte_t e = hal_pte_read(&table[hal_pt_index(addr, level)]);
+
+		if (!hal_pte_present(e))
+			return false;
+		if (hal_pte_is_leaf(e, level) || level == 0) {
+			hal_tlb_flush_local_page(addr);
+			return hal_pte_writable(e);
+		}
+		table = hal_phys_to_virt(hal_pte_paddr(e, level));
+	}
 }
 
 /* ---- traps ------------------------------------------------------------------------------------- */

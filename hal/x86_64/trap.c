@@ -67,6 +67,10 @@ static void kernel_page_fault(struct hal_regs *regs, u64 addr, u64 error)
 	bool resolved;
 
 	if (!fixup) {
+#if HALCYON_KASAN
+		if (x86_shadow_spurious(addr))
+			return;
+#endif
 		if (x86_efi_trap(regs, X86_VEC_PF, addr))
 			return;
 		upcall_kernel_trap(regs, X86_VEC_PF, error, addr);

@@ -227,6 +227,7 @@ void x86_fpu_unload(struct hal_thread *t);
 void x86_fpu_reset(struct hal_thread *t);
 void x86_fpu_reset_area(struct hal_thread *t);
 int x86_fpu_save_user(struct hal_thread *t, u64 fp);
+int x86_fpu_load_area(struct hal_thread *t);
 int x86_fpu_load_user(struct hal_thread *t, u64 fp, u64 features);
 int x86_fpu_alloc(struct hal_thread *t);
 void x86_fpu_free(struct hal_thread *t);
@@ -316,6 +317,8 @@ bool x86_ipi_handle(u32 vector);
 #if HALCYON_KASAN
 void x86_shadow_init(const struct bootinfo *bi);
 bool x86_shadow_trap(const struct hal_regs *r, vaddr_t *addr);
+/* A fault on shadow that this CPU's TLB still had as the page of zeros: true when the tables allow the access by now. */
+bool x86_shadow_spurious(vaddr_t addr);
 #else
 static inline bool x86_shadow_trap(const struct hal_regs *r, vaddr_t *addr)
 {

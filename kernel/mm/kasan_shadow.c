@@ -16,7 +16,8 @@
  *
  * Top-level entries never change once address spaces copy them: mm_init() sees to those that will be needed. Below, a
  * shared table is replaced by a copy of it, by compare-and-exchange, so that two CPUs may do it at once. The
- * TLB may hold the page of zeros: it is flushed before anybody writes to the new shadow.
+ * TLB may hold the page of zeros: this CPU's is flushed before it writes to the new shadow. Others are waited for where the
+ * context allows it; else (large pages) they may miss poison until they forget, and never lose any.
  */
 #define LOG_TAG "kasan"
 #include <kernel/core/assert.h>
@@ -140,7 +141,11 @@ int kasan_shadow_make_large(vaddr_t va, paddr_t block, bool (*frame)(paddr_t *ou
 		return err;
 	memset(hal_phys_to_virt(block), 0, 1ull << hal_pt_shift(1));
 	hal_pte_write(p, hal_pte_leaf(block, SHADOW_PROT, 1));
-	tlb_flush_kernel(s, s + (1ull << hal_pt_shift(1)));
+	/*
+	 * Any context, so nobody is waited for: another CPU that still has the zeros reads what it should, as the section
+	 * is new, and its first write there faults and is tried again (hal/x86_64/shadow.c).
+	 */
+	hal_tlb_flush_local_kernel(s, s + (1ull << hal_pt_shift(1)));
 	return 0;
 }
 
