@@ -271,6 +271,24 @@ fault:
 	return -EFAULT;
 }
 
+/*
+ * Registers := the thread's area, which somebody has filled with what a program gave. What XRSTOR refuses leaves the
+ * initial state, and -EFAULT. The area is cleared: it may be in the compacted format, and XSAVE, which writes the standard
+ * one, would leave the word in the header that says so. Interrupts off, own thread.
+ */
+int x86_fpu_load_area(struct hal_thread *t)
+{
+	bool ok = x86_fpu_try_restore(t->arch.fpu);
+
+	area_reset(t->arch.fpu);
+	if (!ok) {
+		x86_fpu_reset(t);
+		return -EFAULT;
+	}
+	registers_are_true(t);
+	return 0;
+}
+
 void x86_fpu_switch(struct hal_thread *prev, struct hal_thread *next)
 {
 	struct hal_percpu *pc = hal_percpu();

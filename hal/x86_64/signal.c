@@ -247,18 +247,6 @@ fault:
 	return -EFAULT;
 }
 
-/* XRSTOR's own rules (SDM vol. 1 13.8), so that it will not fault. */
-static bool state_valid(const struct _fpstate *legacy)
-{
-	const struct _xstate_header *h = (const void *)(legacy + 1);
-
-	if (legacy->mxcsr & ~x86_mxcsr_mask)
-		return false;
-	if (!x86_xcr0)
-		return true;
-	return !(h->xfeatures & ~x86_xcr0) && !h->reserved1[0] && !h->reserved1[1];
-}
-
 static void reset_registers(struct hal_thread *t)
 {
 	irqflags_t f = hal_irq_save();
@@ -270,13 +258,15 @@ static void reset_registers(struct hal_thread *t)
 /*
  * The long way: old-style state, or pages that are not there. The thread's area is filled while it is in
  * use as "memory is the truth": HAL_WORK_FPU is set first, so a switch in the middle of the copy neither saves over
- * it nor takes it for the registers' contents.
+ * it nor takes it for the registers' contents. Whether it is valid is for XRSTOR to say, as on the short way: a program
+ * may even hand back the compacted format where the CPU knows it (SDM vol. 1 13.8).
  */
 static noinline int restore_state_slow(struct hal_thread *t, u64 fp, bool extended, u64 features)
 {
 	struct _fpstate *legacy = t->arch.fpu;
 	struct _xstate_header *header = (void *)(legacy + 1);
 	irqflags_t f = hal_irq_save();
+	int err;
 
 	x86_fpu_reset_area(t);
 	hal_irq_restore(f);
@@ -284,11 +274,14 @@ static noinline int restore_state_slow(struct hal_thread *t, u64 fp, bool extend
 		goto damaged;
 	if (!extended && x86_xcr0)
 		header->xfeatures = LEGACY_FEATURES;
-	if (!state_valid(legacy))
+	if ((legacy->mxcsr & ~x86_mxcsr_mask) || (x86_xcr0 && (header->xfeatures & ~x86_xcr0)))
 		goto damaged;
 	if (extended)
 		header->xfeatures &= features;
-	return 0;
+	f = hal_irq_save();
+	err = x86_fpu_load_area(t);
+	hal_irq_restore(f);
+	return err;
 
 damaged:
 	reset_registers(t);

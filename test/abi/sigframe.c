@@ -407,6 +407,68 @@ static void check_no_fp(void)
 	is(cw, 0x37f, "and resets the control word");
 }
 
+/*
+ * The state elsewhere: on shared pages of a file that MADV_DONTNEED takes out of the page tables but not out of the file, so
+ * that rt_sigreturn must bring them in half-way.
+ */
+static uint8_t *away;
+static bool absent, compacted;
+
+static void state_away(struct k_ucontext *uc)
+{
+	uint64_t format = 1ull << 63 | 7;
+
+	memcpy(away, uc->fpstate, seen.fp_size);
+	memset(away + 160 + 16 * 3, 0x77, 16);
+	if (compacted)
+		memcpy(away + 520, &format, 8);
+	if (absent)
+		madvise(away, 8192, MADV_DONTNEED);
+	uc->fpstate = away;
+	uc->ip += 2;
+}
+
+/* 1: taken over; 0: not; else how the child died. */
+static int taken(void)
+{
+	int status = in_child({
+		static uint8_t out[16] __attribute__((aligned(16)));
+
+		signal(SIGSEGV, SIG_DFL);
+		inside = state_away;
+		__asm__ volatile("pxor %%xmm3, %%xmm3; ud2; movdqa %%xmm3, (%1)"
+				 : "=m"(out) : "r"(out) : "xmm3", "memory");
+		_exit(out[0] == 0x77 && out[15] == 0x77);
+	});
+
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+static void check_away(void)
+{
+	int fd = memfd_create("state", 0), present;
+
+	if (ftruncate(fd, 8192))
+		return;
+	away = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	is(taken(), 1, "state elsewhere is taken over");
+	absent = true;
+	is(taken(), 1, "also from pages that are not there");
+	if (!has_avx()) {
+		ok(true, "without AVX: no other format");
+		return;
+	}
+	/* XSAVEC's format: taken where the CPU knows it, refused else; whether the pages are there makes no difference. */
+	compacted = true;
+	absent = false;
+	present = taken();
+	absent = true;
+	ok((present == 1 || present == 1000 + SIGSEGV) && taken() == present,
+	   "the compacted format is judged alike on pages that are there and that are not");
+	munmap(away, 8192);
+	close(fd);
+}
+
 static void check_mask(void)
 {
 	sigset_t set;
@@ -533,6 +595,7 @@ int main(void)
 	check_xsave();
 	check_fp_change();
 	check_no_fp();
+	check_away();
 	check_mask();
 	check_new_mask();
 	check_altstack();
