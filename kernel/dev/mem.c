@@ -222,6 +222,14 @@ static int show_entropy(struct seq *s, void *arg)
 	return 0;
 }
 
+/* What drivers brought, as they are trusted, and how often the base key became a new one. */
+static int show_credit(struct seq *s, void *arg)
+{
+	(void)arg;
+	seq_printf(s, "credited_bits %llu\ngeneration %u\n", (unsigned long long)random_credited_bits(), random_generation());
+	return 0;
+}
+
 static void random_files_init(void)
 {
 	uuid_draw(boot_id);
@@ -229,6 +237,7 @@ static void random_files_init(void)
 	(void)proc_register("sys/kernel/random/uuid", 0444, show_uuid, NULL);
 	(void)proc_register("sys/kernel/random/entropy_avail", 0444, show_entropy, NULL);
 	(void)proc_register("sys/kernel/random/poolsize", 0444, show_entropy, NULL);
+	(void)proc_register("halcyon/random", 0444, show_credit, NULL);
 }
 
 /* ---- kmsg -------------------------------------------------------------------------------------- */

@@ -38,19 +38,24 @@ static void rng_ready(struct virtio_queue *q)
 {
 	struct virtio_rng *r = q->private;
 	irqflags_t f = spin_lock_irqsave(&q->lock);
+	bool changed = false;
 	void *token;
 	u32 len;
-	int got = virtq_get(&q->ring, &token, &len);
+	int got;
 
-	if (got > 0) {
-		r->have = len;
-		r->used = 0;
-		r->asked = false;
-	} else if (got < 0) {
-		r->broken = got;
-	}
+	do {
+		got = virtq_get(&q->ring, &token, &len);
+		if (got > 0) {
+			r->have = len;
+			r->used = 0;
+			r->asked = false;
+		} else if (got < 0) {
+			r->broken = got;
+		}
+		changed = changed || got;
+	} while (got > 0 || (!got && !virtq_want_interrupt(&q->ring)));
 	spin_unlock_irqrestore(&q->lock, f);
-	if (got)
+	if (changed)
 		waitq_wake_all(&r->wait);
 }
 
