@@ -543,15 +543,20 @@ static noinline void busy_with_interrupts_off(void)
 		hal_cpu_relax();
 }
 
+/* All at once: a CPU that stands there holds up who makes the next thread, and flushes for its stack. */
 static void busy_main(void *arg)
 {
-	(void)arg;
+	u32 *go = arg;
+
+	while (!READ_ONCE(*go))
+		sched_yield_self();
 	busy_with_interrupts_off();
 }
 
 /* Those that stand with interrupts off are stopped too, and say where they are. */
 DEATHTEST(smp_stops_all, "told to die ... the other CPUs: ... was stopped ... busy_with_interrupts_off+ ... last log lines")
 {
+	static u32 go;
 	struct cpumask here;
 	u32 cpu, me = hal_cpu_id();
 	u64 end;
@@ -561,7 +566,8 @@ DEATHTEST(smp_stops_all, "told to die ... the other CPUs: ... was stopped ... bu
 	VERIFY(sched_set_affinity(current_thread(), &here) == 0);
 	for_each_online_cpu(cpu)
 		if (cpu != me)
-			VERIFY(run_on(cpu, busy_main, NULL, "busy"));
+			VERIFY(run_on(cpu, busy_main, &go, "busy"));
+	WRITE_ONCE(go, 1);
 	for (end = hal_clock_ns() + 200 * MS; hal_clock_ns() < end;)
 		hal_cpu_relax();
 	panic("told to die");
