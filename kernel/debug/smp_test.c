@@ -577,14 +577,18 @@ static void die_together(void *arg)
 {
 	atomic_t *there = arg;
 
-	atomic_inc(there);
-	while (atomic_load(there) < (int)hal_cpu_online_count())
+	bool last = atomic_inc_return(there) == (int)hal_cpu_online_count();
+
+	while (!last && !panic_active())
 		hal_cpu_relax();
 	panic("cpu %u dies with the others", hal_cpu_id());
 }
 
-/* One report, and in it what the others wanted to say. */
-DEATHTEST(smp_all_panic, "dies with the others ... panicked too: cpu ... dies with the others ... end of panic report")
+/*
+ * One report, and in it where the others were: in their own panic, of which they left the reason, or (the NMI was faster)
+ * right before it.
+ */
+DEATHTEST(smp_all_panic, "dies with the others ... the other CPUs: ... die_together+ ... end of panic report: cpu ")
 {
 	static atomic_t there;
 
