@@ -659,7 +659,10 @@ static void *percpu_pages(size_t bytes)
 	while (PAGE_SIZE << order < bytes)
 		order++;
 	page = page_alloc(order, MM_ZERO);
-	return page ? page_address(page) : NULL;
+	if (!page)
+		return NULL;
+	leak_ignore_page(page); /* nobody gives a CPU's area back */
+	return page_address(page);
 }
 
 void buddy_init_node(u32 node)

@@ -366,7 +366,7 @@ static void sysrq(void)
 		{ "t", "sysrq: Show State" }, { "t", "task:observe " }, { "t", "task:work " }, { "t", "schedule" },
 		{ "w", "sysrq: Show Blocked State" }, { "m", "sysrq: Show Memory" }, { "m", "free" }, { "m", "kmalloc-64" },
 		{ "p", "sysrq: Show Regs" }, { "p", "rip" }, { "l", "sysrq: Show backtrace of all active CPUs" },
-		{ "l", "CPU 0, thread observe" }, { "d", "sysrq: Show Locks Held" }, { "z", "sysrq: Show Recorder" },
+		{ "l", ", thread observe" }, { "d", "sysrq: Show Locks Held" }, { "z", "sysrq: Show Recorder" },
 		{ "s", "sysrq: Emergency Sync complete" }, { "5", "sysrq: Loglevel set to 5" },
 	};
 	struct sched_param rt = { .sched_priority = 1 }, normal = { 0 };
