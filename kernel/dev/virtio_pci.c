@@ -23,6 +23,7 @@
 #include <kernel/sched/clock.h>
 #include <kernel/sched/wait.h>
 #include <kernel/vfs/seq.h>
+#include <lib/bitmap.h>
 #include <lib/errno.h>
 #include <lib/printf.h>
 
@@ -84,7 +85,8 @@ struct virtio_transport {
 	u32 requested;			/* [d] interrupts that have a handler */
 };
 
-static atomic_t next_number;	/* of virtioN */
+#define NUMBERS 1024u
+static u64 numbers[NUMBERS / 64];	/* [tree] of virtioN, in use */
 
 /* ---- registers ---- */
 
@@ -506,12 +508,17 @@ static bool is_virtio(const struct pci_dev *f)
 static int add_virtio(struct pci_dev *f, struct virtio_transport *t)
 {
 	struct virtio_dev *v = kzalloc(sizeof(*v), 0);
+	u32 number = (u32)bitmap_find_first_zero(numbers, NUMBERS);
 	int err;
 
-	if (!v)
-		return -ENOMEM;
+	if (!v || number >= NUMBERS) {
+		kfree(v);
+		return v ? -ENOSPC : -ENOMEM;
+	}
+	bitmap_set_bit(numbers, number);
 	device_init(&v->dev, &virtio_bus, &f->dev, virtio_release);
-	snprintf(v->dev.name, sizeof(v->dev.name), "virtio%d", atomic_inc_return(&next_number) - 1);
+	snprintf(v->dev.name, sizeof(v->dev.name), "virtio%u", number);
+	v->number = number;
 	v->pci = f;
 	v->type = type_of(f);
 	v->io = t;
@@ -524,6 +531,7 @@ static int add_virtio(struct pci_dev *f, struct virtio_transport *t)
 	}
 	if (err) {
 		v->io = NULL;
+		bitmap_clear_bit(numbers, number);
 		device_put(&v->dev);
 	}
 	return err;
@@ -571,6 +579,7 @@ static void vpci_remove(struct pci_dev *f)
 	if (!t->dead)
 		(void)reset(v);
 	v->io = NULL;
+	bitmap_clear_bit(numbers, v->number);
 	device_put(&v->dev);
 	pci_disable(f);
 	unmap_parts(t);

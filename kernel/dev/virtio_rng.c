@@ -12,6 +12,7 @@
 #include <kernel/dev/virtio.h>
 #include <kernel/mm/slab.h>
 #include <kernel/sched/wait.h>
+#include <lib/bitmap.h>
 #include <lib/errno.h>
 #include <lib/printf.h>
 #include <lib/string.h>
@@ -20,12 +21,16 @@
 #define QUEUE_ENTRIES	8u
 #define QUALITY		1000u	/* as Linux takes it: the host's generator is a good one */
 
+#define NUMBERS		64u
+static u64 numbers[NUMBERS / 64];	/* [the device tree's lock] of virtio_rng.N, in use */
+
 /* [r] under hwrng.c's one call at a time, [q] the queue's lock. */
 struct virtio_rng {
 	struct hwrng hwrng;
 	struct virtio_dev *vdev;	/* [I] */
 	struct dma_buf buf;		/* [I]; contents: the device's while asked */
 	struct waitq wait;
+	u32 number;			/* [I] of virtio_rng.N */
 	char name[24];			/* [I] */
 	bool asked;			/* [q] the device has the buffer */
 	bool gone;			/* [q] */
@@ -127,11 +132,16 @@ static int rng_probe(struct virtio_dev *vdev)
 		return -ENOMEM;
 	r->vdev = vdev;
 	waitq_init(&r->wait);
-	snprintf(r->name, sizeof(r->name), "virtio_rng.%s", vdev->dev.name + strlen("virtio"));
+	r->number = (u32)bitmap_find_first_zero(numbers, NUMBERS);
+	err = -ENOSPC;
+	if (r->number >= NUMBERS)
+		goto free_rng;
+	bitmap_set_bit(numbers, r->number);
+	snprintf(r->name, sizeof(r->name), "virtio_rng.%u", r->number);
 	r->hwrng = (struct hwrng){ .name = r->name, .quality = QUALITY, .read = rng_read };
 	err = dma_alloc(&vdev->pci->dev, REQUEST_BYTES, PAGE_SIZE, &r->buf);
 	if (err)
-		goto free_rng;
+		goto free_number;
 	err = virtio_start(vdev, VIRTIO_F_EVENT_IDX, 1, QUEUE_ENTRIES, ready, r);
 	if (err)
 		goto free_buf;
@@ -141,9 +151,11 @@ static int rng_probe(struct virtio_dev *vdev)
 	if (!err)
 		return 0;
 	if (!virtio_stop(vdev))
-		goto free_rng;
+		goto free_number;
 free_buf:
 	dma_free(&r->buf);
+free_number:
+	bitmap_clear_bit(numbers, r->number);
 free_rng:
 	kfree(r);
 	return err;
@@ -161,6 +173,7 @@ static void rng_remove(struct virtio_dev *vdev)
 	hwrng_unregister(&r->hwrng);
 	if (virtio_stop(vdev))
 		dma_free(&r->buf);
+	bitmap_clear_bit(numbers, r->number);
 	kfree(r);
 }
 

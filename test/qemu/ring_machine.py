@@ -16,8 +16,10 @@ import traceback
 import image
 import initrd
 import machine
+import mitigate_cases
 import observe_cases
 import panic_cases
+import pci_cases
 import ring_abi
 import session
 from report import Report
@@ -265,7 +267,7 @@ CASES = [
     ("panic=", panic_words),
     ("archives", archives),
     ("a compressed initrd", compressed_initrd),
-] + panic_cases.CASES + observe_cases.CASES + [("boots: " + shape, boots(shape)) for shape in SHAPES]
+] + panic_cases.CASES + observe_cases.CASES + pci_cases.CASES + mitigate_cases.CASES + [("boots: " + shape, boots(shape)) for shape in SHAPES]
 
 
 def run_case(build, folder, report, name, case):

@@ -43,6 +43,7 @@ struct virtio_dev {
 	struct device dev;
 	struct pci_dev *pci;		/* [I] counted as dev.parent */
 	u32 type;			/* [I] VIRTIO_ID_* */
+	u32 number;			/* [I] of virtioN */
 	u64 offered, features;		/* [I], [d] what was agreed on */
 	struct virtio_transport *io;	/* [d] virtio_pci.c's; NULL: the device is gone */
 	u32 nr_queues;			/* [d] */
