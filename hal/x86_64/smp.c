@@ -108,7 +108,8 @@ static void number_cpus(u32 limit)
 	if (far)
 		upcall_log(4, "smp: %u CPUs left out: APIC ids from %u up need x2APIC", far, XAPIC_ID_MAX + 1);
 	if (many)
-		upcall_log(4, "smp: %u CPUs left out: no more than %u are handled", many, MIN(limit, (u32)HAL_MAX_CPUS));
+		upcall_log(4, "smp: %u CPUs left out: %u are %s", many, MIN(limit, (u32)HAL_MAX_CPUS),
+			   limit < HAL_MAX_CPUS ? "asked for" : "as many as can be handled");
 }
 
 /* ---- the trampoline ---------------------------------------------------------------------------- */
@@ -125,7 +126,10 @@ static hal_pte_t *low_table(paddr_t *pa)
 	return table;
 }
 
-/* Page tables with the kernel's half and the page itself; all levels below the root have one entry. */
+/*
+ * Page tables with the kernel's half and the page itself; all levels below the root have one entry. The root is no space's:
+ * with page-table isolation those are pairs, and hal_pt_root_init() would write both.
+ */
 static bool trampoline_tables(paddr_t page, u32 *root)
 {
 	paddr_t pa, below = page;
@@ -136,7 +140,8 @@ static bool trampoline_tables(paddr_t page, u32 *root)
 		if (!table)
 			return false;	/* what was made stays: boot without 16 KiB is not worth an unwinding */
 		if (level == HAL_PT_LEVELS - 1)
-			hal_pt_root_init(table);
+			memcpy(table + HAL_PT_KERNEL_FIRST, (hal_pte_t *)hal_phys_to_virt(x86_ap_root) + HAL_PT_KERNEL_FIRST,
+			       (HAL_PT_ENTRIES - HAL_PT_KERNEL_FIRST) * sizeof(hal_pte_t));
 		((u64 *)table)[hal_pt_index(page, level)] = below | X86_PTE_P | X86_PTE_W;
 		below = pa;
 	}

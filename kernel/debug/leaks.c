@@ -15,6 +15,7 @@
 #define LOG_TAG "leaks"
 #include <kernel/core/assert.h>
 #include <kernel/core/cmdline.h>
+#include <kernel/core/cpuhp.h>
 #include <kernel/core/log.h>
 #include <kernel/core/percpu.h>
 #include <kernel/core/selftest.h>
@@ -99,13 +100,18 @@ void debug_leak_quiesce(void)
 /* ---- at power-off ------------------------------------------------------------------------------ */
 
 static bool have_baseline;		/* [I] after boot */
+static struct cpumask baseline_cpus;	/* [I] after boot: those that were online */
 static u32 end_begun;			/* [a] the first one counts */
 static void (*end_machine)(bool leaked);	/* [I] once begun */
 
 void debug_leak_baseline(void)
 {
+	u32 cpu;
+
 	if (!cmdline_bool("leakcheck", true))
 		return;
+	for_each_online_cpu(cpu)
+		cpumask_set(&baseline_cpus, cpu);
 	debug_leak_quiesce();
 	mm_leak_mark(LEAK_BOOT);
 	have_baseline = true;
@@ -122,6 +128,16 @@ static bool is_later(const void *object)
 	return mm_leak_is_later(LEAK_BOOT, object);
 }
 
+/* A CPU that came later (maxcpus=) has files in /sys that were not there. */
+static void send_cpus_away(void)
+{
+	u32 cpu;
+
+	for_each_online_cpu(cpu)
+		if (!cpumask_test(&baseline_cpus, cpu) && cpuhp_down(cpu))
+			log_notice("cpu %u stays, and with it what it has in /sys", cpu);
+}
+
 static void end_thread(void *arg)
 {
 	int left = proc_end_all(END_PATIENCE_NS);
@@ -132,6 +148,7 @@ static void end_thread(void *arg)
 		log_err("leak: %d tasks did not die: nothing can be said", left);
 		end_machine(true);
 	}
+	send_cpus_away();
 	vm_space_leave();
 	debug_leak_quiesce();
 	vfs_end(is_later);

@@ -253,9 +253,14 @@ void cpuhp_boot(const struct cpuhp_step *const *steps, u32 nr_steps)
 	if (cpuhp.present == 1)
 		return;
 	rwsem_write_lock(&cpuhp.lock);
-	for (cpu = 1; cpu < MIN(cpuhp.present, at_boot); cpu++)
-		if (run_prepare(cpu) == 0)
+	for (cpu = 1; cpu < cpuhp.present; cpu++) {
+		if (run_prepare(cpu))
+			continue;
+		if (cpu < at_boot)
 			set.bits[cpu / 64] |= BIT(cpu % 64);
+		else
+			run_dead(cpu, cpuhp.nr_steps); /* what it keeps, it has from boot on: memory is plenty now */
+	}
 	start_set(&set, cpuhp.present);
 	rwsem_write_unlock(&cpuhp.lock);
 	log_info("%u of %u CPUs online after %llu us", hal_cpu_online_count(), cpuhp.present,
