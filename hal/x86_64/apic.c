@@ -224,3 +224,16 @@ void x86_apic_send(u32 apic_id, u32 command)
 	apic_write(NULL, APIC_ICR_HIGH, apic_id << 24);
 	apic_write(NULL, APIC_ICR, command);
 }
+
+/*
+ * The same from a context that may have come between the two halves of another command, an NMI: the first half is put back,
+ * so that the other one goes where it shall.
+ */
+void x86_apic_send_nested(u32 apic_id, u32 command)
+{
+	u32 high = xapic ? apic_read(NULL, APIC_ICR_HIGH) : 0;
+
+	x86_apic_send(apic_id, command);
+	if (xapic)
+		apic_write(NULL, APIC_ICR_HIGH, high);
+}

@@ -43,9 +43,15 @@ void hal_ipi_tlb(u32 cpu)
 	ipi_send(cpu, X86_VEC_TLB);
 }
 
+/* A panic may have come at any place. */
 void hal_ipi_stop(u32 cpu)
 {
-	ipi_send(cpu, X86_VEC_STOP);
+	struct hal_percpu *pc = hal_percpu_of(cpu);
+	irqflags_t flags = hal_irq_save();
+
+	if (pc && hal_cpu_online(cpu))
+		x86_apic_send_nested(pc->apic_id, X86_VEC_STOP);
+	hal_irq_restore(flags);
 }
 
 void hal_ipi_reset(void)

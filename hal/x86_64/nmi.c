@@ -62,7 +62,7 @@ bool hal_cpu_nmi(u32 cpu)
 	if (!pc || !hal_cpu_online(cpu))
 		return false;
 	flags = hal_irq_save();
-	x86_apic_send(pc->apic_id, APIC_ICR_NMI);
+	x86_apic_send_nested(pc->apic_id, APIC_ICR_NMI);	/* the watchdog asks from its own NMI */
 	hal_irq_restore(flags);
 	return true;
 }

@@ -249,6 +249,7 @@ u32 x86_apic_read(u32 reg);
 void x86_apic_write(u32 reg, u32 value);
 u32 x86_apic_id(void);
 void x86_apic_send(u32 apic_id, u32 command);
+void x86_apic_send_nested(u32 apic_id, u32 command);
 void x86_irq_init(void);
 void x86_irq_dispatch(struct hal_regs *regs, u32 vector);
 void x86_pic_disable(void);
