@@ -26,18 +26,28 @@ static inline u64 to_virtual(const struct thread *t, u64 ns)
 	return likely(t->sp.weight == SCHED_WEIGHT_NICE0) ? ns : ns * SCHED_WEIGHT_NICE0 / t->sp.weight;
 }
 
-static inline u32 fair_level(const struct runqueue *rq, u64 vdeadline)
+/* The bucket of a deadline, as its distance from the calendar's first. */
+static inline u32 fair_distance(const struct runqueue *rq, u64 vdeadline)
 {
-	u64 bucket = vdeadline >> SCHED_BUCKET_SHIFT;
+	s64 distance = (s64)((vdeadline >> SCHED_BUCKET_SHIFT) - rq->base_bucket);
 
-	bucket = CLAMP(bucket, rq->base_bucket, rq->base_bucket + SCHED_BUCKETS - 1);
-	return SCHED_LEVEL_FAIR + (u32)(bucket % SCHED_BUCKETS);
+	if (distance < 0)
+		return 0;
+	return (u32)MIN(distance, (s64)SCHED_BUCKETS - 1);
 }
 
 static inline void slice_renew(struct thread *t)
 {
-	t->slice_left_ns = likely(t->sp.policy != SCHED_RR) ? SCHED_SLICE_NS : SCHED_RR_SLICE_NS;
+	t->slice_left_ns = SCHED_RR_SLICE_NS;
 	t->vdeadline = t->vruntime + to_virtual(t, SCHED_SLICE_NS);
+}
+
+/* Has the thread, which runs, had its slice? (SCHED_FIFO: there is none.) */
+static inline bool slice_is_over(const struct thread *t)
+{
+	if (likely(t->level >= SCHED_LEVEL_FAIR))
+		return t->vruntime >= t->vdeadline;
+	return !t->slice_left_ns && t->sp.policy == SCHED_RR;
 }
 
 /* Charges `t`, which runs on `rq`, for the time since it was last charged. */
@@ -49,11 +59,12 @@ static inline void thread_charge(struct runqueue *rq, struct thread *t, u64 now)
 		return;
 	t->run_start_ns = now;
 	t->sum_exec_ns += ran;
-	t->slice_left_ns -= MIN(ran, t->slice_left_ns);
-	if (likely(!thread_is_realtime(t)))
+	if (likely(t->level >= SCHED_LEVEL_FAIR)) {
 		t->vruntime += to_virtual(t, ran);
-	else
+	} else {
+		t->slice_left_ns -= MIN(ran, t->slice_left_ns);
 		rq->rt_time_ns += ran;
+	}
 }
 
 /* A thread comes to this queue from sleep or from another queue, whose virtual clock was from_vclock. */
@@ -84,15 +95,4 @@ static inline bool fair_preempts(const struct thread *running, const struct thre
 	if (unlikely(running->sp.policy == SCHED_IDLE))
 		return true;
 	return t->vdeadline + SCHED_WAKE_GRANULARITY_NS < running->vdeadline;
-}
-
-/* The later one of two calendar levels; a level outside the calendar loses. */
-static inline u32 calendar_later(const struct runqueue *rq, u32 a, u32 b)
-{
-	u64 from_a = (a - SCHED_LEVEL_FAIR - rq->base_bucket) % SCHED_BUCKETS;
-	u64 from_b = (b - SCHED_LEVEL_FAIR - rq->base_bucket) % SCHED_BUCKETS;
-
-	if (b < SCHED_LEVEL_FAIR || b >= SCHED_LEVELS)
-		return a;
-	return from_b > from_a ? b : a;
 }

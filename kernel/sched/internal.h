@@ -133,12 +133,7 @@ void timer_init_cpu(u32 cpu);
 
 /* switch.c: the second half of every switch, on the stack of the thread that came, with the queue's lock held */
 void sched_finish_switch(struct thread *prev);
-enum switch_reason {
-	SWITCH_BLOCK, /* the thread called schedule(); whether it sleeps is in its state */
-	SWITCH_PREEMPT, /* it is still runnable, whatever state it is about to sleep in */
-	SWITCH_YIELD, /* it lets the others go first */
-};
-void schedule_common(enum switch_reason reason);
+void schedule_preempted(void); /* the thread is still runnable, whatever state it is about to sleep in */
 
 /*
  * wake.c. thread_lock() locks the queue that `t` belongs to, and waits for a moment when it belongs to one.

@@ -13,9 +13,17 @@
 #include "fair.h"
 #include "realtime.h"
 
+/* A bucket of the calendar by its distance from the base. */
+static inline u32 calendar_level(const struct runqueue *rq, u32 distance)
+{
+	return SCHED_LEVEL_FAIR + (u32)((rq->base_bucket + distance) % SCHED_BUCKETS);
+}
+
 static inline u32 level_of(const struct runqueue *rq, const struct thread *t)
 {
-	return thread_is_realtime(t) ? 99u - (u32)t->sp.rt_priority : fair_level(rq, t->vdeadline);
+	if (unlikely(thread_is_realtime(t)))
+		return 99u - (u32)t->sp.rt_priority;
+	return calendar_level(rq, fair_distance(rq, t->vdeadline));
 }
 
 static inline void rq_insert(struct runqueue *rq, struct thread *t, u32 level, bool at_head)
@@ -39,30 +47,19 @@ static inline void rq_remove(struct runqueue *rq, struct thread *t)
 	WRITE_ONCE(rq->queued, rq->queued - 1);
 }
 
-/* The first calendar bucket that holds somebody, counted from the base; SCHED_BUCKETS: none. */
+/* How far from the base the first calendar bucket is that holds somebody; SCHED_BUCKETS: none does. */
 static inline u32 calendar_first(const struct runqueue *rq)
 {
-	u32 at = (u32)(rq->base_bucket % SCHED_BUCKETS);
-	u64 lo = rq->bitmap[2], hi = rq->bitmap[3];
+	u32 at = (u32)rq->base_bucket % SCHED_BUCKETS, word = at / 64, shift = at % 64;
+	u64 bits = rq->bitmap[2 + word] >> shift;
 
-	if ((at < 64 ? lo : hi) >> (at % 64) & 1)
-		return 0;
-	if (!(lo | hi))
-		return SCHED_BUCKETS;
-	if (at >= 64) { /* rotate by 64, then by the rest */
-		u64 swap = lo;
-
-		lo = hi;
-		hi = swap;
-		at -= 64;
-	}
-	if (at) {
-		u64 low = lo >> at | hi << (64 - at);
-
-		hi = hi >> at | lo << (64 - at);
-		lo = low;
-	}
-	return lo ? (u32)__builtin_ctzll(lo) : 64u + (u32)__builtin_ctzll(hi);
+	if (likely(bits))
+		return (u32)__builtin_ctzll(bits);
+	bits = rq->bitmap[3 - word];
+	if (bits)
+		return 64 - shift + (u32)__builtin_ctzll(bits);
+	bits = rq->bitmap[2 + word]; /* only those before the base are left */
+	return bits ? 128 - shift + (u32)__builtin_ctzll(bits) : SCHED_BUCKETS;
 }
 
 static inline bool rq_has_fair(const struct runqueue *rq)
@@ -78,36 +75,34 @@ static inline u32 realtime_first(const struct runqueue *rq)
 	return rq->bitmap[0] ? (u32)__builtin_ctzll(rq->bitmap[0]) : 64u + (u32)__builtin_ctzll(rq->bitmap[1]);
 }
 
-/* The level that runs next, or SCHED_LEVELS. */
-static inline u32 rq_first_level(const struct runqueue *rq)
+/* [rq->lock] The calendar begins at the bucket of `t`, which runs next. */
+static inline void calendar_advance(struct runqueue *rq, const struct thread *t, u32 distance)
 {
-	u32 first;
+	rq->base_bucket += distance;
+	if (t->vruntime > rq->vclock)
+		rq->vclock = t->vruntime;
+}
+
+/* Takes out who runs next; the idle thread if nobody waits. */
+static inline struct thread *rq_pick(struct runqueue *rq)
+{
+	struct thread *t;
+	u32 level, first;
 
 	if (unlikely(rq->bitmap[0] | rq->bitmap[1])) {
-		first = realtime_first(rq);
-		if (first < SCHED_LEVEL_FAIR)
-			return first;
+		level = realtime_first(rq);
+		if (level < SCHED_LEVEL_FAIR) {
+			t = list_first_entry(&rq->level[level], struct thread, run_node);
+			rq_remove(rq, t);
+			return t;
+		}
 	}
 	first = calendar_first(rq);
 	if (first == SCHED_BUCKETS)
-		return SCHED_LEVELS;
-	return SCHED_LEVEL_FAIR + (u32)((rq->base_bucket + first) % SCHED_BUCKETS);
-}
-
-static inline struct thread *rq_pick(struct runqueue *rq)
-{
-	u32 level = rq_first_level(rq);
-	struct thread *t;
-
-	if (level == SCHED_LEVELS)
 		return rq->idle;
-	t = list_first_entry(&rq->level[level], struct thread, run_node);
+	t = list_first_entry(&rq->level[calendar_level(rq, first)], struct thread, run_node);
 	rq_remove(rq, t);
-	if (level >= SCHED_LEVEL_FAIR) {
-		rq->base_bucket += (level - SCHED_LEVEL_FAIR - rq->base_bucket) % SCHED_BUCKETS;
-		if (t->vruntime > rq->vclock)
-			rq->vclock = t->vruntime;
-	}
+	calendar_advance(rq, t, first);
 	return t;
 }
 

@@ -53,19 +53,14 @@ const struct thread *sched_running_on(u32 cpu)
 
 /* ---- leaving and coming ------------------------------------------------------------------------ */
 
-/* Puts a runnable thread that just ran back into the queue. */
-static inline void rq_put_back(struct runqueue *rq, struct thread *t, enum switch_reason reason)
+/* Puts a runnable thread that just ran back into the queue; a real-time one whose time is not over comes first again. */
+static inline void rq_put_back(struct runqueue *rq, struct thread *t, bool yields)
 {
-	bool realtime = thread_is_realtime(t);
-	bool expired = !t->slice_left_ns && t->sp.policy != SCHED_FIFO;
-	u32 level;
+	bool expired = slice_is_over(t);
 
 	if (expired)
 		slice_renew(t);
-	level = level_of(rq, t);
-	if (reason == SWITCH_YIELD && !realtime) /* behind who would run next, however far that is */
-		level = calendar_later(rq, level, rq_first_level(rq));
-	rq_insert(rq, t, level, realtime && !expired && reason != SWITCH_YIELD);
+	rq_insert(rq, t, level_of(rq, t), t->level < SCHED_LEVEL_FAIR && !expired && !yields);
 }
 
 static bool wait_is_over(const struct thread *t)
@@ -93,8 +88,12 @@ static inline void leave_to_sleep(struct runqueue *rq, struct thread *t, u64 now
 {
 	t->on_rq = 0;
 	t->switches_voluntary++;
-	if (likely(!thread_is_realtime(t)))
+	if (likely(t->level >= SCHED_LEVEL_FAIR))
 		rq->load -= t->sp.weight;
+	else
+		rq->after |= AFTER_REALTIME;
+	if (unlikely(t->state == THREAD_DEAD))
+		rq->after |= AFTER_DEAD;
 	if (unlikely(t->woke_ns))
 		handoff_learn(t, now);
 }
@@ -115,72 +114,22 @@ static noinline bool leave_for_good(struct runqueue *rq, struct thread *t)
 	return true;
 }
 
-/* Takes the thread that is about to leave the CPU off the queue or puts it back. False: it goes on. */
-static inline bool leave_cpu(struct runqueue *rq, struct thread *prev, enum switch_reason reason, u64 now)
+/* The CPU begins to idle. */
+static noinline void idle_begins(struct runqueue *rq, u64 now)
 {
-	if (prev == rq->idle)
-		return true;
-	if (unlikely(thread_is_realtime(prev)))
-		rq->after |= AFTER_REALTIME;
-	if (reason == SWITCH_BLOCK && READ_ONCE(prev->state) != THREAD_RUNNABLE) {
-		if (!wait_is_over(prev)) {
-			if (unlikely(prev->state == THREAD_DEAD))
-				rq->after |= AFTER_DEAD;
-			leave_to_sleep(rq, prev, now);
-			return true;
-		}
-		thread_set_state(prev, THREAD_RUNNABLE);
-	}
-	if (unlikely(rq->evict) && leave_for_good(rq, prev))
-		return true;
-	if (!rq->queued && prev->slice_left_ns)
-		return false;
-	prev->queued_ns = now;
-	rq_put_back(rq, prev, reason);
-	return true;
+	rq->idle_since_ns = now;
+	rq->idles++;
+	if (sched_many)
+		cpumask_atomic_set(&rq->llc->llc_idle, rq->cpu);
+	if (!rcu_needs_tick())
+		tick_stop(rq);
 }
 
-/* Prev or next is the idle thread. */
-static noinline void switch_idle(struct runqueue *rq, struct thread *next, u64 now)
+static noinline void idle_ends(struct runqueue *rq, u64 now)
 {
-	if (next == rq->idle) {
-		rq->idle_since_ns = now;
-		rq->idles++;
-		if (sched_many)
-			cpumask_atomic_set(&rq->llc->llc_idle, rq->cpu);
-		if (!rcu_needs_tick())
-			tick_stop(rq);
-		return;
-	}
 	rq->idle_ns += now - rq->idle_since_ns;
 	if (sched_many)
 		cpumask_atomic_unset(&rq->llc->llc_idle, rq->cpu);
-}
-
-static inline void switch_to(struct runqueue *rq, struct thread *prev, struct thread *next, u64 now)
-{
-	if (unlikely(prev == rq->idle || next == rq->idle))
-		switch_idle(rq, next, now);
-	if (unlikely(rq->tick_mode != TICK_ON && next != rq->idle))
-		tick_start(rq, now);
-	rq->switches++;
-	record_switch(prev->on_rq ? THREAD_RUNNABLE : prev->state, next->id, next->name);
-	WRITE_ONCE(rq->current, next);
-	WRITE_ONCE(rq->running_level, next->level);
-	next->run_start_ns = now;
-	if (next != rq->idle) {
-		u64 waited = now - next->queued_ns;
-
-		next->run_delay_ns += waited;
-		rq->run_delay_ns += waited;
-	}
-	if (unlikely(next->switch_work))
-		hal_work_set(&next->hal, next->switch_work);
-	if (sched_space_switch_hook)
-		sched_space_switch_hook(prev, next);
-	lock_handoff_out(&rq->lock);
-	prev = hal_switch(prev, next);
-	sched_finish_switch(prev);
 }
 
 /* The lock is free again, interrupts still off. */
@@ -199,10 +148,10 @@ static noinline void finish_after(struct runqueue *rq, struct thread *prev, u32 
 }
 
 /*
- * Runs on the stack of the thread that came, with the lock of its CPU's queue held by the one that left. Once the lock is
+ * On the stack of the thread that came, with the lock of its CPU's queue held by the one that left. Once the lock is
  * free, a sleeping prev may be woken, run and die elsewhere; it is ours only where rq->after says so.
  */
-void sched_finish_switch(struct thread *prev)
+static __always_inline void finish_switch(struct thread *prev)
 {
 	struct runqueue *rq = rq_here();
 	u32 after = rq->after;
@@ -217,49 +166,206 @@ void sched_finish_switch(struct thread *prev)
 	finish_after(rq, prev, after, rq->vclock);
 }
 
-/* Nobody comes: the thread goes on. */
+void sched_finish_switch(struct thread *prev)
+{
+	finish_switch(prev);
+}
+
+/* [rq->lock] next is not prev, which is in `state`. Comes back, with the lock released, when somebody switches to prev. */
+static __always_inline void switch_to(struct runqueue *rq, struct thread *prev, struct thread *next, u32 state, u64 now)
+{
+	if (likely(next != rq->idle)) {
+		u64 waited = now - next->queued_ns;
+
+		next->run_delay_ns += waited;
+		rq->run_delay_ns += waited;
+		if (unlikely(rq->tick_mode != TICK_ON))
+			tick_start(rq, now);
+	}
+	rq->switches++;
+	record_switch(state, next->id, next->name);
+	WRITE_ONCE(rq->current, next);
+	WRITE_ONCE(rq->running_level, next->level);
+	next->run_start_ns = now;
+	if (unlikely(next->switch_work))
+		hal_work_set(&next->hal, next->switch_work);
+	/* Threads of one process run in one address space, and it is that of the one that runs. */
+	if ((!next->group || next->group != prev->group) && sched_space_switch_hook)
+		sched_space_switch_hook(prev, next);
+	lock_handoff_out(&rq->lock);
+	finish_switch(hal_switch(prev, next));
+}
+
+/* What every passage through the scheduler does first. Interrupts off; the lock is held afterwards. */
+static __always_inline u64 pass(struct runqueue *rq, struct thread *prev)
+{
+	spin_lock(&rq->lock);
+	rcu_quiescent(); /* also when the thread goes on: a grace period may have asked for this very passage */
+	hal_preempt_clear_need_resched();
+	if (unlikely(hal_work_get(&prev->hal) & HAL_WORK_RESCHED))
+		hal_work_clear(&prev->hal, HAL_WORK_RESCHED);
+	return hal_clock_ns();
+}
+
+/* [rq->lock] The thread goes on. */
 static noinline void stay_here(struct runqueue *rq, u64 now)
 {
 	rq->after = 0;
 	if (rq->tick_mode == TICK_SLOW && rq->queued)
 		tick_start(rq, now);
+	spin_unlock_no_resched(&rq->lock);
 }
 
-void schedule_common(enum switch_reason reason)
+/* [rq->lock] The running thread stays runnable; whoever comes first goes on. */
+static __always_inline void requeue(struct runqueue *rq, struct thread *prev, bool yields, u64 now)
+{
+	struct thread *next;
+
+	if (unlikely(prev->level < SCHED_LEVEL_FAIR))
+		rq->after |= AFTER_REALTIME;
+	if (unlikely(rq->evict) && leave_for_good(rq, prev)) {
+		next = rq_pick(rq);
+	} else if (!rq->queued && !slice_is_over(prev)) {
+		stay_here(rq, now);
+		return;
+	} else {
+		prev->queued_ns = now;
+		rq_put_back(rq, prev, yields);
+		next = rq_pick(rq);
+	}
+	if (unlikely(next == prev)) {
+		stay_here(rq, now);
+		return;
+	}
+	prev->switches_involuntary++;
+	if (unlikely(next == rq->idle))
+		idle_begins(rq, now);
+	switch_to(rq, prev, next, THREAD_RUNNABLE, now);
+}
+
+/* From the idle thread to whoever waits. */
+static noinline void leave_idle(struct runqueue *rq, struct thread *idle, u64 now)
+{
+	struct thread *next = rq_pick(rq);
+
+	if (next == idle) {
+		stay_here(rq, now);
+		return;
+	}
+	idle_ends(rq, now);
+	switch_to(rq, idle, next, THREAD_RUNNABLE, now);
+}
+
+/* The current thread called schedule(); whether it sleeps is in its state. */
+static void schedule_once(void)
 {
 	irqflags_t flags = hal_irq_save();
 	struct runqueue *rq = rq_here();
 	struct thread *prev = current_thread(), *next;
+	u64 now = pass(rq, prev);
+
+	if (unlikely(prev == rq->idle)) {
+		leave_idle(rq, prev, now);
+		hal_irq_restore(flags);
+		return;
+	}
+	thread_charge(rq, prev, now);
+	if (READ_ONCE(prev->state) != THREAD_RUNNABLE && unlikely(wait_is_over(prev)))
+		thread_set_state(prev, THREAD_RUNNABLE);
+	if (READ_ONCE(prev->state) == THREAD_RUNNABLE) {
+		requeue(rq, prev, false, now);
+	} else {
+		leave_to_sleep(rq, prev, now);
+		next = rq_pick(rq);
+		if (next == rq->idle)
+			idle_begins(rq, now);
+		switch_to(rq, prev, next, prev->state, now);
+	}
+	hal_irq_restore(flags);
+}
+
+void schedule_preempted(void)
+{
+	irqflags_t flags = hal_irq_save();
+	struct runqueue *rq = rq_here();
+	struct thread *prev = current_thread();
+	u64 now = pass(rq, prev);
+
+	if (unlikely(prev == rq->idle)) {
+		leave_idle(rq, prev, now);
+	} else {
+		thread_charge(rq, prev, now);
+		requeue(rq, prev, false, now);
+	}
+	hal_irq_restore(flags);
+}
+
+/* [rq->lock] Somebody fair waits: the first one takes the place of `prev`, which goes behind it, however far that is. */
+static noinline struct thread *trade_places_far(struct runqueue *rq, struct thread *prev)
+{
+	u32 first = calendar_first(rq), behind = MAX(fair_distance(rq, prev->vdeadline), first);
+	struct thread *next = list_first_entry(&rq->level[calendar_level(rq, first)], struct thread, run_node);
+
+	rq_remove(rq, next);
+	rq_insert(rq, prev, calendar_level(rq, behind), false);
+	calendar_advance(rq, next, first);
+	return next;
+}
+
+/* The same; when both belong into the first bucket and nobody else is there, only the list's node changes. */
+static __always_inline struct thread *trade_places(struct runqueue *rq, struct thread *prev)
+{
+	u32 level = calendar_level(rq, 0);
+	struct list_head *head = &rq->level[level], *node = head->next;
+	struct thread *next;
+
+	if (unlikely(node != head->prev || node == head || prev->vdeadline >> SCHED_BUCKET_SHIFT > rq->base_bucket))
+		return trade_places_far(rq, prev);
+	next = list_entry(node, struct thread, run_node);
+	head->next = head->prev = &prev->run_node;
+	prev->run_node.next = prev->run_node.prev = head;
+	prev->level = level;
+	prev->queued = 1;
+	next->queued = 0;
+	calendar_advance(rq, next, 0);
+	return next;
+}
+
+static noinline void yield_slow(struct runqueue *rq, struct thread *prev, u64 now)
+{
+	requeue(rq, prev, true, now);
+	hal_irq_enable();
+}
+
+/* Somebody waits, to the last look. Thread context, interrupts on. */
+static noinline void schedule_yield(void)
+{
+	struct runqueue *rq;
+	struct thread *prev;
 	u64 now;
 
-	spin_lock(&rq->lock);
-	rcu_quiescent(); /* also when the thread goes on: a grace period may have asked for this very passage */
-	hal_preempt_clear_need_resched();
-	if (hal_work_get(&prev->hal) & HAL_WORK_RESCHED)
-		hal_work_clear(&prev->hal, HAL_WORK_RESCHED);
-	now = hal_clock_ns();
-	if (prev != rq->idle)
-		thread_charge(rq, prev, now);
-	if (leave_cpu(rq, prev, reason, now)) {
-		next = rq_pick(rq);
-		if (next != prev) {
-			if (prev->on_rq && prev != rq->idle)
-				prev->switches_involuntary++;
-			switch_to(rq, prev, next, now);
-			hal_irq_restore(flags);
-			return;
-		}
+	hal_irq_disable();
+	rq = rq_here();
+	prev = current_thread();
+	now = pass(rq, prev);
+	thread_charge(rq, prev, now);
+	if (unlikely(rq->bitmap[0] | rq->bitmap[1] | rq->evict) || unlikely(prev->level < SCHED_LEVEL_FAIR || !rq->queued)) {
+		yield_slow(rq, prev, now);
+		return;
 	}
-	stay_here(rq, now);
-	spin_unlock_no_resched(&rq->lock);
-	hal_irq_restore(flags);
+	if (unlikely(prev->vruntime >= prev->vdeadline))
+		slice_renew(prev);
+	prev->queued_ns = now;
+	prev->switches_involuntary++;
+	switch_to(rq, prev, trade_places(rq, prev), THREAD_RUNNABLE, now);
+	hal_irq_enable();
 }
 
 void schedule(void)
 {
 	might_schedule();
 	do {
-		schedule_common(SWITCH_BLOCK);
+		schedule_once();
 	} while (unlikely(sched_need_resched()));
 }
 
@@ -267,7 +373,7 @@ void schedule(void)
 static void preempt_now(void)
 {
 	do {
-		schedule_common(SWITCH_PREEMPT);
+		schedule_preempted();
 	} while (unlikely(sched_need_resched()));
 }
 
@@ -276,13 +382,15 @@ void sched_exit_work(void)
 	schedule();
 }
 
-void sched_yield_self(void)
+/* The count is a statistic: a yield that is preempted right here may be another CPU's, or get lost. */
+long sched_yield_self(void)
 {
-	struct runqueue *rq = rq_here(); /* another CPU's a moment later, maybe: whoever asks to wait does not mind which */
+	struct runqueue *rq = rq_here();
 
 	rq->yields++;
 	if (READ_ONCE(rq->queued))
-		schedule_common(SWITCH_YIELD);
+		schedule_yield();
+	return 0;
 }
 
 /* ---- boot and idle ----------------------------------------------------------------------------- */

@@ -71,7 +71,7 @@ void upcall_irq_exit(struct hal_regs *regs)
 		irq_account(rq_here());
 	rcu_irq_exit();
 	if (!hal_regs_user_mode(regs) && hal_preempt_wanted())
-		schedule_common(SWITCH_PREEMPT);
+		schedule_preempted();
 }
 
 /* ---- on, off, slow ----------------------------------------------------------------------------- */
@@ -191,7 +191,7 @@ static void tick_running(struct runqueue *rq, struct thread *running, bool may_s
 	thread_charge(rq, running, now);
 	if (!rq->queued)
 		fair_catch_up(rq, running);
-	else if (!running->slice_left_ns && running->sp.policy != SCHED_FIFO)
+	else if (slice_is_over(running))
 		sched_set_need_resched();
 	if (realtime_limit(rq, running, now))
 		sched_set_need_resched();

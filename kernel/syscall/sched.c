@@ -4,6 +4,7 @@
 #include <abi/linux/sched.h>
 #include <hal/cpu.h>
 #include <kernel/core/percpu.h>
+#include <kernel/mm/page.h>
 #include <kernel/sched/sched.h>
 #include <kernel/task/cred.h>
 #include <kernel/task/pid.h>
@@ -17,18 +18,17 @@
 
 long sys_sched_yield(void)
 {
-	sched_yield_self();
-	return 0;
+	return sched_yield_self();
 }
 
 long sys_getcpu(uptr_t cpu, uptr_t node, u64 cache)
 {
-	u32 here = hal_cpu_id(), zero = 0;
+	u32 here = hal_cpu_id(), near = mm_node_of_cpu(here);
 
 	(void)cache; /* unused since Linux 2.6.24: getcpu(2) */
 	if (!uptr_is_null(cpu) && put_user_u32(here, cpu))
 		return -EFAULT;
-	if (!uptr_is_null(node) && put_user_u32(zero, node))
+	if (!uptr_is_null(node) && put_user_u32(near, node))
 		return -EFAULT;
 	return 0;
 }

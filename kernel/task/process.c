@@ -79,6 +79,7 @@ struct vm_space *process_space_get(struct process *p)
 
 void process_attach_task_locked(struct process *p, struct task *t)
 {
+	t->thread.group = p;
 	list_add_tail_rcu(&t->thread_node, &p->threads);
 	p->nr_threads++;
 }

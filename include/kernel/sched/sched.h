@@ -32,8 +32,8 @@ const struct thread *sched_running_on(u32 cpu);
 
 /* Gives up the CPU. When the caller's state is not RUNNABLE it leaves the run queue. irqs on, no spinlock. */
 void schedule(void);
-/* sched_yield(2): goes behind the others of its level. */
-void sched_yield_self(void);
+/* sched_yield(2): goes behind the others of its level. Returns 0. */
+long sched_yield_self(void);
 /* Exit work for HAL_WORK_RESCHED. */
 void sched_exit_work(void);
 /* True when another thread should run here soon: long loops call sched_relax(). */

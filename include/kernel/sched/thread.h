@@ -78,6 +78,8 @@ struct thread {
 	u32 id; /* [a] for people: the tid of a user thread, 0 of a kernel thread */
 	u32 switch_work; /* [s] work bits that are set whenever it is put on a CPU; read by the scheduler */
 
+	/* Threads with the same one that is not NULL run in one address space: a switch between them leaves it alone. [I] */
+	const void *group;
 	struct list_head run_node; /* [q] in its level's list while queued */
 	u32 level; /* [q] of that list */
 	struct sched_param_state sp; /* [q] */
