@@ -256,6 +256,7 @@ static void timerfd_release(struct inode *inode, struct file *file)
 
 static const struct file_ops timerfd_ops = {
 	.read_iter = timerfd_read,
+	.llseek = file_llseek_noop,
 	.poll = timerfd_poll,
 	.ioctl = timerfd_ioctl,
 	.show_fdinfo = timerfd_show_fdinfo,

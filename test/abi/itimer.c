@@ -1,0 +1,325 @@
+/*
+ * itimer.c - interval timers and limits on CPU time: setitimer(2), alarm(2), RLIMIT_CPU, and sleeping on CPU clocks.
+ */
+#include "tap.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/times.h>
+
+#define SECOND 1000000000ll
+#define US_PER_S 1000000ll
+
+static volatile sig_atomic_t came;
+
+static void count(int sig)
+{
+	came++;
+}
+
+static int64_t now(clockid_t clock)
+{
+	struct timespec ts;
+
+	if (clock_gettime(clock, &ts))
+		return -1;
+	return ts.tv_sec * SECOND + ts.tv_nsec;
+}
+
+static int64_t us(struct timeval tv)
+{
+	return tv.tv_sec * US_PER_S + tv.tv_usec;
+}
+
+static int64_t user_us(int who)
+{
+	struct rusage ru;
+
+	getrusage(who, &ru);
+	return us(ru.ru_utime);
+}
+
+static int set(int which, int64_t value, int64_t interval)
+{
+	struct itimerval t = { { interval / US_PER_S, interval % US_PER_S }, { value / US_PER_S, value % US_PER_S } };
+
+	return setitimer(which, &t, NULL);
+}
+
+static struct itimerval get(int which)
+{
+	struct itimerval t;
+
+	getitimer(which, &t);
+	return t;
+}
+
+/* Uses the CPU for so many seconds of the thread's time at most, or until n signals have come. */
+static void burn_until(int n, double seconds)
+{
+	int64_t end = now(CLOCK_THREAD_CPUTIME_ID) + (int64_t)(seconds * SECOND);
+
+	while (came < n && now(CLOCK_THREAD_CPUTIME_ID) < end)
+		for (volatile int i = 0; i < 2000; i++)
+			;
+}
+
+static void check_errors(void)
+{
+	struct itimerval t = { { 0, 0 }, { 1, 0 } }, old;
+
+	fails(setitimer(3, &t, NULL), EINVAL, "setitimer: no such timer");
+	fails(getitimer(-1, &t), EINVAL, "getitimer: no such timer");
+	fails(syscall(SYS_setitimer, 9, 8, 0), EFAULT, "the value is looked at first");
+	fails(syscall(SYS_getitimer, ITIMER_PROF, 8), EFAULT, "getitimer: a bad place");
+	t.it_value.tv_usec = 1000000;
+	fails(setitimer(ITIMER_VIRTUAL, &t, NULL), EINVAL, "a bad microsecond");
+	t.it_value.tv_usec = -1;
+	fails(setitimer(ITIMER_PROF, &t, NULL), EINVAL, "a negative one");
+	t = (struct itimerval){ { -1, 0 }, { 1, 0 } };
+	fails(setitimer(ITIMER_REAL, &t, NULL), EINVAL, "a negative interval");
+	t = (struct itimerval){ { 5, 6 }, { 100, 0 } };
+	for (int which = ITIMER_REAL; which <= ITIMER_PROF; which++) {
+		works(setitimer(which, &t, &old), "timer %d is set", which);
+		ok(!us(old.it_value) && !us(old.it_interval), "it was off");
+		old = get(which);
+		ok(old.it_value.tv_sec >= 99 && old.it_value.tv_sec <= 100 && us(old.it_interval) == 5000006, "what is left");
+		works(syscall(SYS_setitimer, which, NULL, &old), "without a value it is turned off");
+		ok(old.it_value.tv_sec >= 99 && us(old.it_interval) == 5000006, "and the old one told");
+		ok(!us(get(which).it_value), "it is off");
+	}
+}
+
+/* It fires by CPU time, not by time. */
+static void check_cpu_timer(int which, int sig, const char *name)
+{
+	int64_t before, used;
+
+	signal(sig, count);
+	came = 0;
+	works(set(which, 30000, 0), "%s: 30 ms", name);
+	tap_sleep_ms(100);
+	is(came, 0, "%s: does not come in sleep", name);
+	ok(us(get(which).it_value) > 20000, "%s: nor come nearer", name);
+	before = now(CLOCK_PROCESS_CPUTIME_ID);
+	burn_until(1, 3);
+	used = now(CLOCK_PROCESS_CPUTIME_ID) - before;
+	is(came, 1, "%s: comes when the CPU is used", name);
+	ok(used > 20000000, "%s: so much of it", name);
+	burn_until(2, 0.08);
+	is(came, 1, "%s: once", name);
+	ok(!us(get(which).it_value), "%s: and is off then", name);
+	came = 0;
+	works(set(which, 10000, 10000), "%s: every 10 ms", name);
+	burn_until(5, 5);
+	ok(came >= 5, "%s: comes again and again", name);
+	works(set(which, 0, 0), "%s: off", name);
+	came = 0;
+	burn_until(1, 0.05);
+	is(came, 0, "%s: is off", name);
+	signal(sig, SIG_DFL);
+	is(in_child({
+		set(which, 20000, 0);
+		came = -1000;
+		burn_until(1, 5);
+	}) & 0x7f, sig, "%s: ends a process that does not handle it", name);
+	set(which, 50 * US_PER_S, 0);
+	is(in_child(_exit(us(get(which).it_value) != 0)), 0, "%s: a child has none", name);
+	set(which, 0, 0);
+}
+
+/* Time in the kernel counts for ITIMER_PROF alone. */
+static void check_system_time(void)
+{
+	struct rusage ru;
+	char buf[4096];
+	int fd = open("/dev/zero", O_RDONLY);
+	int64_t end;
+
+	signal(SIGPROF, count);
+	came = 0;
+	set(ITIMER_PROF, 60000, 0);
+	end = now(CLOCK_PROCESS_CPUTIME_ID) + 3 * SECOND;
+	while (!came && now(CLOCK_PROCESS_CPUTIME_ID) < end)
+		for (int i = 0; i < 20; i++)
+			if (read(fd, buf, sizeof(buf)) != sizeof(buf))
+				break;
+	is(came, 1, "system time counts for ITIMER_PROF");
+	getrusage(RUSAGE_SELF, &ru);
+	ok(us(ru.ru_stime) > 5000, "and is system time in getrusage");
+	signal(SIGPROF, SIG_DFL);
+	close(fd);
+}
+
+static void *burner(void *arg)
+{
+	int64_t end = now(CLOCK_THREAD_CPUTIME_ID) + *(int64_t *)arg;
+
+	while (now(CLOCK_THREAD_CPUTIME_ID) < end)
+		for (volatile int i = 0; i < 2000; i++)
+			;
+	return NULL;
+}
+
+/* The time of all threads counts, the dead included. */
+static void check_threads(void)
+{
+	int64_t each = 40000000, before = now(CLOCK_PROCESS_CPUTIME_ID);
+	pthread_t t[3];
+	struct rusage self, thread;
+
+	signal(SIGPROF, count);
+	came = 0;
+	set(ITIMER_PROF, 100000, 0);
+	for (int i = 0; i < 3; i++)
+		pthread_create(&t[i], NULL, burner, &each);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	is(came, 1, "three threads use up 100 ms together");
+	ok(now(CLOCK_PROCESS_CPUTIME_ID) - before >= 3 * each, "which the process's clock has counted");
+	getrusage(RUSAGE_SELF, &self);
+	getrusage(RUSAGE_THREAD, &thread);
+	ok(us(self.ru_utime) + us(self.ru_stime) >= us(thread.ru_utime) + us(thread.ru_stime) + 110000,
+	   "RUSAGE_THREAD is this one's part");
+	signal(SIGPROF, SIG_DFL);
+}
+
+static void check_children(void)
+{
+	int64_t before = user_us(RUSAGE_CHILDREN), each = 60000000;
+	struct tms t0, t1;
+	struct rusage ru;
+	pid_t pid;
+
+	times(&t0);
+	is(in_child(burner(&each)), 0, "a child uses 60 ms");
+	getrusage(RUSAGE_CHILDREN, &ru);
+	ok(us(ru.ru_utime) + us(ru.ru_stime) - before >= 55000, "RUSAGE_CHILDREN counts them");
+	times(&t1);
+	ok(t1.tms_cutime + t1.tms_cstime - t0.tms_cutime - t0.tms_cstime >= 5, "times(2), too");
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	tap_wait(pid);
+	ok(now(~pid * 8 + 2) == -1 && errno == EINVAL, "no clock of one that is gone");
+}
+
+static void check_real(void)
+{
+	int64_t start;
+
+	signal(SIGALRM, count);
+	came = 0;
+	start = now(CLOCK_MONOTONIC);
+	works(set(ITIMER_REAL, 20000, 20000), "ITIMER_REAL");
+	while (came < 3)
+		pause();
+	ok(now(CLOCK_MONOTONIC) - start >= 60000000, "comes by time");
+	is(alarm(1), 1, "alarm tells what was left, at least a second");
+	is(alarm(100), 1, "and again");
+	is(alarm(0), 100, "and is off");
+	came = 0;
+	tap_sleep_ms(60);
+	is(came, 0, "nothing comes");
+	works(set(ITIMER_REAL, 1, 0), "1 us");
+	while (!came)
+		usleep(1000);
+	is(came, 1, "comes");
+	alarm(-1u);
+	ok(alarm(0) >= 2147483647u - 1, "a far alarm");
+	signal(SIGALRM, SIG_DFL);
+}
+
+static void check_limit(void)
+{
+	struct rlimit rl = { 1, RLIM_INFINITY };
+	int status;
+
+	status = in_child({
+		setrlimit(RLIMIT_CPU, &rl);
+		came = -1000;
+		burn_until(1, 20);
+	});
+	is(status & 0x7f, SIGXCPU, "RLIMIT_CPU: SIGXCPU");
+	status = in_child({
+		struct rlimit l = { 1, 2 };
+
+		came = 0;
+		signal(SIGXCPU, count);
+		setrlimit(RLIMIT_CPU, &l);
+		burn_until(1, 20);
+		if (came != 1 || getrlimit(RLIMIT_CPU, &l) || l.rlim_cur != 2)
+			_exit(1);
+		came = -1000;
+		burn_until(1, 20);
+	});
+	is(status & 0x7f, SIGKILL, "a second later, at the hard one, SIGKILL");
+}
+
+static void *sleeper(void *arg)
+{
+	clockid_t *clock = arg;
+	struct timespec ts = { 0, 30000000 };
+
+	return (void *)(long)clock_nanosleep(*clock, 0, &ts, NULL);
+}
+
+static void check_cpu_sleep(void)
+{
+	struct timespec ts = { 0, 20000000 };
+	clockid_t clock = CLOCK_PROCESS_CPUTIME_ID, mine, child;
+	int64_t each = 100000000;
+	pthread_t t;
+	void *r;
+	pid_t pid;
+
+	fails(syscall(SYS_clock_nanosleep, CLOCK_THREAD_CPUTIME_ID, 0, &ts, NULL), EOPNOTSUPP, "one's own thread's clock stands still");
+	pthread_getcpuclockid(pthread_self(), &mine);
+	is(clock_nanosleep(mine, 0, &ts, NULL), EINVAL, "by its other name, too");
+	is(clock_nanosleep(~100000 * 8 + 1, 0, &ts, NULL), EINVAL, "a process that is not there");
+	is(pthread_create(&t, NULL, sleeper, &clock), 0, "a thread sleeps on the process's clock");
+	burner(&each);
+	pthread_join(t, &r);
+	is((long)r, 0, "while others use it");
+	pthread_create(&t, NULL, sleeper, &mine);
+	burner(&each);
+	pthread_join(t, &r);
+	is((long)r, 0, "a thread sleeps on another's clock");
+	ts.tv_nsec = 0;
+	is(clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, TIMER_ABSTIME, &ts, NULL), 0, "a time that is past");
+	pid = fork();
+	if (pid == 0) {
+		each = 20 * SECOND;
+		burner(&each);
+		_exit(0);
+	}
+	is(clock_getcpuclockid(pid, &child), 0, "a child's clock");
+	ts.tv_nsec = 50000000;
+	is(clock_nanosleep(child, 0, &ts, NULL), 0, "is slept on");
+	ok(now(child) >= 50000000, "and shows the time");
+	signal(SIGALRM, count);
+	kill(pid, SIGSTOP);
+	set(ITIMER_REAL, 30000, 0);
+	ts.tv_sec = 50;
+	is(clock_nanosleep(child, 0, &ts, &ts), EINTR, "a signal interrupts it");
+	ok(ts.tv_sec >= 49, "and the rest is told");
+	kill(pid, SIGKILL);
+	tap_wait(pid);
+	ok(now(child) == -1 && errno == EINVAL, "the clock goes with the process");
+	signal(SIGALRM, SIG_DFL);
+}
+
+int main(void)
+{
+	check_errors();
+	check_cpu_timer(ITIMER_VIRTUAL, SIGVTALRM, "ITIMER_VIRTUAL");
+	check_cpu_timer(ITIMER_PROF, SIGPROF, "ITIMER_PROF");
+	check_system_time();
+	check_threads();
+	check_children();
+	check_real();
+	check_limit();
+	check_cpu_sleep();
+	return tap_done();
+}
