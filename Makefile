@@ -429,7 +429,7 @@ endif
 # ---- the profiler -------------------------------------------------------------------------------
 # A plug-in for QEMU, and static programs that it watches (docs/profiling.md).
 ifeq ($(VARIANT),release)
-$(BUILD)/profile/plugin.so: tools/profile/plugin.c tools/profile/qemu_plugin.h Makefile
+$(BUILD)/profile/plugin.so $(BUILD)/profile/count.so: $(BUILD)/profile/%.so: tools/profile/%.c tools/profile/qemu_plugin.h Makefile
 	$(call say,HOSTCC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -O2 -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -shared -fPIC \
@@ -446,7 +446,7 @@ $(BUILD)/gdb/init: test/gdb/target.c Makefile $(BUILD)/flags
 endif
 .PHONY: profile profile-programs gdb-programs
 gdb-programs: $(BUILD)/gdb/init
-profile-programs: $(BUILD)/profile/plugin.so $(BUILD)/profile/init $(BUILD)/profile/exact
+profile-programs: $(BUILD)/profile/plugin.so $(BUILD)/profile/count.so $(BUILD)/profile/init $(BUILD)/profile/exact
 
 # ---- the disk image ------------------------------------------------------------------------------
 $(OUT)/halcyon.img: $(OUT)/BOOTX64.EFI $(OUT)/esp/kernel.elf $(OUT)/initrd.img $(OUT)/boot.conf tools/mkimage.sh $(BUILD)/epoch

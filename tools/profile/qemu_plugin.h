@@ -4,7 +4,7 @@
 
 /*
  * The part of QEMU's TCG plug-in interface (QEMU's documentation, "QEMU TCG Plugins", API version 1, QEMU 4.2 and later) that
- * plugin.c uses. Debian does not package QEMU's own header. The functions are QEMU's: the dynamic linker
+ * plugin.c and count.c use. Debian does not package QEMU's own header. The functions are QEMU's: the dynamic linker
  * finds them in the program that loads the plug-in.
  */
 #include <stdbool.h>
@@ -51,6 +51,8 @@ typedef void (*qemu_plugin_vcpu_udata_cb_t)(unsigned int vcpu, void *data);
 typedef void (*qemu_plugin_mem_cb_t)(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t vaddr, void *data);
 
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, qemu_plugin_tb_trans_cb_t cb);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb, qemu_plugin_vcpu_udata_cb_t cb,
+					  enum qemu_plugin_cb_flags flags, void *data);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn, qemu_plugin_vcpu_udata_cb_t cb,
 					    enum qemu_plugin_cb_flags flags, void *data);
 void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, qemu_plugin_mem_cb_t cb,

@@ -6,9 +6,10 @@
  * figure is the time that one step takes *for all workers together*: with perfect scaling the figure for two workers is half
  * of that for one, and the speed-up is the first divided by the second.
  *
- * By wall clock a window lasts WINDOW_NS, one worker and two in turn. Counting instructions (two CPUs, one virtual
- * clock that counts both) each worker does a fixed number of steps instead: then equal figures for one worker and
- * two mean that nothing is spun away or sent across, and the possible speed-up is 2 times their quotient.
+ * By wall clock a window lasts WINDOW_NS, one worker and two in turn. With the word "exact" each worker does a fixed number of
+ * steps instead, and an emulator's plug-in counts the instructions of each worker's CPU between two marks (ring smp): equal
+ * counts with one worker and two mean that nothing is spun away or sent across. The first line of such an operation says
+ * the steps and the rounds: BENCH_STEPS name steps rounds.
  *
  * Each step checks its result; a worker that sees a wrong one ends, and with it the operation.
  */
@@ -25,6 +26,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "../../tools/profile/mark.h"
 #include "bench.h"
 
 #define WORKERS		2u
@@ -178,14 +180,14 @@ static int step_fork(struct worker *w __attribute__((unused)))
 }
 
 static const struct work works[] = {
-	{ "getppid", 2000, NULL, step_getppid, NULL },
-	{ "open_own", 400, enter_own_file, step_open, NULL },
-	{ "open_one", 400, enter_one_file, step_open, NULL },
-	{ "fault", 2 * AREA_PAGES, enter_fault, step_fault, leave_fault },
-	{ "map", 300, NULL, step_map, NULL },
-	{ "pipe", 500, enter_pipe, step_pipe, leave_pipe },
-	{ "futex", 1000, NULL, step_futex, NULL },
-	{ "fork", 30, NULL, step_fork, NULL },
+	{ "getppid", 20000, NULL, step_getppid, NULL },
+	{ "open_own", 4000, enter_own_file, step_open, NULL },
+	{ "open_one", 4000, enter_one_file, step_open, NULL },
+	{ "fault", 16 * AREA_PAGES, enter_fault, step_fault, leave_fault },
+	{ "map", 2000, NULL, step_map, NULL },
+	{ "pipe", 5000, enter_pipe, step_pipe, leave_pipe },
+	{ "futex", 10000, NULL, step_futex, NULL },
+	{ "fork", 100, NULL, step_fork, NULL },
 };
 
 /* ---- workers ---- */
@@ -203,6 +205,7 @@ static void worker_run(struct worker *w)
 	__atomic_fetch_add(&board->ready, 1, __ATOMIC_SEQ_CST);
 	while (!__atomic_load_n(&board->go, __ATOMIC_ACQUIRE))
 		sched_yield();
+	PROFILE_OWN_START();	/* ring smp counts the instructions of each CPU: tools/profile/count.c */
 	while (w->limit ? n < w->limit : !__atomic_load_n(&board->stop, __ATOMIC_RELAXED)) {
 		w->steps = n;
 		if (work->step(w)) {
@@ -211,6 +214,7 @@ static void worker_run(struct worker *w)
 		}
 		n++;
 	}
+	PROFILE_OWN_STOP();
 	w->steps = n;
 	if (work->leave)
 		work->leave(w);
@@ -314,6 +318,9 @@ static void run_scale(const char *name)
 		missing("one CPU only");
 	board = must_map(sizeof(*board), MAP_SHARED);
 	one.count = two.count = 0;
+	if (bench_is_exact())
+		printf("BENCH_STEPS %s %lu %u\n", name, work->exact_steps, rounds);
+	fflush(stdout);
 	(void)window(WORKERS, threads, cpus);	/* warms up */
 	for (i = 0; i < rounds; i++) {
 		series_add(&one, window(1, threads, cpus));
