@@ -12,6 +12,7 @@
 
 #include <grp.h>
 #include <linux/capability.h>
+#include <sys/timerfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
@@ -53,7 +54,7 @@ struct probe {
 	void (*before)(void);
 };
 
-static int file_fd, dir_fd, zero_fd, tty_fd;
+static int file_fd, dir_fd, zero_fd, tty_fd, timer_fd;
 static int pipe_fds[2];
 static char *good_page;
 static uint64_t capability_header[2] = { _LINUX_CAPABILITY_VERSION_3 };
@@ -66,6 +67,7 @@ static uint64_t capability_header[2] = { _LINUX_CAPABILITY_VERSION_3 };
 #define TTY_FD		-1005
 #define SELF_PID	-1006
 #define CODE_PAGE	-1007
+#define TIMER_FD	-1008
 
 static void make_zombie(void)
 {
@@ -180,6 +182,8 @@ static const struct probe probes[] = {
 	P(clock_gettime, V(1), O(16)),
 	P(clock_getres, V(1), ON(16)),
 	P(clock_nanosleep, V(1), V(0), I(16), V(0)),
+	P(timerfd_settime, V(TIMER_FD), V(0), I(32), ON(32)),
+	P(timerfd_gettime, V(TIMER_FD), O(32)),
 	P(utimes, S, IN_(32)),
 	PB(make_zombie, waitid, V(P_ALL), V(0), ON(128), V(WEXITED), ON(144)),
 	P(openat, CWD, S, V(O_RDONLY), V(0)),
@@ -198,6 +202,11 @@ static const struct probe probes[] = {
 	P(pselect6, V(64), IN_(8), IN_(8), IN_(8), IN_(16), IN_(16)),
 	P(ppoll, I(8), V(1), IN_(16), IN_(8), V(8)),
 	P(get_robust_list, V(0), O(8), O(8)),
+	P(mbind, V(CODE_PAGE), V(PAGE), V(2), IN_(8), V(65), V(0)),
+	P(set_mempolicy, V(2), IN_(8), V(65)),
+	P(get_mempolicy, ON(4), ON(8), V(65), V(0), V(0)),
+	P(migrate_pages, V(0), V(65), IN_(8), IN_(8)),
+	P(move_pages, V(0), V(1), I(8), IN_(4), O(4), V(2)),
 	P(utimensat, CWD, S, IN_(32), V(0)),
 	P(pipe2, O(8), V(0)),
 	P(preadv, V(FILE_FD), I(16), V(1), V(0), V(0)),
@@ -226,7 +235,8 @@ static const struct probe probes[] = {
  * exempt: rseq setxattr lsetxattr fsetxattr getxattr lgetxattr fgetxattr
  * listxattr llistxattr flistxattr removexattr lremovexattr fremovexattr (xattr.c)
  * clone vfork fork (their ids are written without complaint: clone.c),
- * set_tid_address set_robust_list (kept, used at exit: futex.c).
+ * set_tid_address set_robust_list (kept, used at exit: futex.c),
+ * adjtimex clock_adjtime (what they read sets the clock: clocks.c).
  */
 
 enum bad {
@@ -286,6 +296,7 @@ static long value_of(long value)
 	case ZERO_FD:	return zero_fd;
 	case PIPE_FD:	return pipe_fds[1];
 	case TTY_FD:	return tty_fd;
+	case TIMER_FD:	return timer_fd;
 	case SELF_PID:	return getpid();
 	case CODE_PAGE:	return (long)good_page & ~(PAGE - 1);
 	default:	return value;
@@ -379,6 +390,7 @@ static void prepare(void)
 	symlink("a-long-target-of-a-link", "efault-link");
 	dir_fd = open(".", O_RDONLY | O_DIRECTORY);
 	zero_fd = open("/dev/zero", O_RDWR);
+	timer_fd = timerfd_create(CLOCK_MONOTONIC, 0);
 	tty_fd = open("/dev/console", O_RDWR | O_NOCTTY);
 	pipe2(pipe_fds, O_NONBLOCK);
 	write(pipe_fds[1], "x", 1);

@@ -213,6 +213,17 @@ SCENE(setitimer_, "setitimer", ALSO(0), , syscall(SYS_setitimer, ITIMER_REAL, &(
       setitimer(ITIMER_REAL, &timer_off, NULL));
 SCENE_CHILD(setitimer_left, "setitimer.left", ALSO(0), ,
 	syscall(SYS_setitimer, ITIMER_REAL, &(struct itimerval){ { 100, 0 }, { 100, 0 } }, NULL));
+SIMPLE(adjtimex, memset(small, 0, 208)); SIMPLE(clock_adjtime, 0, memset(small, 0, 208));
+SCENE(timerfd_create_, "timerfd_create", ALSO(0), , syscall(SYS_timerfd_create, 1, 0), drop(r));
+static struct itimerspec soon = { { 100, 0 }, { 100, 0 } };
+SCENE(timerfd_settime_, "timerfd_settime", ALSO(0), keep_fd = syscall(SYS_timerfd_create, 0, 0),
+      syscall(SYS_timerfd_settime, keep_fd, 3, &soon, small), close(keep_fd));
+SCENE(timerfd_gettime_, "timerfd_gettime", ALSO(0), keep_fd = syscall(SYS_timerfd_create, 1, 0),
+      syscall(SYS_timerfd_gettime, keep_fd, small), close(keep_fd));
+SCENE_CHILD(setitimer_cpu, "setitimer.cpu", ALSO(0), ,
+	syscall(SYS_setitimer, ITIMER_PROF, &(struct itimerval){ { 100, 0 }, { 100, 0 } }, NULL));
+SCENE(clock_nanosleep_cpu, "clock_nanosleep.cpu", ALSO(0), memset(small, 0, 16),
+      syscall(SYS_clock_nanosleep, CLOCK_PROCESS_CPUTIME_ID, TIMER_ABSTIME, small, NULL), );
 SIMPLE(sched_yield); SIMPLE(sched_getparam, 0, small); SIMPLE(sched_getscheduler, 0); SIMPLE(sched_get_priority_max, 1);
 SIMPLE(sched_get_priority_min, 1); SIMPLE(sched_rr_get_interval, 0, small); SIMPLE(getpriority, 0, 0); SIMPLE(setpriority, 0, 0, 0);
 SIMPLE(sched_getaffinity, 0, 128, small); SIMPLE(sched_getattr, 0, small, 56, 0); SIMPLE(getcpu, small, NULL, NULL);
