@@ -211,6 +211,11 @@ const char *hal_cpu_flag_name(u32 i)
 	return NULL;
 }
 
+bool hal_cpu_is_virtual(void)
+{
+	return x86_has(X86_F_HYPERVISOR);
+}
+
 u64 hal_hwcap(void)
 {
 	return words[W_1D];

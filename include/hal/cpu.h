@@ -48,6 +48,12 @@ bool hal_cpu_online(u32 cpu);
  */
 void hal_cpu_kick(u32 cpu);
 
+/*
+ * Is this a virtual machine, whose CPUs may stand still at any moment because the host needs its own for something else?
+ * Any context.
+ */
+bool hal_cpu_is_virtual(void);
+
 /* Interrupts off, halt, for ever. NMIs are ignored. Any context. */
 __noreturn void hal_cpu_halt_forever(void);
 

@@ -1,8 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spinlocks: waiting for a ticket, and everything that the debug kernel adds.
+ * Spinlocks: waiting, and everything that the debug kernel adds.
  *
- * A waiter reads the word until its ticket is served; it writes nothing, so waiting CPUs share the line.
+ * The queue (Mellor-Crummey and Scott, in the form that fits a word: the word names the last one). Each waiter spins on a node
+ * of its own CPU until the one before it says that it is first; only the first one looks at the lock itself, so a release
+ * moves one cache line to one CPU, and who came first gets it first. A CPU can wait for one lock in a thread, and for
+ * others in interrupts on top of that, hence a few nodes.
+ *
+ * No queue in virtual machines. A queue is served in order, so when the host has taken the CPU of the next one away, the lock
+ * stands idle for as long as that lasts, and with more virtual CPUs than real ones that is most of the time: four on
+ * two took minutes for what takes one a second. There the waiters read the word and race for it.
+ *
+ * Rejected: tickets, which do the same as the queue but make all waiters read one line, and cannot be given back, so that
+ * the same code could not serve virtual machines.
  *
  * In the debug kernel the functions are out of line, so that their return address is the place that the
  * reports name. The order is checked before the wait: a deadlock is reported instead of entered.
@@ -12,23 +22,97 @@
 #include <kernel/core/assert.h>
 #include <kernel/core/backtrace.h>
 #include <kernel/core/log.h>
+#include <kernel/core/percpu.h>
 #include <kernel/core/spinlock.h>
 #include "lockdep.h"
 
 /* Rounds between two looks at the clock. */
 #define SPIN_ROUNDS	(1u << 10)
 
-static inline u16 spin_serving(const struct spinlock *l)
+/* A thread, an interrupt, one that came on top of it, and one more: deeper ones race without a node. */
+#define SPIN_NODES	4u
+#define NODE_SHIFT	2u	/* a tail is (cpu + 1) << NODE_SHIFT | index of its node */
+
+/* [own] but for next and ready, which the neighbours in the queue write. */
+struct spin_node {
+	struct spin_node *next;	/* [a] */
+	u32 ready;		/* [a] first in the queue */
+};
+
+struct spin_nodes {
+	struct spin_node node[SPIN_NODES];
+	u32 depth;		/* [own] in use; an interrupt leaves it as it was */
+};
+static DEFINE_PER_CPU(struct spin_nodes, spin_nodes);
+static_assert(((MAX_CPUS + 1) << NODE_SHIFT) <= 0xffffu, "a tail is 16 bits");
+
+/* What a waiter does between two looks; the debug kernel counts, and reports. */
+struct spin_waiter;
+static void spin_pause(struct spin_waiter *w);
+
+static struct spin_node *node_of(u16 tail)
 {
-	return (u16)__atomic_load_n(&l->tickets, __ATOMIC_ACQUIRE);
+	return &per_cpu_ptr(&spin_nodes, (tail >> NODE_SHIFT) - 1u)->node[tail % SPIN_NODES];
+}
+
+static void wait_racing(struct spinlock *l, struct spin_waiter *w)
+{
+	do {
+		while (__atomic_load_n(&l->word, __ATOMIC_RELAXED))
+			spin_pause(w);
+	} while (!spin_take_free(l));
+}
+
+/* Preemption off. */
+static void wait_queued(struct spinlock *l, struct spin_waiter *w)
+{
+	struct spin_nodes *mine = this_cpu_ptr(&spin_nodes);
+	u32 index = mine->depth++, word;
+	u16 tail = (u16)((hal_cpu_id() + 1) << NODE_SHIFT | index), before;
+	struct spin_node *node = &mine->node[index], *next;
+
+	barrier(); /* an interrupt from here on takes the next node */
+	node->next = NULL;
+	node->ready = 0;
+	before = __atomic_exchange_n((u16 *)&l->word + 1, tail, __ATOMIC_ACQ_REL);
+	if (before) {
+		__atomic_store_n(&node_of(before)->next, node, __ATOMIC_RELEASE);
+		while (!__atomic_load_n(&node->ready, __ATOMIC_ACQUIRE))
+			spin_pause(w);
+	}
+	/* First: while there is a tail nobody else takes the lock. */
+	while (__atomic_load_n((u8 *)&l->word, __ATOMIC_ACQUIRE))
+		spin_pause(w);
+	word = (u32)tail << SPIN_TAIL_SHIFT;
+	if (!__atomic_compare_exchange_n(&l->word, &word, SPIN_LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+		__atomic_store_n((u8 *)&l->word, SPIN_LOCKED, __ATOMIC_RELAXED);
+		while (!(next = __atomic_load_n(&node->next, __ATOMIC_ACQUIRE)))
+			spin_pause(w);	/* it is in the word, and about to say so here */
+		__atomic_store_n(&next->ready, 1, __ATOMIC_RELEASE);
+	}
+	barrier();
+	mine->depth--;
+}
+
+static void spin_wait_for(struct spinlock *l, struct spin_waiter *w)
+{
+	if (hal_cpu_is_virtual() || this_cpu(spin_nodes).depth >= SPIN_NODES)
+		wait_racing(l, w);
+	else
+		wait_queued(l, w);
 }
 
 #if !HALCYON_DEBUG
 
-void spin_lock_slow(struct spinlock *l, u32 ticket)
+static inline void spin_pause(struct spin_waiter *w)
 {
-	while (spin_serving(l) != (u16)ticket)
-		hal_cpu_relax();
+	(void)w;
+	hal_cpu_relax();
+}
+
+void spin_lock_slow(struct spinlock *l)
+{
+	spin_wait_for(l, NULL);
 }
 
 #else
@@ -65,22 +149,35 @@ static void spin_report(struct spinlock *l, vaddr_t place, u64 waited_ns)
 	report_holder(l, holder, cpu);
 }
 
-/* Returns how many hal_cycles() it took, at least 1. */
-static u64 spin_wait(struct spinlock *l, u16 ticket, vaddr_t place)
-{
-	u64 start = hal_clock_ns(), cycles = hal_cycles(), waited;
-	bool reported = false;
+struct spin_waiter {
+	struct spinlock *lock;
+	vaddr_t place;
+	u64 start_ns;
+	u32 rounds;
+	bool reported;
+};
 
-	for (u32 round = 1; spin_serving(l) != ticket; round++) {
-		hal_cpu_relax();
-		if (round % SPIN_ROUNDS || reported)
-			continue;
-		waited = hal_clock_ns() - start;
-		if (waited < READ_ONCE(spin_report_ns) || panic_active())
-			continue;
-		reported = true;
-		spin_report(l, place, waited);
-	}
+static void spin_pause(struct spin_waiter *w)
+{
+	u64 waited;
+
+	hal_cpu_relax();
+	if (++w->rounds % SPIN_ROUNDS || w->reported)
+		return;
+	waited = hal_clock_ns() - w->start_ns;
+	if (waited < READ_ONCE(spin_report_ns) || panic_active())
+		return;
+	w->reported = true;
+	spin_report(w->lock, w->place, waited);
+}
+
+/* Returns how many hal_cycles() it took, at least 1. */
+static u64 spin_wait(struct spinlock *l, vaddr_t place)
+{
+	struct spin_waiter w = { .lock = l, .place = place, .start_ns = hal_clock_ns() };
+	u64 cycles = hal_cycles();
+
+	spin_wait_for(l, &w);
 	return MAX(hal_cycles() - cycles, 1ull);
 }
 
@@ -96,15 +193,13 @@ static void spin_lock_at(struct spinlock *l, bool nested, vaddr_t place)
 {
 	irqflags_t f;
 	u64 wait = 0;
-	u32 old;
 
 	preempt_disable();
 	f = hal_irq_save();
 	lockdep_spin_check(l, nested, hal_irqflags_enabled(f), place);
-	old = __atomic_fetch_add(&l->tickets, SPIN_TICKET_ONE, __ATOMIC_ACQUIRE);
-	if (unlikely((u16)old != (u16)(old >> 16))) {
+	if (unlikely(!spin_take_free(l))) {
 		hal_irq_restore(f);
-		wait = spin_wait(l, (u16)(old >> 16), place);
+		wait = spin_wait(l, place);
 		f = hal_irq_save();
 	}
 	spin_note_taken(l, place, wait);
@@ -123,17 +218,15 @@ void spin_lock_nested(struct spinlock *l)
 
 bool spin_trylock(struct spinlock *l)
 {
-	u32 old = __atomic_load_n(&l->tickets, __ATOMIC_RELAXED);
 	irqflags_t f;
 	bool taken;
 
-	if ((u16)old != (u16)(old >> 16))
+	if (__atomic_load_n(&l->word, __ATOMIC_RELAXED))
 		return false;
 	preempt_disable();
 	f = hal_irq_save();
 	lockdep_spin_check_context(l, hal_irqflags_enabled(f), _RET_IP_);
-	taken = __atomic_compare_exchange_n(&l->tickets, &old, old + SPIN_TICKET_ONE, false, __ATOMIC_ACQUIRE,
-					    __ATOMIC_RELAXED);
+	taken = spin_take_free(l);
 	if (taken)
 		spin_note_taken(l, _RET_IP_, 0);
 	hal_irq_restore(f);
@@ -144,7 +237,6 @@ bool spin_trylock(struct spinlock *l)
 
 static void spin_release(struct spinlock *l)
 {
-	u16 *serving = (u16 *)&l->tickets;
 	irqflags_t f;
 
 	spin_assert_held(l);
@@ -152,7 +244,7 @@ static void spin_release(struct spinlock *l)
 	lockdep_spin_pop(l);
 	WRITE_ONCE(l->place, 0);
 	l->thread = NULL;
-	__atomic_store_n(serving, (u16)(*serving + 1), __ATOMIC_RELEASE);
+	spin_clear(l);
 	hal_irq_restore(f);
 }
 

@@ -77,14 +77,14 @@ static void spun_release(struct timer *t)
 {
 	struct spun *s = container_of(t, struct spun, timer);
 
-	__atomic_fetch_add((u16 *)&s->l.tickets, 1, __ATOMIC_RELEASE);
+	spin_clear(&s->l);
 }
 
 /* Held by a thread that sleeps, which the book would not allow: the state is made by hand. */
 static void spun_hold(struct spun *s, struct thread *holder)
 {
 	spin_init(&s->l, "test spun", LOCK_RANK_OBJECT);
-	s->l.tickets = SPIN_TICKET_ONE;
+	s->l.word = SPIN_LOCKED;
 	s->l.cpu = (u16)hal_cpu_id();
 	s->l.thread = holder;
 	s->l.place = (vaddr_t)(uintptr_t)spin_holder;

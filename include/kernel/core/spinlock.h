@@ -3,11 +3,12 @@
 #define KERNEL_CORE_SPINLOCK_H
 
 /*
- * Spinlocks: FIFO ticket locks that switch preemption off.
+ * Spinlocks, which switch preemption off.
  *
- * The word holds two 16-bit tickets: the one being served (low) and the next to hand out (high). Taking
- * the lock is one fetch-and-add; the lock is ours when both were equal. 16 bits suffice for 65535
- * waiting CPUs.
+ * The word is 0 when the lock is free and nobody waits: taking it then is one compare-and-exchange to SPIN_LOCKED. Its low
+ * byte says that it is held, and only the holder clears it; the high half names the last CPU of the queue of those who
+ * wait (spinlock.c), while there is one nobody else gets in between. On a CPU that may be taken away from us at any
+ * moment (a virtual machine's) there is no queue: who sees the lock free first takes it.
  *
  * Locks of rank LOCK_RANK_IRQ_FIRST and inner are taken with interrupts off: spin_lock_irqsave(), or
  * spin_lock() where interrupts are known to be off. Holding a lock, a thread must not sleep, nor touch
@@ -21,7 +22,7 @@
 #include <lib/atomic.h>
 
 struct spinlock {
-	u32 tickets;			/* [a] next << 16 | serving */
+	u32 word;			/* [a] SPIN_LOCKED | last in the queue << SPIN_TAIL_SHIFT */
 #if HALCYON_DEBUG
 	u8 rank;			/* [I] */
 	u8 class;			/* [a] lockstat.h's number; 0: not looked up yet */
@@ -32,19 +33,20 @@ struct spinlock {
 #endif
 };
 
-#define SPIN_TICKET_ONE 0x10000u
+#define SPIN_LOCKED	1u
+#define SPIN_TAIL_SHIFT	16u
 
 #if HALCYON_DEBUG
-#define SPINLOCK_INIT(name_, rank_) { .tickets = 0, .rank = (rank_), .name = (name_) }
+#define SPINLOCK_INIT(name_, rank_) { .word = 0, .rank = (rank_), .name = (name_) }
 #else
-#define SPINLOCK_INIT(name_, rank_) { .tickets = 0 }
+#define SPINLOCK_INIT(name_, rank_) { .word = 0 }
 #endif
 
 /* name: a literal. rank: enum lock_rank. */
 static inline void spin_init(struct spinlock *l, const char *name, u32 rank)
 {
 	(void)name, (void)rank;
-	l->tickets = 0;
+	l->word = 0;
 #if HALCYON_DEBUG
 	l->rank = (u8)rank;
 	l->class = 0;
@@ -58,17 +60,21 @@ static inline void spin_init(struct spinlock *l, const char *name, u32 rank)
 /* Somebody holds it. Racy: for reports and assertions. */
 static inline bool spin_is_locked(const struct spinlock *l)
 {
-	u32 t = __atomic_load_n(&l->tickets, __ATOMIC_RELAXED);
-
-	return (u16)t != t >> 16;
+	return __atomic_load_n(&l->word, __ATOMIC_RELAXED) & SPIN_LOCKED;
 }
 
-/* Others wait for it. Racy. */
-static inline bool spin_is_contended(const struct spinlock *l)
+/* [a] One step: the lock was free and is ours now. */
+static __always_inline bool spin_take_free(struct spinlock *l)
 {
-	u32 t = __atomic_load_n(&l->tickets, __ATOMIC_RELAXED);
+	u32 old = 0;
 
-	return (u16)((t >> 16) - (u16)t) > 1;
+	return __atomic_compare_exchange_n(&l->word, &old, SPIN_LOCKED, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+/* The holder alone. */
+static __always_inline void spin_clear(struct spinlock *l)
+{
+	__atomic_store_n((u8 *)&l->word, 0, __ATOMIC_RELEASE);
 }
 
 #if HALCYON_DEBUG
@@ -89,17 +95,14 @@ void spin_assert_held(const struct spinlock *l);
 
 #else
 
-/* Waits for the ticket. */
-void spin_lock_slow(struct spinlock *l, u32 ticket);
+/* Waits. Preemption off. */
+void spin_lock_slow(struct spinlock *l);
 
 static __always_inline void spin_lock(struct spinlock *l)
 {
-	u32 old;
-
 	preempt_disable();
-	old = __atomic_fetch_add(&l->tickets, SPIN_TICKET_ONE, __ATOMIC_ACQUIRE);
-	if (unlikely((u16)old != (u16)(old >> 16)))
-		spin_lock_slow(l, old >> 16);
+	if (unlikely(!spin_take_free(l)))
+		spin_lock_slow(l);
 }
 
 static __always_inline void spin_lock_nested(struct spinlock *l)
@@ -109,24 +112,18 @@ static __always_inline void spin_lock_nested(struct spinlock *l)
 
 static __always_inline bool __must_check spin_trylock(struct spinlock *l)
 {
-	u32 old = __atomic_load_n(&l->tickets, __ATOMIC_RELAXED);
-
-	if ((u16)old != (u16)(old >> 16))
+	if (__atomic_load_n(&l->word, __ATOMIC_RELAXED))
 		return false;
 	preempt_disable();
-	if (likely(__atomic_compare_exchange_n(&l->tickets, &old, old + SPIN_TICKET_ONE, false,
-					       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)))
+	if (likely(spin_take_free(l)))
 		return true;
 	preempt_enable();
 	return false;
 }
 
-/* Only the holder writes the low half. */
 static __always_inline void spin_release(struct spinlock *l)
 {
-	u16 *serving = (u16 *)&l->tickets;
-
-	__atomic_store_n(serving, (u16)(__atomic_load_n(serving, __ATOMIC_RELAXED) + 1), __ATOMIC_RELEASE);
+	spin_clear(l);
 }
 
 static __always_inline void spin_unlock(struct spinlock *l)

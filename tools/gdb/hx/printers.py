@@ -48,13 +48,12 @@ def show_refcount(value):
 
 
 def show_spinlock(value):
-    tickets = int(value["tickets"])
-    waiting = (tickets >> 16) - (tickets & 0xffff) & 0xffff
+    word = int(value["word"])
     name = f'"{core.text_of(value["name"])}" ' if core.has_field(value.type, "name") and int(value["name"]) else ""
-    if not waiting:
+    if not word & 0xff:
         return f"{name}free"
     where = f" by CPU {int(value['cpu'])} since {core.place(value['place'])}" if core.has_field(value.type, "place") else ""
-    more = f", {waiting - 1} wait" if waiting > 1 else ""
+    more = ", others wait" if word >> 16 else ""
     return f"{name}held{where}{more}"
 
 
