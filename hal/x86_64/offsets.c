@@ -27,10 +27,10 @@ void hal_offsets(void)
 	HAL_DEFINE(PC_SPEC_CTRL, offsetof(struct hal_percpu, spec_ctrl));
 	HAL_DEFINE(EA_DATA, X86_EA_DATA);
 	HAL_DEFINE(EA_PRIVATE, X86_EA_PRIVATE);
-	HAL_DEFINE(ED_KERNEL_CR3, offsetof(struct x86_entry_data, kernel_cr3));
-	HAL_DEFINE(ED_USER_CR3, offsetof(struct x86_entry_data, user_cr3));
-	HAL_DEFINE(ED_USER_NEXT, offsetof(struct x86_entry_data, user_next));
-	HAL_DEFINE(ED_NOFLUSH, offsetof(struct x86_entry_data, noflush));
+	HAL_DEFINE(ED_KERNEL_CR3, offsetof(struct x86_entry_data, cr3.kernel_cr3));
+	HAL_DEFINE(ED_USER_CR3, offsetof(struct x86_entry_data, cr3.user_cr3));
+	HAL_DEFINE(ED_USER_NEXT, offsetof(struct x86_entry_data, cr3.user_next));
+	HAL_DEFINE(ED_NOFLUSH, offsetof(struct x86_entry_data, cr3.noflush));
 	HAL_DEFINE(ED_SCRATCH, offsetof(struct x86_entry_data, scratch));
 	HAL_DEFINE(ED_TRAP_TOP, offsetof(struct x86_entry_data, stacks[X86_EA_STACK_TRAP + 1]));
 	HAL_DEFINE(EP_GS_BASE, offsetof(struct x86_entry_private, gs_base));

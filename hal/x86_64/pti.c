@@ -117,9 +117,8 @@ static void fill_data(struct x86_entry_data *d, u32 cpu)
 {
 	vaddr_t stacks = area_of(cpu) + X86_EA_DATA + offsetof(struct x86_entry_data, stacks);
 
-	d->noflush = x86_pti_pcid ? X86_CR3_NOFLUSH : 0;
-	d->kernel_cr3 = hal_pt_root_current() | d->noflush;
-	d->user_cr3 = d->user_next = bare_root | (x86_pti_pcid ? X86_PTI_USER_PCID : 0);
+	d->cr3.noflush = x86_pti_pcid ? X86_CR3_NOFLUSH : 0;
+	x86_pti_cr3_set(&d->cr3, hal_pt_root_current(), bare_root);
 	d->tss.iomap = sizeof(d->tss);
 	d->tss.rsp[0] = stacks + (X86_EA_STACK_TRAP + 1) * X86_EA_STACK_BYTES;
 	for (u64 i = 0; i < X86_IST_COUNT; i++)
@@ -257,11 +256,8 @@ void x86_pti_root_set(paddr_t root, bool user)
 {
 	struct x86_entry_data *d = (struct x86_entry_data *)hal_percpu()->entry_data;
 
-	if (!d)
-		return;
-	d->kernel_cr3 = root | d->noflush;
-	d->user_next = d->user_cr3 = (user ? root | X86_PTI_USER_ROOT : bare_root) |
-				     (x86_pti_pcid ? X86_PTI_USER_PCID : 0);
+	if (d)
+		x86_pti_cr3_set(&d->cr3, root, user ? root | X86_PTI_USER_ROOT : bare_root);
 }
 
 void x86_pti_flush_user_all(void)
@@ -269,7 +265,7 @@ void x86_pti_flush_user_all(void)
 	struct x86_entry_data *d = (struct x86_entry_data *)hal_percpu()->entry_data;
 
 	if (d)
-		__asm__ volatile("andq %1, %0" : "+m"(d->user_next) : "r"(~X86_CR3_NOFLUSH) : "cc");
+		x86_pti_cr3_flush(&d->cr3);
 }
 
 static void invpcid_page(u64 pcid, vaddr_t va)

@@ -8,6 +8,7 @@
  * Each CPU's entry area, X86_EA_STRIDE bytes from the next one's, at HAL_ENTRY_BASE. Entry code is the same page in each
  * area, so what it addresses relative to itself is its own CPU's. All but `private` is in both page tables.
  */
+#include "pti_cr3.h"
 #include "x86.h"
 
 #define X86_EA_TEXT	0x0000u		/* .entry.pti: R-X */
@@ -19,10 +20,6 @@
 #define X86_EA_STRIDE	0x10000u
 _Static_assert(X86_EA_STRIDE * (u64)HAL_MAX_CPUS <= HAL_ENTRY_END - HAL_ENTRY_BASE, "one area per CPU");
 
-/* Bit of CR3 that says which root of a pair it names, and the PCIDs of the two (SDM vol. 3A 4.10.1). */
-#define X86_PTI_USER_ROOT	0x1000ull
-#define X86_PTI_USER_PCID	1ull
-#define X86_CR3_NOFLUSH		(1ull << 63)
 #define X86_CR4_PCIDE		(1ull << 17)
 
 /* No more than a trap's frame and a few words ever lie there: see entry_hard.asm. */
@@ -31,10 +28,7 @@ enum { X86_EA_STACK_TRAP, X86_EA_STACK_IST, X86_EA_STACKS = X86_EA_STACK_IST + X
 
 /* A user program on a CPU with Meltdown can read this: nothing in it tells where the kernel lies. */
 struct x86_entry_data {
-	u64 kernel_cr3;		/* [own] what an entry loads */
-	u64 user_cr3;		/* [own] what this way out loads */
-	u64 user_next;		/* [own] what the next one will: without NOFLUSH while a flush is due */
-	u64 noflush;		/* [I] X86_CR3_NOFLUSH with PCIDs, else 0 */
+	struct x86_pti_cr3 cr3;
 	u64 scratch;		/* [own] the user's RSP while there is no register for it */
 	u64 reserved[3];
 	struct x86_tss tss;

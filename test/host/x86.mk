@@ -3,7 +3,8 @@ HOST_HAL := hal/x86_64/uart.c hal/x86_64/calibrate.c hal/x86_64/clocksource.c ha
 	hal/x86_64/mitigate.c hal/x86_64/mitigate_text.c
 
 $(call host_test,hal,$(HOST_FRAMEWORK) $(HOST_LIB) $(HOST_HAL) test/host/hal_uart_test.c test/host/hal_clock_test.c \
-	test/host/hal_apic_test.c test/host/hal_pt_test.c test/host/hal_mitigate_test.c,$(HOST_FLAGS) -I hal/x86_64 -I hal/x86_64/include)
+	test/host/hal_apic_test.c test/host/hal_pt_test.c test/host/hal_mitigate_test.c \
+	test/host/hal_pti_test.c,$(HOST_FLAGS) -I hal/x86_64 -I hal/x86_64/include)
 
 # Files that use the machine's instructions, on a made-up machine (test/host/x86/fake.h). Its arch/ shadows theirs.
 HOST_HAL_IRQ := $(addprefix hal/x86_64/,apic.c apic_setup.c ioapic.c irq.c irq_move.c irq_stat.c msi.c pic.c)
