@@ -120,6 +120,8 @@ struct hal_thread;
 void x86_mitigate_init(const struct bootinfo *bi);
 /* Each CPU, once its features were compared: the MSRs. Interrupts off. */
 void x86_mitigate_cpu(void);
+/* A CPU that is not started, because a sibling of it is and mitigations=auto,nosmt was given. After x86_mitigate_init(). */
+bool x86_mitigate_leaves_out(u32 apic_id);
 /* From hal_switch(), interrupts off, when x86_spec_switch is set. */
 void x86_spec_switch_to(const struct hal_thread *next);
 /* execve(2) of the calling thread. Interrupts off. */

@@ -42,6 +42,8 @@ u8 x86_space_work;
 static struct x86_mitigate_in in;	/* [I] after x86_mitigate_init() */
 static struct x86_mitigate decided;	/* [I] */
 static u64 spec_base;			/* [I] IA32_SPEC_CTRL of every thread */
+static u32 thread_bits;			/* [I] of an APIC id: which thread of its core a CPU is */
+static bool one_thread;			/* [I] auto,nosmt on a CPU whose siblings could look into each other */
 
 static struct {
 	u8 left;	/* [own] SPEC_* of the user thread that ran last */
@@ -136,6 +138,8 @@ static bool is(const char *value, const char *end, const char *what)
 	return (size_t)(end - value) == strlen(what) && !memcmp(value, what, strlen(what));
 }
 
+static bool nosmt_wanted;
+
 static void take_word(const char *word, size_t n)
 {
 	const char *end = word + n, *v;
@@ -143,7 +147,8 @@ static void take_word(const char *word, size_t n)
 	v = value_of(word, n, "mitigations=");
 	if (v) {
 		in.off = is(v, end, "off");
-		if (!in.off && !is(v, end, "auto") && !is(v, end, "auto,nosmt"))
+		nosmt_wanted = is(v, end, "auto,nosmt");
+		if (!in.off && !nosmt_wanted && !is(v, end, "auto"))
 			upcall_log(4, "cpu: mitigations=%.*s is not known", (int)(end - v), v);
 		return;
 	}
@@ -176,6 +181,46 @@ static void read_command_line(const struct bootinfo *bi)
 	}
 }
 
+/* ---- sibling threads --------------------------------------------------------------------------- */
+
+/* SDM vol. 2A CPUID 0Bh: the first level is the thread's. Before that leaf there are no siblings worth a thought. */
+static void read_topology(void)
+{
+	struct x86_cpuid r;
+
+	if (x86_cpuid(0, 0).a < 0xb)
+		return;
+	r = x86_cpuid(0xb, 0);
+	if (r.b && ((r.c >> 8) & 0xff) == 1)
+		thread_bits = r.a & 31;
+	in.smt = thread_bits != 0;
+}
+
+/* Does a core run two threads now? A few hundred CPUs at most, and who asks is a person. */
+static bool siblings_run(void)
+{
+	for (u32 a = 0; a < hal_cpu_count(); a++)
+		for (u32 b = a + 1; thread_bits && hal_cpu_online(a) && b < hal_cpu_count(); b++)
+			if (hal_cpu_online(b) &&
+			    hal_percpu_of(a)->apic_id >> thread_bits == hal_percpu_of(b)->apic_id >> thread_bits)
+				return true;
+	return false;
+}
+
+/* Linux's list: what VERW and L1 flushes cannot take from a sibling that runs. */
+static void choose_siblings(void)
+{
+	u64 bugs = 1ull << X86_BUG_MDS | 1ull << X86_BUG_TAA | 1ull << X86_BUG_MMIO | 1ull << X86_BUG_L1TF |
+		   1ull << X86_BUG_RETBLEED;
+
+	one_thread = nosmt_wanted && (decided.bugs & bugs);
+}
+
+bool x86_mitigate_leaves_out(u32 apic_id)
+{
+	return one_thread && (apic_id & ((1u << thread_bits) - 1));
+}
+
 /* ---- once, and once per CPU -------------------------------------------------------------------- */
 
 static void choose_base(void)
@@ -205,8 +250,10 @@ void x86_mitigate_init(const struct bootinfo *bi)
 {
 	in.vendor = vendor();
 	read_cpuid();
+	read_topology();
 	read_command_line(bi);
 	x86_mitigate_decide(&in, &decided);
+	choose_siblings();
 	choose_base();
 	if (decided.v2 == X86_V2_IBRS)
 		x86_hard |= X86_HARD | X86_HARD_IBRS;
@@ -439,5 +486,8 @@ const char *hal_vulnerability_name(u32 i)
 /* Sibling threads may have come and gone since boot. */
 void hal_vulnerability_text(u32 i, char *buf, size_t n)
 {
-	x86_vulnerability_text(&in, &decided, i, buf, n);
+	struct x86_mitigate_in now = in;
+
+	now.smt = siblings_run();
+	x86_vulnerability_text(&now, &decided, i, buf, n);
 }

@@ -86,7 +86,7 @@ static bool is_known(u32 apic_id)
 
 static void number_cpus(u32 limit)
 {
-	u32 far = 0, many = x86_acpi.cpus_dropped;
+	u32 far = 0, many = x86_acpi.cpus_dropped, siblings = 0;
 
 	x86_ap_ids[0] = hal_percpu()->apic_id;
 	x86_ap_count = 1;
@@ -99,12 +99,18 @@ static void number_cpus(u32 limit)
 			far++;
 			continue;
 		}
+		if (x86_mitigate_leaves_out(c->apic_id)) {
+			siblings++;
+			continue;
+		}
 		if (x86_ap_count >= MIN(limit, (u32)HAL_MAX_CPUS)) {
 			many++;
 			continue;
 		}
 		x86_ap_ids[x86_ap_count++] = c->apic_id;
 	}
+	if (siblings)
+		upcall_log(5, "smp: %u CPUs left out: mitigations=auto,nosmt wants one thread of a core", siblings);
 	if (far)
 		upcall_log(4, "smp: %u CPUs left out: APIC ids from %u up need x2APIC", far, XAPIC_ID_MAX + 1);
 	if (many)
@@ -221,6 +227,7 @@ int hal_smp_prepare(u32 cpu)
 	if (x86_topology_prepare(cpu))
 		goto free_stacks;
 	x86_cpu_tables_init(c, cpu);
+	x86_cpu_set_node(c, x86_numa_node_of_apic(c->pc.apic_id));
 	return x86_pti_prepare(cpu);	/* what is there stays for the next try */
 free_stacks:
 	for (unsigned int i = 0; i < X86_IST_COUNT && c->ist_base[i]; i++)

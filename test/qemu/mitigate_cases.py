@@ -99,14 +99,14 @@ def scripted(text):
 
 
 SAY = ("cd /sys/devices/system/cpu/vulnerabilities\nfor f in meltdown mds l1tf spectre_v2 mmio_stale_data; do\n"
-       "echo \"$f: $(cat $f)\"\ndone\ngrep ^bugs /proc/cpuinfo\ndmesg | grep -c 'page-table isolation is on'\nexec reboot -f\n")
+       "echo \"$f: $(cat $f)\"\ndone\necho \"online: $(cat ../online)\"\ngrep ^bugs /proc/cpuinfo\ndmesg | grep -c 'page-table isolation is on'\nexec reboot -f\n")
 TRIED = "Vulnerable: Clear CPU buffers attempted, no microcode; SMT Host state unknown"
 OLD_BUGS = ("cpu_meltdown spectre_v1 spectre_v2 spec_store_bypass l1tf mds swapgs itlb_multihit %s bhi its")
 
 
-def said(ctx, cpu, options, **wanted):
+def said(ctx, cpu, options, shape=None, **wanted):
     disk = ctx.image(initrd=ctx.initrd(scripted(SAY)), options="console=ttyS0 qemu-exit quiet " + options)
-    m = ctx.boot(disk, cpus=1, cpu=cpu)
+    m = ctx.boot(disk, cpu=cpu, **(shape or {"cpus": 1}))
     need(m.wait(60) == 33, "%s %s: exit status" % (cpu, options))
     text = m.serial.text().replace("\r", "")
     for name, words in wanted.items():
@@ -124,6 +124,8 @@ def command_line(ctx):
          mmio_stale_data="Unknown: No mitigations", bugs=OLD_BUGS % "mmio_unknown")
     said(ctx, "Haswell", "pti=auto", meltdown="Mitigation: PTI", on="1", bugs=OLD_BUGS % "srbds mmio_unknown",
          spectre_v2="Mitigation: Retpolines; STIBP: disabled; RSB filling; PBRSB-eIBRS: Not affected; BHI: Retpoline")
+    said(ctx, "Haswell", "mitigations=auto,nosmt", {"cpus": 4, "smp": "4,sockets=1,cores=2,threads=2"},
+         meltdown="Mitigation: PTI", online="0-1")
     said(ctx, "EPYC", "", meltdown="Not affected", mds="Not affected", on="0",
          bugs="fxsave_leak sysret_ss_attrs null_seg spectre_v1 spectre_v2 spec_store_bypass retbleed smt_rsb srso div0")
     said(ctx, "qemu64", "pti=on", meltdown="Not affected", on="1")
