@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * core and mm as a Linux program (hal/host). First the kernel's own self tests of these layers run on one CPU; then
- * four CPUs share the page allocator, the slab, RCU and a lock, interleaved at random but repeatably.
+ * four CPUs share the page allocator, the slab, RCU and a lock, and ask each other for flushes and calls, interleaved at
+ * random but repeatably.
  */
+#include <hal/pt.h>
 #include <kernel/core/cpuhp.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/cmdline.h>
@@ -11,12 +13,16 @@
 #include <kernel/core/random.h>
 #include <kernel/core/rcu.h>
 #include <kernel/core/selftest.h>
+#include <kernel/core/smpcall.h>
 #include <kernel/core/spinlock.h>
 #include <kernel/core/symbols.h>
+#include <kernel/core/tlb.h>
 #include <kernel/mm/kmap.h>
 #include <kernel/mm/page.h>
 #include <kernel/mm/slab.h>
+#include <lib/errno.h>
 #include <lib/fls.h>
+#include <lib/string.h>
 #undef EXPECT
 #undef EXPECT_EQ
 #include "framework.h"
@@ -336,6 +342,227 @@ TEST(four_cpus_share_everything)
 	kmem_cache_stats(shared_cache, &stats);
 	EXPECT_EQ(stats.objects, 0);
 	kmem_cache_destroy(shared_cache);
+}
+
+/* ---- what CPUs ask of each other ----------------------------------------------------------------- */
+
+#define FLUSH_PAGES	8u
+#define FLUSH_ROUNDS	2000u
+#define FLUSH_BASE	0x1000000ull
+
+/*
+ * A page table of numbers, and for each CPU a TLB that forgets when, and only when, the HAL was told to flush or left the
+ * space. A number that was published is what everybody finds from then on, or a later one.
+ */
+static struct {
+	struct hal_space space;
+	u64 table[FLUSH_PAGES], published[FLUSH_PAGES];
+	struct {
+		u64 number[FLUSH_PAGES];
+		u64 told;
+	} tlb[CPUS];
+	u64 lookups, hits;
+} flush;
+
+static u64 flush_look(u32 page)
+{
+	struct hal_percpu *pc = hal_percpu();
+	u64 told = pc->flushed_all + pc->flushed_pages, *entry = &flush.tlb[pc->cpu].number[page];
+
+	if (flush.tlb[pc->cpu].told != told) {
+		memset(flush.tlb[pc->cpu].number, 0, sizeof(flush.tlb[pc->cpu].number));
+		flush.tlb[pc->cpu].told = told;
+	}
+	flush.lookups++;
+	flush.hits += *entry != 0;
+	if (!*entry)
+		*entry = flush.table[page];
+	return *entry;
+}
+
+static void flush_change(u64 n, u32 page)
+{
+	vaddr_t va = FLUSH_BASE + page * PAGE_SIZE;
+	u64 number;
+
+	preempt_disable();
+	number = ++flush.table[page];
+	preempt_enable();
+	if (n % 5 == 0)
+		tlb_flush_space(&flush.space, 0, ~0ull, TLB_TABLES);
+	else
+		tlb_flush_space(&flush.space, va, va + PAGE_SIZE, TLB_PAGES);
+	if (flush.published[page] < number)
+		flush.published[page] = number;
+}
+
+/* A kernel thread runs for a while, and then one of the space's again. */
+static void flush_be_lazy(u64 n)
+{
+	preempt_disable();
+	hal_space_set_lazy();
+	for (u64 i = 0; i < n % 5; i++)
+		hal_cpu_relax();
+	hal_space_resume(hal_pt_root_current(), &flush.space);
+	preempt_enable();
+}
+
+static void flush_work(void *arg)
+{
+	u64 me = (u64)(uintptr_t)arg;
+
+	preempt_disable();
+	hal_space_activate(hal_pt_root_current(), &flush.space);
+	preempt_enable();
+	for (u64 n = me; n < FLUSH_ROUNDS; n++) {
+		u32 page = (u32)(n * 5 % FLUSH_PAGES);
+		u64 least = flush.published[page];
+
+		EXPECT(flush_look(page) >= least);
+		(void)flush_look((page + 1) % FLUSH_PAGES);
+		if (n % 31 == me)
+			flush_change(n, page);
+		if (n % 37 == me)
+			flush_be_lazy(n);
+		host_maybe_switch();
+	}
+	preempt_disable();
+	hal_space_activate(hal_pt_root_current(), NULL);
+	preempt_enable();
+}
+
+static struct tlb_stats flush_stats(void)
+{
+	struct tlb_stats sum = { 0 }, one;
+
+	for (u32 cpu = 0; cpu < CPUS; cpu++) {
+		tlb_stats(cpu, &one);
+		sum.sent += one.sent;
+		sum.coalesced += one.coalesced;
+		sum.lazy += one.lazy;
+		sum.avoided += one.avoided;
+		sum.caught_up += one.caught_up;
+		sum.dropped += one.dropped;
+		sum.pages += one.pages;
+		sum.hangs += one.hangs;
+	}
+	return sum;
+}
+
+TEST(flushes_reach_who_runs_the_space)
+{
+	struct tlb_stats before, after;
+
+	boot();
+	memset(&flush, 0, sizeof(flush));
+	hal_space_init(&flush.space);
+	before = flush_stats();
+	host_set_interleave(5, 424242);
+	on_others(flush_work, true);
+	flush_work(NULL);
+	host_run_all();
+	host_set_interleave(0, 0);
+	after = flush_stats();
+	EXPECT(after.sent > before.sent && after.pages > before.pages && after.lazy > before.lazy);
+	EXPECT(after.caught_up > before.caught_up && after.dropped > before.dropped && after.avoided > before.avoided);
+	EXPECT(after.coalesced > before.coalesced);
+	EXPECT_EQ(after.hangs, before.hangs);
+	EXPECT(flush.hits > 100);	/* the model would see a stale entry */
+	EXPECT_EQ(flush.space.cpus[0], 0);
+}
+
+static u64 calls_asked, calls_ran;
+
+static void call_ran(void *arg)
+{
+	(void)arg;
+	EXPECT(!hal_irq_enabled());
+	calls_ran++;
+}
+
+static void call_work(void *arg)
+{
+	static struct smp_async async[CPUS];
+	u64 me = (u64)(uintptr_t)arg;
+	u32 online;
+
+	for (u64 n = 0; n < 300; n++) {
+		u32 cpu = (u32)((n + me) % CPUS);
+
+		preempt_disable();
+		online = hal_cpu_online_count();
+		if (n % 3 == 0 && online == CPUS) {
+			calls_asked += CPUS;
+			smp_call_all(call_ran, NULL, n & 1);
+		} else if (n % 3 == 1) {
+			calls_asked += smp_call_one(cpu, call_ran, NULL, true) == 0;
+		} else {
+			calls_asked += smp_call_async(cpu, &async[me], call_ran, NULL) == 0;
+		}
+		preempt_enable();
+	}
+	/* Nobody goes offline before all have asked. */
+	finished++;
+	while (finished < CPUS)
+		hal_cpu_relax();
+	while (async[me].busy)
+		hal_cpu_relax();
+}
+
+TEST(calls_reach_everybody)
+{
+	struct smp_call_stats stats;
+	u64 coalesced = 0;
+
+	boot();
+	finished = 0;
+	host_set_interleave(5, 777);
+	on_others(call_work, true);
+	call_work(NULL);
+	host_run_all();
+	host_set_interleave(0, 0);
+	EXPECT_EQ(calls_ran, calls_asked);
+	EXPECT(calls_ran > 1000);
+	for (u32 cpu = 0; cpu < CPUS; cpu++) {
+		smp_call_stats(cpu, &stats);
+		coalesced += stats.coalesced;
+		EXPECT_EQ(stats.hangs, 0);
+	}
+	EXPECT(coalesced > 0);
+	/* They are gone: nobody waits for them. */
+	EXPECT_EQ(smp_call_one(1, call_ran, NULL, true), (u64)(s64)-ENXIO);
+	smp_call_all(call_ran, NULL, true);
+	EXPECT_EQ(calls_ran, calls_asked + 1);
+}
+
+/* A CPU that goes while it is asked: the request is taken back, or it was answered. */
+static void leaver(void *arg)
+{
+	hal_irq_disable();
+	smpcall_cpuhp.starting(hal_cpu_id());
+	tlb_cpuhp.starting(hal_cpu_id());
+	for (u64 i = (u64)(uintptr_t)arg * 3; i > 0; i--)
+		hal_cpu_relax();
+	/* It ends, and is offline, with interrupts off: what is posted now is never taken. */
+}
+
+TEST(who_leaves_is_not_waited_for)
+{
+	static struct smp_async async;
+	u64 before;
+
+	boot();
+	for (u32 round = 0; round < 20; round++) {
+		on_others(leaver, true);
+		before = calls_ran;
+		EXPECT_EQ(smp_call_async(2, &async, call_ran, NULL), 0);
+		smp_call_all(call_ran, NULL, true);
+		EXPECT_EQ(calls_ran, before + 1);
+		tlb_flush_kernel(0, ~0ull);
+		host_run_all();
+		EXPECT_EQ(async.busy, 0);	/* thrown away, as the CPU began anew after it */
+		EXPECT_EQ(smp_call_async(2, &async, call_ran, NULL), (u64)(s64)-ENXIO);
+	}
 }
 
 /* ---- deaths ------------------------------------------------------------------------------------ */
