@@ -125,6 +125,31 @@ SELFTEST(random, bits_are_even)
 	EXPECT(ones > 131072 - 1536 && ones < 131072 + 1536);
 }
 
+/* What a source brings makes no new key until it is worth one; what it says beyond its size does not count. */
+SELFTEST(random, credit_is_spent_in_whole_keys)
+{
+	u8 data[16] = { 1, 2, 3 };
+	u32 before;
+	u64 bits;
+
+	do { /* whatever an earlier source left in the pool is used up */
+		before = random_generation();
+		random_add_entropy(data, sizeof(data), 128);
+	} while (random_generation() == before);
+	before = random_generation();
+	bits = random_credited_bits();
+	random_add_entropy(data, sizeof(data), 100000);
+	EXPECT_EQ(random_credited_bits(), bits + 128);
+	for (u32 i = 0; i < 100; i++)
+		random_add_entropy(data, sizeof(data), 0);
+	random_add_entropy(data, sizeof(data), 127);
+	EXPECT_EQ(random_generation(), before);
+	random_add_entropy(data, 1, 1);
+	EXPECT_EQ(random_generation(), before + 1);
+	random_add_entropy(data, sizeof(data), 128);
+	EXPECT_EQ(random_generation(), before + 1);
+}
+
 /* ---- symbols ----------------------------------------------------------------------------------- */
 
 SELFTEST(symbols, find_each_other)
