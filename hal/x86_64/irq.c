@@ -14,7 +14,9 @@
  * when one comes, which is remembered and sent again by unmask. Lines that are levels keep themselves up and are masked at
  * once.
  *
- * Storms are judged as Linux does (note_unhandled): only interrupts that nobody wanted cost anything.
+ * Storms are judged as Linux does (note_unhandled), after 100,000 interrupts, but also after a second of at least 10,000: where
+ * an interrupt is slow, under an emulator or a hypervisor that is asked for each register, the machine would hang for a
+ * quarter of a minute else. Only interrupts that nobody wanted cost anything.
  */
 #include <hal/clock.h>
 #include <lib/atomic.h>
@@ -27,7 +29,9 @@
 _Static_assert(VECTORS_MAX_CPUS == HAL_MAX_CPUS, "hal/common does not see the other");
 
 #define STORM_WINDOW		100000u	/* interrupts, of which ... */
-#define STORM_UNHANDLED		99900u	/* ... more than these were nobody's */
+#define STORM_HANDLED_MAX(n)	((n) / 1000)	/* ... at most these were somebody's */
+#define STORM_STEP		10000u	/* when to look at the clock */
+#define STORM_NS		1000000000ull
 #define UNHANDLED_GAP_NS	100000000ull	/* after a longer pause the count starts anew */
 #define REPORT_GAP_NS		5000000000ull
 
@@ -341,12 +345,12 @@ static bool hold_back(struct irq_desc *d)
 
 /* ---- dispatch ---------------------------------------------------------------------------------- */
 
-static noinline void storm(struct irq_desc *d, u32 unhandled)
+static noinline void storm(struct irq_desc *d, u32 count, u32 unhandled)
 {
 	irqflags_t f;
 
-	upcall_log(3, "irq %u: nobody cared: of the last %u interrupts %u had no reason that a handler knows", d->irq,
-		   STORM_WINDOW, unhandled);
+	upcall_log(3, "irq %u: nobody cared: of the last %u interrupts %u had no reason that a handler knows", d->irq, count,
+		   unhandled);
 	for (struct irq_action *a = smp_load_acquire(&d->actions); a; a = smp_load_acquire(&a->next))
 		upcall_log(3, "irq %u: handler of %s", d->irq, a->name);
 	upcall_log(2, "Disabling IRQ #%u", d->irq);
@@ -358,7 +362,7 @@ static noinline void storm(struct irq_desc *d, u32 unhandled)
 
 static noinline void note_unhandled(struct irq_desc *d, enum hal_irq_result result)
 {
-	u32 unhandled = READ_ONCE(d->unhandled);
+	u32 unhandled = READ_ONCE(d->unhandled), count = READ_ONCE(d->spurious_count) + 1;
 
 	if (result == HAL_IRQ_NONE) {
 		u64 now = hal_clock_ns();
@@ -367,12 +371,14 @@ static noinline void note_unhandled(struct irq_desc *d, enum hal_irq_result resu
 		WRITE_ONCE(d->unhandled, unhandled);
 		WRITE_ONCE(d->last_unhandled_ns, now);
 	}
-	WRITE_ONCE(d->spurious_count, READ_ONCE(d->spurious_count) + 1);
-	if (READ_ONCE(d->spurious_count) < STORM_WINDOW)
+	if (count == 1)
+		d->window_ns = hal_clock_ns();
+	WRITE_ONCE(d->spurious_count, count);
+	if (count % STORM_STEP || (count < STORM_WINDOW && hal_clock_ns() - d->window_ns < STORM_NS))
 		return;
 	WRITE_ONCE(d->spurious_count, 0);
-	if (unhandled > STORM_UNHANDLED)
-		storm(d, unhandled);
+	if (unhandled >= count - STORM_HANDLED_MAX(count))
+		storm(d, count, unhandled);
 	WRITE_ONCE(d->unhandled, 0);
 }
 

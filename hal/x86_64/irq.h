@@ -63,6 +63,7 @@ struct irq_desc {
 	u32 spurious_count;		/* [a] */
 	u32 unhandled;			/* [a] */
 	u64 last_unhandled_ns;		/* [a] */
+	u64 window_ns;			/* when spurious_count began */
 
 	u32 nr_counts;			/* [I] */
 	u64 counts[];			/* [a] per CPU, written there */

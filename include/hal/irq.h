@@ -14,8 +14,9 @@
  * on two CPUs at once, also while the irq moves; an edge that comes meanwhile runs them once more. A handler may be
  * called without its device having a reason: it says so with HAL_IRQ_NONE.
  *
- * A storm: when of 100,000 interrupts of an irq 99,900 found no handler that had a reason, it is masked for good, and the
- * log says so (Linux's rule). It works again after the last handler was freed and a new one requested it.
+ * A storm: when of 100,000 interrupts of an irq 99.9 % found no handler that had a reason, or of at least 10,000 in a second
+ * or more, it is masked for good, and the log says so. (The former is Linux's rule.) It works again after the last handler
+ * was freed and a new one requested it.
  */
 #include <hal/percpu.h>
 #include <lib/compiler.h>
@@ -141,7 +142,7 @@ struct hal_irq_info {
 	const char *chip;	/* "IO-APIC", or hal_msi_request.chip */
 	const char *flow;	/* "edge", "fasteoi" */
 	u64 count;		/* on all CPUs */
-	u32 spurious_count;	/* of the present hundred thousand, how many so far ... */
+	u32 spurious_count;	/* since unwanted ones began, how many of at most 100,000 ... */
 	u32 unhandled;		/* ... of which nobody's */
 	u64 last_unhandled_ns;	/* when; 0 never */
 	bool has_vector;

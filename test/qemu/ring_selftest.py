@@ -16,6 +16,7 @@ import image
 import machine
 from report import Report
 
+SELFTEST_CPUS = 4
 PASS_STATUS = 1                 # isa-debug-exit with 0
 PANIC_STATUS = 2 * 0x2A + 1     # PANIC_EXIT_VALUE in kernel/core/assert.h
 WORDS = "console=ttyS0 qemu-exit nokaslr "
@@ -23,13 +24,13 @@ MEMORY_DEATHS = ("page_", "slab_")  # what the check kernel finds by itself; the
 POINT = re.compile(r"(?:^|[\]:>] )(not ok|ok) \d+ - (.*)$")
 
 
-def boot(build, words, folder, seconds, cpus=1):
+def boot(build, words, folder, seconds, cpus=1, extra=()):
     """(exit status or None, serial text, dump when it hung)."""
     name = re.sub(r"\W", "_", words)
     disk = image.make(image.built(build, "halcyon.img"), os.path.join(folder, name + ".img"),
                       options=WORDS + words)
     try:
-        with machine.Machine(image=disk, cpus=cpus, name=words, tpm=True,
+        with machine.Machine(image=disk, cpus=cpus, name=words, tpm=True, extra=extra,
                              symbols=image.built(build, "kernel.elf")) as halcyon:
             try:
                 status, dump = halcyon.wait(seconds), ""
@@ -41,8 +42,9 @@ def boot(build, words, folder, seconds, cpus=1):
 
 
 def run_selftests(build, folder, report, filter_, options):
-    status, text, dump = boot(build, "selftest=%s %s" % (filter_, options), folder, 100, cpus=2)
+    status, text, dump = boot(build, "selftest=%s %s" % (filter_, options), folder, 200, cpus=SELFTEST_CPUS, extra=("-device", "edu"))
     points = 0
+    report.check("no edu device" not in text, "the tests that need a device have one")
     for line in text.splitlines():
         found = POINT.search(line)
         if found:
