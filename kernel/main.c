@@ -34,6 +34,7 @@
 #include <kernel/dev/cpu.h>
 #include <kernel/dev/clocksource.h>
 #include <kernel/dev/efi.h>
+#include <kernel/dev/node.h>
 #include <kernel/dev/device.h>
 #include <kernel/dev/hwrng.h>
 #include <kernel/dev/pci.h>
@@ -257,6 +258,7 @@ static const struct cpuhp_step *const cpu_steps[] = {
 	&timer_cpuhp, /* outside of the scheduler: a tick of the CPU that goes is none of ours */
 	&idle_cpuhp,
 	&sched_cpuhp, /* from here on it takes threads */
+	&work_cpuhp,
 	&cpu_files_cpuhp,
 };
 
@@ -294,6 +296,7 @@ static void boot_thread(void *arg)
 	debug_init(); /* /proc/halcyon, the shell after a panic */
 	cpuhp_boot(cpu_steps, ARRAY_SIZE(cpu_steps)); /* all other CPUs, at once: everything above has its per-CPU part */
 	cpu_files_init();
+	node_init();
 	selftest_main(); /* selftest=, deathtest=: before anything of the user's runs */
 	debug_leak_baseline();
 	if (boot_info.initrd.length)

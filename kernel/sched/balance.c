@@ -107,7 +107,9 @@ static noinline u32 break_affinity(struct thread *t)
 {
 	char name[THREAD_NAME_BYTES];
 
-	log_info("%s [%u] may no longer run on chosen CPUs only: none of them is online", thread_name_text(t, name), t->id);
+	if (t->flags & THREAD_USER)
+		log_info("%s [%u] may no longer run on chosen CPUs only: none of them is online", thread_name_text(t, name),
+			 t->id);
 	cpumask_fill(&t->affinity);
 	return least_loaded(t);
 }
@@ -178,6 +180,26 @@ u32 sched_choose_cpu_new(struct thread *t)
 	if (cpu == MAX_CPUS)
 		cpu = least_loaded(t);
 	return cpu != MAX_CPUS ? cpu : break_affinity(t);
+}
+
+bool sched_has_other_cpus(void)
+{
+	return sched_many;
+}
+
+bool sched_is_running(const struct thread *t, u32 *where)
+{
+	u32 cpu = *where;
+
+	if (cpu < MAX_CPUS && READ_ONCE(rq_of(cpu)->current) == t)
+		return true;
+	cpumask_for_each(cpu, &sched_online) {
+		if (READ_ONCE(rq_of(cpu)->current) == t) {
+			*where = cpu;
+			return true;
+		}
+	}
+	return false;
 }
 
 /* ---- taking a thread away ---------------------------------------------------------------------- */
@@ -412,27 +434,22 @@ void sched_balance_realtime(struct runqueue *rq, u64 now)
 
 /* ---- affinity ---------------------------------------------------------------------------------- */
 
-int sched_set_affinity(struct thread *t, const struct cpumask *mask)
+void sched_change_affinity(struct thread *t, const struct cpumask *mask)
 {
 	irqflags_t flags;
-	struct runqueue *rq;
+	struct runqueue *rq = thread_lock(t, &flags);
 	u64 vclock, now;
 
-	if (t->flags & THREAD_BOUND)
-		return -EINVAL;
-	if (!cpumask_intersects(mask, &sched_online))
-		return -EINVAL;
-	rq = thread_lock(t, &flags);
 	t->affinity = *mask;
 	if (cpumask_test(mask, rq->cpu) || !t->on_rq) {
 		spin_unlock_irqrestore(&rq->lock, flags);
-		return 0;
+		return;
 	}
 	if (!t->queued) { /* it runs: it leaves when it passes schedule() */
 		rq->evict = true;
 		sched_kick_cpu(rq->cpu);
 		spin_unlock_irqrestore(&rq->lock, flags);
-		return 0;
+		return;
 	}
 	now = hal_clock_ns();
 	vclock = rq->vclock;
@@ -442,6 +459,13 @@ int sched_set_affinity(struct thread *t, const struct cpumask *mask)
 	sched_place(t, sched_choose_cpu(t, false), vclock, now);
 	hal_irq_restore(flags);
 	preempt_enable();
+}
+
+int sched_set_affinity(struct thread *t, const struct cpumask *mask)
+{
+	if ((t->flags & THREAD_BOUND) || !cpumask_intersects(mask, &sched_online))
+		return -EINVAL;
+	sched_change_affinity(t, mask);
 	return 0;
 }
 

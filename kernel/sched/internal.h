@@ -151,6 +151,7 @@ void sched_detach(struct runqueue *rq, struct thread *t); /* [rq->lock] a queued
 bool sched_pull_idle(struct runqueue *rq); /* irqs off: looks for work elsewhere; true when some came */
 void sched_balance_tick(struct runqueue *rq, u64 now);
 void sched_balance_realtime(struct runqueue *rq, u64 now);
+void sched_change_affinity(struct thread *t, const struct cpumask *mask); /* some CPU of the mask is online */
 void sched_evacuate(struct runqueue *rq); /* all that is queued goes elsewhere */
 
 /* tick.c */

@@ -4,13 +4,18 @@
  * Both have one word for the case without contention and a FIFO of waiters under the wait queue's
  * lock. As soon as somebody waits, the WAITERS bit keeps everybody off the fast path, and only the first in
  * the queue may take the lock: strict order, no starvation, and the slow paths are plain code under a lock.
- * Adaptive spinning can be added in front of the queue without a change to this.
+ *
+ * In front of the queue, who finds the lock taken spins as long as the holder is on a CPU and nobody waits: it is
+ * about to be released, and two switches cost more than that. For at most SPIN_NS, and not when the CPU is wanted. The
+ * holder is never followed, only compared with what each CPU runs: it may be gone.
  */
 #include <hal/clock.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/lockdep.h>
 #include <kernel/sched/mutex.h>
 #include <kernel/sched/sched.h>
+
+#define SPIN_NS 50000ull
 
 #define MUTEX_WAITERS 1ull
 #define WAIT_WRITER (1u << 1) /* wait_entry.flags, private to the rwsem */
@@ -118,13 +123,38 @@ static void mutex_leave_queue(struct mutex *m, struct wait_entry *e)
 		wake_first(&m->waiters); /* the wake-up that was ours may have been for a free mutex */
 }
 
+/* True: taken. False: queue up. */
+static bool mutex_spin(struct mutex *m)
+{
+	u64 end = hal_clock_ns() + SPIN_NS;
+	u32 where = MAX_CPUS;
+
+	while (sched_has_other_cpus()) {
+		u64 owner = word_load(&m->owner);
+
+		if (!owner && word_cmpxchg(&m->owner, 0, mutex_me()))
+			return true;
+		if (owner & MUTEX_WAITERS || sched_need_resched() || hal_clock_ns() >= end)
+			return false;
+		if (owner && !sched_is_running((const struct thread *)owner, &where))
+			return false;
+		hal_cpu_relax();
+	}
+	return false;
+}
+
 static int mutex_lock_slow(struct mutex *m, u32 state)
 {
 	struct wait_entry e = { .thread = current_thread(), .flags = WAIT_EXCLUSIVE };
 	u64 start = lock_wait_begin(&m->dep);
-	irqflags_t flags = spin_lock_irqsave(&m->waiters.lock);
+	irqflags_t flags;
 	int result = 0;
 
+	if (mutex_spin(m)) {
+		lock_wait_end(&m->dep, start, 0);
+		return 0;
+	}
+	flags = spin_lock_irqsave(&m->waiters.lock);
 	list_add_tail(&e.node, &m->waiters.head);
 	for (;;) {
 		u64 old = __atomic_fetch_or(&m->owner, MUTEX_WAITERS, __ATOMIC_ACQ_REL);
@@ -265,13 +295,43 @@ static void rwsem_leave_queue(struct rwsem *s, struct wait_entry *e)
 		wake_first(&s->waiters);
 }
 
+/* Nobody waits, and a writer that is on a CPU has it: it may be free at once. Readers are not waited for like that. */
+static bool rwsem_spin(struct rwsem *s, bool writer)
+{
+	u64 end = hal_clock_ns() + SPIN_NS;
+	u32 where = MAX_CPUS;
+
+	while (sched_has_other_cpus()) {
+		u64 count = word_load(&s->count);
+		const struct thread *holder = READ_ONCE(s->writer);
+
+		if (count & RWSEM_WAITERS || sched_need_resched() || hal_clock_ns() >= end)
+			return false;
+		if (!(count & RWSEM_WRITER)) {
+			if (writer && count)
+				return false;
+			if (writer ? word_cmpxchg(&s->count, 0, RWSEM_WRITER) : rwsem_read_fast(s))
+				return true;
+		} else if (holder && !sched_is_running(holder, &where)) {
+			return false;
+		}
+		hal_cpu_relax();
+	}
+	return false;
+}
+
 static int rwsem_lock_slow(struct rwsem *s, u32 entry_flags, u32 state)
 {
 	struct wait_entry e = { .thread = current_thread(), .flags = WAIT_EXCLUSIVE | entry_flags };
 	u64 start = lock_wait_begin(&s->dep);
-	irqflags_t flags = spin_lock_irqsave(&s->waiters.lock);
+	irqflags_t flags;
 	int result = 0;
 
+	if (rwsem_spin(s, entry_flags & WAIT_WRITER)) {
+		lock_wait_end(&s->dep, start, 0);
+		return 0;
+	}
+	flags = spin_lock_irqsave(&s->waiters.lock);
 	list_add_tail(&e.node, &s->waiters.head);
 	__atomic_fetch_or(&s->count, RWSEM_WAITERS, __ATOMIC_ACQ_REL);
 	while (!is_first(&s->waiters, &e) || !rwsem_grant(s, &e)) {

@@ -218,26 +218,52 @@ static void kthread_main(void *arg)
 	thread_exit_self();
 }
 
-struct thread *kthread_run(void (*fn)(void *), void *arg, const char *name)
+/* cpu: MAX_CPUS for a thread that runs anywhere. */
+static struct thread *kthread_make(u32 cpu, void (*fn)(void *), void *arg, const char *name)
 {
 	struct thread *t = kzalloc(sizeof(*t), 0);
 	irqflags_t flags;
 
 	if (!t)
 		return NULL;
-	if (thread_init(t, 0, name, kthread_release)) {
+	if (thread_init(t, cpu < MAX_CPUS ? THREAD_BOUND : 0, name, kthread_release)) {
 		kfree(t);
 		return NULL;
 	}
 	t->fn = fn;
 	t->fn_arg = arg;
 	t->sp = (struct sched_param_state){ .policy = SCHED_NORMAL, .weight = sched_nice_weight(0) };
+	if (cpu < MAX_CPUS)
+		cpumask_clear(&t->affinity);
+	else
+		cpumask_fill(&t->affinity); /* not its maker's */
+	if (cpu < MAX_CPUS)
+		cpumask_set(&t->affinity, cpu);
 	hal_thread_init_kernel(&t->hal, t->hal.stack_base, t->hal.stack_size, kthread_main, NULL);
 	flags = spin_lock_irqsave(&kthread_list_lock);
 	list_add_tail(&t->all_node, &kthread_list);
 	spin_unlock_irqrestore(&kthread_list_lock, flags);
 	thread_start(t);
 	return t;
+}
+
+struct thread *kthread_run(void (*fn)(void *), void *arg, const char *name)
+{
+	return kthread_make(MAX_CPUS, fn, arg, name);
+}
+
+struct thread *kthread_run_on(u32 cpu, void (*fn)(void *), void *arg, const char *name)
+{
+	return kthread_make(cpu, fn, arg, name);
+}
+
+void kthread_bind(struct thread *t, u32 cpu)
+{
+	struct cpumask one;
+
+	cpumask_clear(&one);
+	cpumask_set(&one, cpu);
+	sched_change_affinity(t, &one);
 }
 
 bool kthread_should_stop(void)

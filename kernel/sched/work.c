@@ -1,168 +1,456 @@
+/* SPDX-License-Identifier: MIT */
 /*
- * Work queues, and the thread that runs RCU callbacks. The contract is in work.h.
+ * Work queues. The contract is in work.h.
+ *
+ * `pending` has one owner: who changes it from 0 to 1 may put the item into a lane, and does so at once, with
+ * interrupts off, or by a timer. It goes back to 0 under the lane's lock when the worker takes the item to run it, or
+ * somebody cancels it. So an item is in at most one list, and `lane` says in which.
+ *
+ * Two lanes never run one item: its next owner looks under the lock of the lane where it was last whether it runs there, and
+ * if so puts it there again. (It cannot begin to run anywhere else meanwhile: only the owner could queue it.)
+ *
+ * A lane's thread belongs to its CPU. While the CPU is offline the thread runs anywhere, to end what was left there, and
+ * nobody queues more; when the CPU is back, so is the thread.
+ *
+ * Locks: lane->lock, irqs off; workq_mutex for the list of queues and the making of lanes.
  */
+#include <hal/clock.h>
+#include <hal/cpu.h>
 #include <kernel/core/assert.h>
-#include <kernel/core/rcu.h>
+#include <kernel/core/cpuhp.h>
+#include <kernel/core/percpu.h>
+#include <kernel/mm/slab.h>
 #include <kernel/sched/completion.h>
-#include <kernel/sched/rcu_sync.h>
+#include <kernel/sched/mutex.h>
 #include <kernel/sched/sched.h>
 #include <kernel/sched/work.h>
+#include <lib/printf.h>
 
-struct workq system_work;
+struct work_lane {
+	struct spinlock lock; /* rank LOCK_RANK_WORK */
+	struct list_head items; /* [lock] */
+	struct work *running; /* [lock] */
+	struct waitq wait; /* the worker */
+	struct waitq idle_wait; /* who waits for an item to have ended */
+	struct thread *worker; /* [I] */
+};
 
-static bool workq_has_items(struct workq *wq)
+struct workq system_work, unbound_work;
+
+static struct mutex workq_mutex;
+static LIST_HEAD(workq_list); /* [workq_mutex] those with a lane per CPU */
+
+/* ---- the worker -------------------------------------------------------------------------------- */
+
+static bool lane_is_wanted(struct work_lane *lane)
 {
-	return !list_empty(&wq->items);
+	return !list_empty(&lane->items) || kthread_should_stop();
 }
 
-static struct work *workq_take(struct workq *wq)
+static struct work *lane_take(struct work_lane *lane)
 {
-	irqflags_t flags = spin_lock_irqsave(&wq->lock);
-	struct work *w = list_first_entry_or_null(&wq->items, struct work, node);
+	irqflags_t flags = spin_lock_irqsave(&lane->lock);
+	struct work *w = list_first_entry_or_null(&lane->items, struct work, node);
 
 	if (w) {
 		list_del_init(&w->node);
-		w->queued = false; /* from here on it may be queued again, also by itself */
+		__atomic_store_n(&w->pending, 0, __ATOMIC_RELEASE); /* it may be queued again, also by itself */
 	}
-	wq->running = w;
-	spin_unlock_irqrestore(&wq->lock, flags);
+	WRITE_ONCE(lane->running, w);
+	spin_unlock_irqrestore(&lane->lock, flags);
 	return w;
 }
 
-static void workq_main(void *arg)
+static void lane_main(void *arg)
 {
-	struct workq *wq = arg;
+	struct work_lane *lane = arg;
 	struct work *w;
 
-	for (;;) {
-		WAIT_EVENT_IDLE(&wq->wait, workq_has_items(wq), "workqueue");
-		while ((w = workq_take(wq)))
+	while (!kthread_should_stop() || !list_empty(&lane->items)) {
+		WAIT_EVENT_IDLE(&lane->wait, lane_is_wanted(lane), "workqueue");
+		while ((w = lane_take(lane))) {
 			w->fn(w); /* may free w */
-		waitq_wake_all(&wq->wait); /* flushers */
+			waitq_wake_all(&lane->idle_wait);
+		}
+		waitq_wake_all(&lane->idle_wait);
 	}
 }
 
-int workq_init(struct workq *wq, const char *name)
+/* cpu: MAX_CPUS for a thread that runs anywhere. */
+static struct work_lane *lane_create(const char *name, u32 cpu)
 {
-	spin_init(&wq->lock, name, LOCK_RANK_WORK);
-	list_init(&wq->items);
-	waitq_init(&wq->wait);
-	wq->name = name;
-	wq->running = NULL;
-	wq->worker = kthread_run(workq_main, wq, name);
-	return wq->worker ? 0 : -ENOMEM;
+	struct work_lane *lane = kzalloc(sizeof(*lane), 0);
+	char text[THREAD_NAME_BYTES];
+
+	if (!lane)
+		return NULL;
+	spin_init(&lane->lock, "workqueue", LOCK_RANK_WORK);
+	list_init(&lane->items);
+	waitq_init(&lane->wait);
+	waitq_init(&lane->idle_wait);
+	snprintf(text, sizeof(text), "%s/%u", name, cpu);
+	lane->worker = cpu == MAX_CPUS ? kthread_run(lane_main, lane, name) : kthread_run_on(cpu, lane_main, lane, text);
+	if (lane->worker)
+		return lane;
+	kfree(lane);
+	return NULL;
+}
+
+static void lane_destroy(struct work_lane *lane)
+{
+	if (!lane)
+		return;
+	kthread_stop(lane->worker);
+	kfree(lane);
+}
+
+/* ---- queueing ---------------------------------------------------------------------------------- */
+
+static bool work_claim(struct work *w)
+{
+	return !__atomic_exchange_n(&w->pending, 1, __ATOMIC_ACQ_REL);
+}
+
+static struct work_lane *lane_of(struct workq *wq, u32 cpu)
+{
+	struct work_lane *lane = wq->lanes ? __atomic_load_n(&wq->lanes[cpu], __ATOMIC_ACQUIRE) : NULL;
+
+	return lane && hal_cpu_online(cpu) ? lane : wq->one;
+}
+
+/* Locks the lane in which the item is to run: where it runs now, if it does. Interrupts off. */
+static struct work_lane *lane_lock_for(struct work *w, struct work_lane *wanted)
+{
+	struct work_lane *last = __atomic_load_n(&w->lane, __ATOMIC_ACQUIRE);
+
+	if (last && last != wanted) {
+		spin_lock(&last->lock);
+		if (last->running == w)
+			return last;
+		spin_unlock(&last->lock);
+	}
+	spin_lock(&wanted->lock);
+	return wanted;
+}
+
+/* The caller has claimed the item. */
+static void work_insert(struct workq *wq, u32 cpu, struct work *w)
+{
+	irqflags_t flags = hal_irq_save();
+	struct work_lane *lane = lane_lock_for(w, lane_of(wq, cpu == MAX_CPUS ? hal_cpu_id() : cpu));
+
+	__atomic_store_n(&w->lane, lane, __ATOMIC_RELEASE);
+	list_add_tail(&w->node, &lane->items);
+	spin_unlock(&lane->lock);
+	waitq_wake_all(&lane->wait);
+	hal_irq_restore(flags);
 }
 
 void work_init(struct work *w, void (*fn)(struct work *))
 {
 	list_init(&w->node);
 	w->fn = fn;
-	w->queued = false;
+	w->lane = NULL;
+	w->pending = 0;
 }
 
 bool work_queue(struct workq *wq, struct work *w)
 {
-	irqflags_t flags = spin_lock_irqsave(&wq->lock);
-	bool fresh = !w->queued;
-
-	if (fresh) {
-		w->queued = true;
-		list_add_tail(&w->node, &wq->items);
-	}
-	spin_unlock_irqrestore(&wq->lock, flags);
-	if (fresh)
-		waitq_wake_all(&wq->wait);
-	return fresh;
+	return work_queue_on(MAX_CPUS, wq, w);
 }
 
-struct flush_work {
+bool work_queue_on(u32 cpu, struct workq *wq, struct work *w)
+{
+	if (!work_claim(w))
+		return false;
+	work_insert(wq, cpu, w);
+	return true;
+}
+
+/* ---- ending ------------------------------------------------------------------------------------ */
+
+/* 1: taken out of its list; 0: it is not queued; -1: it is on its way into one. */
+static int work_take_out(struct work *w)
+{
+	irqflags_t flags;
+	struct work_lane *lane;
+	int result = 0;
+
+	if (!__atomic_load_n(&w->pending, __ATOMIC_ACQUIRE))
+		return 0;
+	lane = __atomic_load_n(&w->lane, __ATOMIC_ACQUIRE);
+	if (!lane)
+		return -1;
+	flags = spin_lock_irqsave(&lane->lock);
+	if (w->pending && w->lane == lane) {
+		result = list_empty(&w->node) ? -1 : 1;
+		if (result == 1) {
+			list_del_init(&w->node);
+			__atomic_store_n(&w->pending, 0, __ATOMIC_RELEASE);
+		}
+	} else if (w->pending) {
+		result = -1;
+	}
+	spin_unlock_irqrestore(&lane->lock, flags);
+	return result;
+}
+
+bool work_cancel(struct work *w)
+{
+	int result;
+
+	while ((result = work_take_out(w)) < 0) /* whoever claimed it has interrupts off and puts it somewhere at once */
+		hal_cpu_relax();
+	return result;
+}
+
+static bool work_runs(struct work *w)
+{
+	struct work_lane *lane = __atomic_load_n(&w->lane, __ATOMIC_ACQUIRE);
+	irqflags_t flags;
+	bool runs;
+
+	if (!lane)
+		return false;
+	flags = spin_lock_irqsave(&lane->lock);
+	runs = lane->running == w;
+	spin_unlock_irqrestore(&lane->lock, flags);
+	return runs;
+}
+
+bool work_cancel_sync(struct work *w)
+{
+	bool cancelled = work_cancel(w);
+
+	might_sleep();
+	while (work_runs(w)) { /* it may queue itself again before it ends */
+		struct work_lane *lane = __atomic_load_n(&w->lane, __ATOMIC_ACQUIRE);
+
+		WAIT_EVENT(&lane->idle_wait, !work_runs(w), "work_cancel");
+		cancelled |= work_cancel(w);
+	}
+	return cancelled;
+}
+
+struct barrier_work {
 	struct work work;
 	struct completion done;
 };
 
-static void flush_fn(struct work *w)
+static void barrier_fn(struct work *w)
 {
-	complete(&container_of(w, struct flush_work, work)->done);
+	complete(&container_of(w, struct barrier_work, work)->done);
+}
+
+/* Waits until all that is in the lane now has run. */
+static void lane_flush(struct work_lane *lane)
+{
+	struct barrier_work b;
+	irqflags_t flags;
+
+	work_init(&b.work, barrier_fn);
+	completion_init(&b.done);
+	flags = spin_lock_irqsave(&lane->lock);
+	b.work.pending = 1;
+	b.work.lane = lane;
+	list_add_tail(&b.work.node, &lane->items);
+	spin_unlock_irqrestore(&lane->lock, flags);
+	waitq_wake_all(&lane->wait);
+	wait_for_completion(&b.done, "workqueue flush");
+}
+
+void work_flush(struct work *w)
+{
+	struct work_lane *lane = __atomic_load_n(&w->lane, __ATOMIC_ACQUIRE);
+
+	might_sleep();
+	if (lane && (__atomic_load_n(&w->pending, __ATOMIC_ACQUIRE) || work_runs(w)))
+		lane_flush(lane);
 }
 
 void workq_flush(struct workq *wq)
 {
-	struct flush_work f;
-
-	might_sleep();
-	work_init(&f.work, flush_fn);
-	completion_init(&f.done);
-	work_queue(wq, &f.work);
-	wait_for_completion(&f.done, "workqueue flush");
-}
-
-/* ---- RCU --------------------------------------------------------------------------------------- */
-
-#define RCU_NICE (-20)
-
-static struct waitq rcu_waitq = WAITQ_INIT(rcu_waitq);
-static bool rcu_ready; /* [a] callbacks whose grace period is over wait for the thread */
-
-static void rcu_wake(void)
-{
-	WRITE_ONCE(rcu_ready, true);
-	waitq_wake_all(&rcu_waitq);
-}
-
-/*
- * What waits here is memory. Hundreds of busy threads that all make garbage must not make its collector wait for
- * its turn among them: it comes first, and its work is bounded by theirs.
- */
-static void rcu_main(void *arg)
-{
-	(void)arg;
-	sched_set_nice(current_thread(), RCU_NICE);
-	for (;;) {
-		WAIT_EVENT_IDLE(&rcu_waitq, __atomic_exchange_n(&rcu_ready, false, __ATOMIC_SEQ_CST), "rcu");
-		rcu_run_callbacks();
-	}
-}
-
-struct rcu_sync {
-	struct rcu_head head;
-	struct completion done;
-};
-
-static void rcu_sync_fn(struct rcu_head *head)
-{
-	complete(&container_of(head, struct rcu_sync, head)->done);
-}
-
-void synchronize_rcu(void)
-{
-	struct rcu_sync s;
-
-	might_sleep();
-	completion_init(&s.done);
-	call_rcu(&s.head, rcu_sync_fn);
-	rcu_expedite();
-	wait_for_completion(&s.done, "synchronize_rcu");
-}
-
-/* The callbacks of one CPU run in order: one more at the end of each CPU's queue, one after the other. */
-void rcu_barrier(void)
-{
-	struct thread *me = current_thread();
-	struct cpumask before = me->affinity, one;
 	u32 cpu;
 
-	for_each_online_cpu(cpu) {
-		cpumask_clear(&one);
-		cpumask_set(&one, cpu);
-		if (sched_set_affinity(me, &one) == 0)
-			synchronize_rcu();
+	might_sleep();
+	lane_flush(wq->one);
+	if (!wq->lanes)
+		return;
+	for_each_possible_cpu(cpu) {
+		struct work_lane *lane = __atomic_load_n(&wq->lanes[cpu], __ATOMIC_ACQUIRE);
+
+		if (lane && lane != wq->one)
+			lane_flush(lane);
 	}
-	(void)sched_set_affinity(me, &before);
 }
 
-void sched_work_init(void)
+/* ---- delayed ----------------------------------------------------------------------------------- */
+
+static void delayed_fire(struct timer *t)
 {
-	VERIFY(workq_init(&system_work, "work") == 0);
-	VERIFY(kthread_run(rcu_main, NULL, "rcu"));
-	rcu_wake_hook = rcu_wake;
+	struct delayed_work *d = container_of(t, struct delayed_work, timer);
+
+	work_insert(d->wq, MAX_CPUS, &d->work);
+}
+
+void delayed_work_init(struct delayed_work *d, void (*fn)(struct work *))
+{
+	work_init(&d->work, fn);
+	timer_init(&d->timer, delayed_fire);
+	d->wq = NULL;
+}
+
+bool delayed_work_queue(struct workq *wq, struct delayed_work *d, u64 delay_ns)
+{
+	if (!work_claim(&d->work))
+		return false;
+	d->wq = wq;
+	if (delay_ns)
+		timer_arm(&d->timer, hal_clock_ns() + delay_ns);
+	else
+		work_insert(wq, MAX_CPUS, &d->work);
+	return true;
+}
+
+/* The timer is tried again until the item is queued, runs, or waits for nothing: who claims it arms it or queues it at once. */
+static bool delayed_cancel(struct delayed_work *d)
+{
+	for (;;) {
+		int result;
+
+		if (timer_cancel_sync(&d->timer)) {
+			__atomic_store_n(&d->work.pending, 0, __ATOMIC_RELEASE);
+			return true;
+		}
+		result = work_take_out(&d->work);
+		if (result >= 0)
+			return result;
+		hal_cpu_relax();
+	}
+}
+
+bool delayed_work_cancel_sync(struct delayed_work *d)
+{
+	bool cancelled = delayed_cancel(d);
+
+	might_sleep();
+	while (work_runs(&d->work)) {
+		struct work_lane *lane = __atomic_load_n(&d->work.lane, __ATOMIC_ACQUIRE);
+
+		WAIT_EVENT(&lane->idle_wait, !work_runs(&d->work), "work_cancel");
+		cancelled |= delayed_cancel(d);
+	}
+	return cancelled;
+}
+
+void delayed_work_mod(struct workq *wq, struct delayed_work *d, u64 delay_ns)
+{
+	while (!delayed_work_queue(wq, d, delay_ns))
+		(void)delayed_cancel(d);
+}
+
+/* ---- queues ------------------------------------------------------------------------------------ */
+
+static int workq_add_lane(struct workq *wq, u32 cpu)
+{
+	struct work_lane *lane;
+
+	if (wq->lanes[cpu]) {
+		kthread_bind(wq->lanes[cpu]->worker, cpu); /* it is back */
+		return 0;
+	}
+	lane = lane_create(wq->name, cpu);
+	if (!lane)
+		return -ENOMEM;
+	__atomic_store_n(&wq->lanes[cpu], lane, __ATOMIC_RELEASE);
+	if (!wq->one)
+		wq->one = lane;
+	return 0;
+}
+
+static int workq_init_lanes(struct workq *wq)
+{
+	u32 cpu;
+	int err = 0;
+
+	wq->lanes = kzalloc(sizeof(wq->lanes[0]) * MAX_CPUS, 0);
+	if (!wq->lanes)
+		return -ENOMEM;
+	mutex_lock(&workq_mutex);
+	for_each_online_cpu(cpu) {
+		err = workq_add_lane(wq, cpu);
+		if (err)
+			break;
+	}
+	if (!err)
+		list_add_tail(&wq->all_node, &workq_list);
+	mutex_unlock(&workq_mutex);
+	return err;
+}
+
+int workq_init(struct workq *wq, const char *name, u32 flags)
+{
+	int err;
+
+	*wq = (struct workq){ .name = name, .flags = flags };
+	list_init(&wq->all_node);
+	if (!(flags & WORKQ_PER_CPU)) {
+		wq->one = lane_create(name, MAX_CPUS);
+		return wq->one ? 0 : -ENOMEM;
+	}
+	err = workq_init_lanes(wq);
+	if (err)
+		workq_destroy(wq);
+	return err;
+}
+
+void workq_destroy(struct workq *wq)
+{
+	mutex_lock(&workq_mutex);
+	list_del_init(&wq->all_node);
+	mutex_unlock(&workq_mutex);
+	if (!wq->lanes) {
+		lane_destroy(wq->one);
+		return;
+	}
+	for (u32 cpu = 0; cpu < MAX_CPUS; cpu++)
+		lane_destroy(wq->lanes[cpu]);
+	kfree(wq->lanes);
+}
+
+static int work_cpu_online(u32 cpu)
+{
+	struct workq *wq;
+	int err = 0;
+
+	mutex_lock(&workq_mutex);
+	list_for_each_entry(wq, &workq_list, all_node) {
+		err = workq_add_lane(wq, cpu);
+		if (err)
+			break;
+	}
+	mutex_unlock(&workq_mutex);
+	return err;
+}
+
+/* What was queued there is ended there, while its thread still has the CPU. */
+static int work_cpu_offline(u32 cpu)
+{
+	struct workq *wq;
+
+	mutex_lock(&workq_mutex);
+	list_for_each_entry(wq, &workq_list, all_node)
+		if (wq->lanes[cpu])
+			lane_flush(wq->lanes[cpu]);
+	mutex_unlock(&workq_mutex);
+	return 0;
+}
+
+const struct cpuhp_step work_cpuhp = { .name = "work queues", .online = work_cpu_online, .offline = work_cpu_offline };
+
+void workq_boot(void)
+{
+	mutex_init(&workq_mutex, "work queues", LOCK_RANK_KTHREAD_LIST);
+	VERIFY(workq_init(&system_work, "work", WORKQ_PER_CPU) == 0);
+	VERIFY(workq_init(&unbound_work, "work/any", 0) == 0);
 }

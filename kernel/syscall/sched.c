@@ -81,16 +81,16 @@ static bool is_realtime(u32 policy)
 
 struct sched_change {
 	u32 policy;
-	int rt_priority;
+	u32 rt_priority;
 	int nice;
 	bool reset_on_fork;
+	u64 flags; /* SCHED_FLAG_* of sched_setattr(2) */
+	u64 runtime, deadline, period; /* SCHED_DEADLINE */
 };
 
 /* Does the change need CAP_SYS_NICE? sched(7), "Privileges and resource limits". */
-static bool needs_privilege(struct task *t, const struct sched_change *c)
+static bool needs_privilege(struct task *t, const struct sched_param_state *now, const struct sched_change *c)
 {
-	const struct sched_param_state *now = &t->thread.sp;
-
 	if (!is_realtime(c->policy) && c->nice < now->nice && !may_nice(t, c->nice))
 		return true;
 	if (is_realtime(c->policy)) {
@@ -98,29 +98,58 @@ static bool needs_privilege(struct task *t, const struct sched_change *c)
 
 		if (c->policy != now->policy && !limit)
 			return true;
-		if (c->rt_priority > now->rt_priority && (u64)c->rt_priority > limit)
+		if ((int)c->rt_priority > now->rt_priority && c->rt_priority > limit)
 			return true;
 	}
+	if (c->policy == SCHED_DEADLINE)
+		return true;
 	if (now->policy == SCHED_IDLE && c->policy != SCHED_IDLE && !may_nice(t, now->nice))
 		return true;
 	return !owns(t) || !has_all_of(t) || (now->reset_on_fork && !c->reset_on_fork);
 }
 
-static long apply_change(struct task *t, const struct sched_change *c)
+#define DEADLINE_MIN_NS 1024ull
+#define DEADLINE_PERIOD_MIN_NS 100000ull /* Linux's sched_deadline_period_min_us and _max_us */
+#define DEADLINE_PERIOD_MAX_NS 4194304000ull
+
+static bool deadline_is_valid(const struct sched_change *c)
+{
+	u64 period = c->period ? c->period : c->deadline;
+
+	if (!c->deadline || c->runtime < DEADLINE_MIN_NS || (s64)c->deadline < 0 || (s64)c->period < 0)
+		return false;
+	if (period < c->deadline || c->deadline < c->runtime)
+		return false;
+	return period >= DEADLINE_PERIOD_MIN_NS && period <= DEADLINE_PERIOD_MAX_NS;
+}
+
+/*
+ * In Linux's order. SCHED_DEADLINE is known and checked, and then refused as on a machine whose CPUs have no bandwidth left to
+ * give (EBUSY, sched(7)): there is no admission control here, and to accept a guarantee that is not kept would be a lie. Utilisation
+ * clamps belong to a governor of clock rates, which Linux need not have either: EOPNOTSUPP.
+ */
+static long apply_change(struct task *t, const struct sched_param_state *now, const struct sched_change *c)
 {
 	bool known = is_realtime(c->policy) || c->policy == SCHED_NORMAL || c->policy == SCHED_BATCH ||
-		     c->policy == SCHED_IDLE;
+		     c->policy == SCHED_IDLE || c->policy == SCHED_DEADLINE;
 
-	if (!known || c->rt_priority < 0 || c->rt_priority > 99 || is_realtime(c->policy) != (c->rt_priority != 0))
+	if (!known || (c->flags & ~(u64)SCHED_FLAG_ALL) || c->rt_priority > 99)
 		return -EINVAL;
-	if (needs_privilege(t, c) && !capable(CAP_SYS_NICE))
+	if (is_realtime(c->policy) != (c->rt_priority != 0) || (c->policy == SCHED_DEADLINE && !deadline_is_valid(c)))
+		return -EINVAL;
+	if (needs_privilege(t, now, c) && !capable(CAP_SYS_NICE))
 		return -EPERM;
-	return sched_set_params(&t->thread, c->policy, c->rt_priority, c->nice, c->reset_on_fork);
+	if (c->flags & SCHED_FLAG_UTIL_CLAMP)
+		return -EOPNOTSUPP;
+	if (c->policy == SCHED_DEADLINE)
+		return -EBUSY;
+	return sched_set_params(&t->thread, c->policy, (int)c->rt_priority, c->nice, c->reset_on_fork);
 }
 
 static long set_scheduler(int tid, int policy, uptr_t param, bool keep_policy)
 {
-	struct sched_change c;
+	struct sched_change c = { .flags = 0 };
+	struct sched_param_state now;
 	struct task *t;
 	s32 priority;
 	long err;
@@ -132,11 +161,12 @@ static long set_scheduler(int tid, int policy, uptr_t param, bool keep_policy)
 	t = target_get(tid, &err);
 	if (!t)
 		return err;
-	c.policy = keep_policy ? t->thread.sp.policy : (u32)policy & ~(u32)SCHED_RESET_ON_FORK;
-	c.reset_on_fork = keep_policy ? t->thread.sp.reset_on_fork : (u32)policy & SCHED_RESET_ON_FORK;
-	c.rt_priority = priority;
-	c.nice = t->thread.sp.nice;
-	err = apply_change(t, &c);
+	sched_get_params(&t->thread, &now);
+	c.policy = keep_policy ? now.policy : (u32)policy & ~(u32)SCHED_RESET_ON_FORK;
+	c.reset_on_fork = keep_policy ? now.reset_on_fork : (u32)policy & SCHED_RESET_ON_FORK;
+	c.rt_priority = (u32)priority;
+	c.nice = now.nice;
+	err = apply_change(t, &now, &c);
 	task_put(t);
 	return err;
 }
@@ -198,12 +228,13 @@ long sys_sched_rr_get_interval(int pid, uptr_t interval)
 {
 	long err;
 	struct task *t = target_get(pid, &err);
+	struct sched_param_state sp;
 	s64 ts[2] = { 0, 0 };
 
 	if (!t)
 		return err;
-	if (t->thread.sp.policy != SCHED_FIFO)
-		ts[1] = (s64)SCHED_SLICE_NS;
+	sched_get_params(&t->thread, &sp);
+	ts[1] = (s64)sched_slice_ns(&sp);
 	task_put(t);
 	return copy_to_user(interval, ts, sizeof(ts));
 }
@@ -227,8 +258,28 @@ static long attr_from_user(struct sched_attr *a, uptr_t from)
 	return err;
 }
 
+static void change_from_attr(struct sched_change *c, const struct sched_attr *a, const struct sched_param_state *now)
+{
+	*c = (struct sched_change){
+		.policy = a->sched_policy, .reset_on_fork = a->sched_flags & SCHED_FLAG_RESET_ON_FORK,
+		.rt_priority = a->sched_priority, .nice = CLAMP(a->sched_nice, -20, 19), .flags = a->sched_flags,
+		.runtime = a->sched_runtime, .deadline = a->sched_deadline, .period = a->sched_period,
+	};
+	if (a->sched_flags & SCHED_FLAG_KEEP_POLICY) {
+		c->policy = now->policy;
+		c->reset_on_fork = now->reset_on_fork;
+	}
+	if (a->sched_flags & SCHED_FLAG_KEEP_PARAMS) {
+		if (is_realtime(now->policy))
+			c->rt_priority = (u32)now->rt_priority;
+		else
+			c->nice = now->nice;
+	}
+}
+
 long sys_sched_setattr(int pid, uptr_t attr, unsigned flags)
 {
+	struct sched_param_state now;
 	struct sched_attr a;
 	struct sched_change c;
 	struct task *t;
@@ -239,21 +290,16 @@ long sys_sched_setattr(int pid, uptr_t attr, unsigned flags)
 	err = attr_from_user(&a, attr);
 	if (err)
 		return err;
-	if ((s32)a.sched_policy < 0 || (a.sched_flags & ~(u64)(SCHED_FLAG_RESET_ON_FORK | SCHED_FLAG_KEEP_ALL)))
+	if ((a.sched_flags & SCHED_FLAG_UTIL_CLAMP) && a.size < SCHED_ATTR_SIZE_VER1)
+		return -EINVAL;
+	if ((s32)a.sched_policy < 0)
 		return -EINVAL;
 	t = target_get(pid, &err);
 	if (!t)
 		return err;
-	c.policy = a.sched_flags & SCHED_FLAG_KEEP_POLICY ? t->thread.sp.policy : a.sched_policy;
-	c.reset_on_fork = a.sched_flags & SCHED_FLAG_RESET_ON_FORK;
-	if (a.sched_flags & SCHED_FLAG_KEEP_PARAMS) {
-		c.rt_priority = t->thread.sp.rt_priority;
-		c.nice = t->thread.sp.nice;
-	} else {
-		c.rt_priority = (int)a.sched_priority;
-		c.nice = CLAMP(a.sched_nice, -20, 19);
-	}
-	err = apply_change(t, &c);
+	sched_get_params(&t->thread, &now);
+	change_from_attr(&c, &a, &now);
+	err = apply_change(t, &now, &c);
 	task_put(t);
 	return err;
 }

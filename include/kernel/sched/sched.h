@@ -30,6 +30,13 @@ const struct hal_regs *sched_irq_regs(void);
 /* Who runs on that CPU, racily: to name it. */
 const struct thread *sched_running_on(u32 cpu);
 
+/*
+ * For who spins instead of sleeping: are there other CPUs, and is that thread on one right now? It is only compared, and
+ * may be gone. *where remembers the CPU from call to call; MAX_CPUS at first.
+ */
+bool sched_has_other_cpus(void);
+bool sched_is_running(const struct thread *t, u32 *where);
+
 /* Gives up the CPU. When the caller's state is not RUNNABLE it leaves the run queue. irqs on, no spinlock. */
 void schedule(void);
 /* sched_yield(2): goes behind the others of its level. Returns 0. */

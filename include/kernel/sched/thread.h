@@ -181,6 +181,8 @@ struct thread *kthread_run(void (*fn)(void *), void *arg, const char *name);
  * be asleep until the CPU is back: what runs then runs elsewhere.
  */
 struct thread *kthread_run_on(u32 cpu, void (*fn)(void *), void *arg, const char *name);
+/* Brings such a thread back to its CPU, which is online again. */
+void kthread_bind(struct thread *t, u32 cpu);
 bool kthread_should_stop(void);
 void kthread_stop(struct thread *t);
 /* Calls fn for each kernel thread but the idle ones, under a spinlock: it must not sleep. */
