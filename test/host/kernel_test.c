@@ -407,6 +407,20 @@ static void flush_be_lazy(u64 n)
 	preempt_enable();
 }
 
+/* With interrupts off this CPU does not answer: nothing may be published that it has not heard of. */
+static void flush_be_deaf(u32 page)
+{
+	irqflags_t f = hal_irq_save();
+
+	for (u32 i = 0; i < 3; i++) {
+		u64 least = flush.published[page];
+
+		EXPECT(flush_look(page) >= least);
+		hal_cpu_relax();
+	}
+	hal_irq_restore(f);
+}
+
 static void flush_work(void *arg)
 {
 	u64 me = (u64)(uintptr_t)arg;
@@ -424,6 +438,8 @@ static void flush_work(void *arg)
 			flush_change(n, page);
 		if (n % 37 == me)
 			flush_be_lazy(n);
+		if (n % 17 == me)
+			flush_be_deaf(page);
 		host_maybe_switch();
 	}
 	preempt_disable();
