@@ -10,6 +10,7 @@
 #include "x86.h"
 
 struct acpi_info x86_acpi;
+static bool numa_off;		/* [I] after boot */
 static struct numa_map numa;	/* [I] after x86_acpi_init() */
 
 static bool direct_map_has(paddr_t paddr, u64 len)
@@ -51,7 +52,8 @@ void x86_acpi_init(u64 rsdp)
 	static const struct acpi_access access = { .map = acpi_map, .report = acpi_report };
 	int err = acpi_parse(rsdp, &access, &x86_acpi);
 
-	numa_build(&x86_acpi, &numa);
+	if (!numa_off)
+		numa_build(&x86_acpi, &numa);
 	if (err) {
 		upcall_log(4, "acpi: no usable tables (%d): going on with a PC's defaults", err);
 		return;
@@ -66,6 +68,11 @@ void x86_acpi_init(u64 rsdp)
 }
 
 /* ---- nodes: hal/numa.h ---- */
+
+void hal_numa_disable(void)
+{
+	numa_off = true;
+}
 
 u32 hal_numa_nodes(void)
 {

@@ -9,6 +9,7 @@
  */
 #include <hal/clock.h>
 #include <hal/console.h>
+#include <hal/numa.h>
 #include <lib/crc32.h>
 #include <lib/printf.h>
 #include <lib/string.h>
@@ -106,6 +107,7 @@ void hal_late_init(void)
 	x86_power_init();
 	x86_pic_disable();
 	x86_apic_init();
+	x86_cpu_set_node(&x86_cpu0, hal_numa_node_of_cpu(0));
 	x86_irq_init();
 	x86_ioapic_init();
 	x86_clock_init();

@@ -119,6 +119,14 @@ void x86_tables_harden(void)
 	x86_syscall_init();
 }
 
+/* getcpu in the vDSO reads the node above the number, as on Linux. */
+void x86_cpu_set_node(struct x86_cpu *cpu, u32 node)
+{
+	u64 limit = (cpu->pc.cpu & 0xfff) | (node & 0xff) << 12;
+
+	WRITE_ONCE(cpu->gdt[X86_CPU_SEL / 8], 0x0040f50000000000ull | (limit & 0xffff) | (limit >> 16) << 48);
+}
+
 /* This CPU uses the tables from now on. Its GDT is loaded already. */
 void x86_tables_load(void)
 {

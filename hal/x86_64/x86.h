@@ -209,6 +209,7 @@ void x86_tables_load(void);
 void x86_syscall_init(void);
 void x86_guards_init(void);
 void x86_unmap_guard(const void *page);
+void x86_cpu_set_node(struct x86_cpu *cpu, u32 node);
 
 /* ---- trap.c ---- */
 void x86_trap(struct hal_regs *regs, u64 error, u32 vector);

@@ -14,6 +14,9 @@
 #define HAL_NODE_LOCAL		10	/* distance of a node to itself */
 #define HAL_NODE_REMOTE		20	/* to another one, when firmware does not say */
 
+/* As if firmware had said nothing: numa=off. Before hal_late_init(). */
+void hal_numa_disable(void);
+
 /* At least 1. */
 u32 hal_numa_nodes(void);
 

@@ -3,9 +3,12 @@
  * `reboot=` as on Linux: words parted by commas, of which the first letter counts. a, e, k, p, t: the way to reset the
  * machine that is tried first (ACPI, EFI, keyboard controller, PCI, triple fault); w and c: warm or cold. BIOS (b) does not
  * exist in long mode without a BIOS, f (force), h (hard), s (soft, smp) and g (gpio) change nothing here.
+ *
+ * Beside it the other words that the HAL obeys before it looks at the machine: noefi, efi=noruntime, numa=off.
  */
 #define LOG_TAG "power"
 #include <hal/efi.h>
+#include <hal/numa.h>
 #include <hal/power.h>
 #include <kernel/core/cmdline.h>
 #include <kernel/core/log.h>
@@ -43,4 +46,6 @@ void reboot_setup(void)
 	}
 	if (cmdline_has("noefi") || (cmdline_find("efi", words, sizeof(words)) && !strcmp(words, "noruntime")))
 		hal_efi_disable();
+	if (cmdline_find("numa", words, sizeof(words)) && !strcmp(words, "off"))
+		hal_numa_disable();
 }

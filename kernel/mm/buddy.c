@@ -609,6 +609,13 @@ void mm_buddy_counts(u32 node, u32 zone, u64 counts[PAGE_MAX_ORDER + 1])
 		counts[i] = READ_ONCE(zones[node][zone].blocks[i]);
 }
 
+void buddy_count_interleaved(u32 node)
+{
+	u64 *count = &zones[node][ZONE_LOW].stats.interleaved;
+
+	WRITE_ONCE(*count, READ_ONCE(*count) + 1);
+}
+
 void mm_numa_stats(u32 node, struct mm_numa_stats *out)
 {
 	*out = (struct mm_numa_stats){ 0 };
@@ -620,6 +627,7 @@ void mm_numa_stats(u32 node, struct mm_numa_stats *out)
 		out->foreign += READ_ONCE(s->foreign);
 		out->local += READ_ONCE(s->local);
 		out->other += READ_ONCE(s->other);
+		out->interleaved += READ_ONCE(s->interleaved);
 	}
 }
 

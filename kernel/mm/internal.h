@@ -23,11 +23,10 @@ static inline u32 pfn_zone(u64 pfn)
 }
 
 /*
- * Near and far memory (node.c). A section belongs to one node. As long as mm_numa is 0 there is one, and nobody looks at
+ * Near and far memory (node.c). A section belongs to one node. As long as mm_numa (page.h) is 0 there is one, and nobody looks at
  * the table; it is set once, at boot, when one CPU runs.
  */
 #define NO_NODE		(~0u)
-extern u8 mm_numa;		/* [I] after boot: there are several nodes */
 extern u32 mm_nodes;		/* [I] after boot: how many, at least 1 */
 extern u8 *mm_section_node;	/* [I] after boot */
 
@@ -54,6 +53,8 @@ void buddy_rehome(void);
 u64 frame_node_unbuilt(u32 node);
 u64 frame_node_total(u32 node);
 u64 buddy_node_free(u32 node);
+/* numastat's interleave_hit; not exact when several CPUs count at once. */
+void buddy_count_interleaved(u32 node);
 /* Counts what frame.c was given before the nodes were known. */
 void frame_numa_init(void);
 

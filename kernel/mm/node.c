@@ -16,7 +16,6 @@
  */
 #define LOG_TAG "mm"
 #include <kernel/core/assert.h>
-#include <kernel/core/cmdline.h>
 #include <kernel/core/log.h>
 #include <lib/string.h>
 #include "internal.h"
@@ -117,9 +116,7 @@ static void sort_order(u32 near)
 
 void mm_numa_init(void)
 {
-	char word[16];
-
-	if (hal_numa_nodes() == 1 || (cmdline_find("numa", word, sizeof(word)) && !strcmp(word, "off")))
+	if (hal_numa_nodes() == 1)
 		return;
 	for (u32 node = 1; node < hal_numa_nodes(); node++)
 		buddy_init_node(node);

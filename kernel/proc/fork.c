@@ -17,6 +17,7 @@
 #include <hal/thread.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
+#include <kernel/mm/mempolicy.h>
 #include <kernel/proc/exit.h>
 #include <kernel/proc/fork.h>
 #include <kernel/proc/rseq.h>
@@ -97,6 +98,8 @@ static void fork_copy_fields(struct task *t, const struct task *self, u64 flags)
 	t->flags = TASK_FORKNOEXEC;
 	t->blocked = self->blocked;
 	t->personality = self->personality;
+	t->mempolicy = mempolicy_get(self->mempolicy);
+	t->interleaved = self->interleaved;
 	t->no_new_privs = self->no_new_privs;
 	t->thread.slack_ns = self->thread.slack_ns;
 	t->default_timer_slack_ns = self->thread.slack_ns;

@@ -11,6 +11,7 @@
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
 #include <kernel/mm/page.h>
+#include <kernel/mm/mempolicy.h>
 #include <kernel/mm/slab.h>
 #include <kernel/task/cred.h>
 #include <kernel/task/pid.h>
@@ -83,6 +84,7 @@ void task_put(struct task *t)
 		return;
 	if (t->real_cred)
 		cred_put(t->real_cred);
+	mempolicy_put(t->mempolicy);
 	if (t->pid)
 		pid_put(t->pid);
 	if (t->process)

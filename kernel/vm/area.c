@@ -49,6 +49,7 @@ void area_free(struct vm_area *a)
 		vm_object_put(a->object);
 	if (a->file)
 		a->file->ops->put(a->file);
+	mempolicy_put(a->policy);
 	kmem_cache_free(area_cache, a);
 }
 
@@ -234,6 +235,7 @@ int area_split(struct vm_area *a, vaddr_t addr, struct vm_area **upper)
 		vm_object_get(u->object);
 	if (u->file)
 		u->file->ops->get(u->file);
+	u->policy = mempolicy_get(a->policy);
 	area_resize(a, a->start, addr);
 	area_insert(u);
 	*upper = u;
@@ -243,7 +245,7 @@ int area_split(struct vm_area *a, vaddr_t addr, struct vm_area **upper)
 static bool areas_mergeable(const struct vm_area *lo, const struct vm_area *hi)
 {
 	return lo->end == hi->start && lo->flags == hi->flags && lo->object == hi->object &&
-	       lo->file == hi->file && !(lo->flags & (AREA_PFN | AREA_DONTEXPAND)) &&
+	       lo->file == hi->file && mempolicy_equal(lo->policy, hi->policy) && !(lo->flags & (AREA_PFN | AREA_DONTEXPAND)) &&
 	       lo->pgoff + area_pages(lo) == hi->pgoff;
 }
 

@@ -101,7 +101,7 @@ static enum fault_result fault_anon(struct fault *f)
 
 	if (!(f->access & VM_ACCESS_WRITE))
 		return fault_enter(f, vm_zero_page, false, PTE_SPECIAL, NULL);
-	page = page_alloc(0, FAULT_ALLOC | MM_ZERO);
+	page = area_page_alloc(f->area, f->addr, FAULT_ALLOC | MM_ZERO);
 	if (!page)
 		return FAULT_NOMEM;
 	return fault_enter(f, page, true, 0, NULL);
@@ -116,7 +116,7 @@ static enum fault_result fault_object_page(struct fault *f, struct page **out)
 
 	if (index >= DIV_ROUND_UP(vm_object_size(obj), PAGE_SIZE))
 		return FAULT_BUS;
-	err = vm_object_page(obj, index, true, out);
+	err = unlikely(mm_numa) ? policy_object_page(f->area, index, out) : vm_object_page(obj, index, true, out);
 	if (!err)
 		return FAULT_DONE;
 	return err == -ENOMEM ? FAULT_NOMEM : FAULT_BUS;
@@ -131,7 +131,7 @@ static enum fault_result fault_private_write(struct fault *f)
 
 	if (r != FAULT_DONE)
 		return r;
-	copy = page_alloc(0, FAULT_ALLOC);
+	copy = area_page_alloc(f->area, f->addr, FAULT_ALLOC);
 	if (!copy) {
 		page_put(page);
 		return FAULT_NOMEM;
@@ -283,7 +283,7 @@ static bool cow_replace(struct fault *f, hal_pte_t old, struct page *copy)
 static enum fault_result cow_copy(struct fault *f, hal_pte_t e, struct page *page)
 {
 	bool zero = hal_pte_soft(e) & PTE_SPECIAL;
-	struct page *copy = page_alloc(0, FAULT_ALLOC | (zero ? MM_ZERO : 0));
+	struct page *copy = area_page_alloc(f->area, f->addr, FAULT_ALLOC | (zero ? MM_ZERO : 0));
 	bool replaced;
 
 	if (copy && !zero)

@@ -8,6 +8,7 @@
 #include <hal/pt.h>
 #include <kernel/core/tlb.h>
 #include <kernel/core/assert.h>
+#include <kernel/mm/mempolicy.h>
 #include <kernel/mm/page.h>
 #include <kernel/vm/area.h>
 #include <kernel/vm/object.h>
@@ -234,6 +235,24 @@ bool limit_can_lock(void);
 /* New flags for [start, end) of a, which is cut if need be. *out is the area with that part. Lock for writing. */
 int __must_check area_change_flags(struct vm_area *a, vaddr_t start, vaddr_t end, u32 clear, u32 set,
 				   struct vm_area **out);
+
+/*
+ * Makes [start, end) areas of their own as far as a reaches: returns the part of a that begins at start or
+ * later and ends at end or before. NULL: *err. Lock for writing.
+ */
+struct vm_area *area_isolate(struct vm_area *a, vaddr_t start, vaddr_t end, int *err);
+
+/* ---- policy.c: where pages are taken on a machine with several nodes ---- */
+
+/* One page by the policy of the area, else the calling thread's. a NULL: one of an object, with that index. */
+struct page *policy_page_alloc(struct vm_area *a, vaddr_t addr_or_index, u32 flags);
+/* vm_object_page(…, true, …) for a fault in that area. */
+int __must_check policy_object_page(struct vm_area *a, u64 index, struct page **out);
+
+static inline struct page *area_page_alloc(struct vm_area *a, vaddr_t addr, u32 flags)
+{
+	return unlikely(mm_numa) ? policy_page_alloc(a, addr, flags) : page_alloc(0, flags);
+}
 
 /* ---- map.c: with the lock for writing ---- */
 

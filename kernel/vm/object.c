@@ -179,7 +179,8 @@ int object_make_page(struct vm_object *obj, u64 index, struct page **out)
 		if (err)
 			return err;
 	}
-	page = mine = page_alloc(0, MM_ZERO | MM_USER | MM_NO_OOM);
+	page = mine = unlikely(mm_numa) ? policy_page_alloc(NULL, index, MM_ZERO | MM_USER | MM_NO_OOM) :
+					page_alloc(0, MM_ZERO | MM_USER | MM_NO_OOM);
 	err = page ? 0 : -ENOMEM;
 	if (!err && ops && ops->fill)
 		err = ops->fill(obj, page, index);

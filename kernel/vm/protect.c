@@ -16,11 +16,7 @@
 
 #define PROT_KNOWN (PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM)
 
-/*
- * Makes [start, end) areas of their own as far as a reaches: returns the part of a that begins at start or
- * later and ends at end or before. NULL: *err.
- */
-static struct vm_area *isolate(struct vm_area *a, vaddr_t start, vaddr_t end, int *err)
+struct vm_area *area_isolate(struct vm_area *a, vaddr_t start, vaddr_t end, int *err)
 {
 	struct vm_space *s = a->space;
 	struct vm_area *upper;
@@ -73,7 +69,7 @@ static int change_area(struct area_change *c, struct vm_area *a, vaddr_t start, 
 		if (area_private_writable(flags) && !(old & (AREA_ACCOUNT | AREA_NORESERVE | AREA_WRITE)))
 			flags |= AREA_ACCOUNT;
 	}
-	a = isolate(a, start, end, &err);
+	a = area_isolate(a, start, end, &err);
 	if (err) {
 		if (flags & ~old & AREA_ACCOUNT)
 			commit_uncharge((*out)->space, pages);

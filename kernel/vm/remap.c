@@ -86,6 +86,7 @@ static struct vm_area *remap_new_area(struct remap *r, struct vm_area *a)
 		vm_object_get(n->object);
 	if (n->file)
 		n->file->ops->get(n->file);
+	n->policy = mempolicy_get(a->policy);
 	area_insert(n);
 	return n;
 }

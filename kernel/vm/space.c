@@ -233,6 +233,7 @@ static int fork_area(struct vm_space *child, struct vm_area *a)
 	c->end = a->end;
 	c->flags = a->flags & ~(AREA_LOCKED | AREA_LOCKONFAULT);
 	c->pgoff = a->pgoff;
+	c->policy = mempolicy_get(a->policy);
 	c->object = a->object;
 	c->file = a->file;
 	if (c->object)

@@ -52,6 +52,17 @@ SCENE(process_vm_readv_, "process_vm_readv", ALSO(EFAULT), IOVS,
       syscall(SYS_process_vm_readv, getpid(), &local, 1, &remote, 1, 0), );
 SCENE(process_vm_writev_, "process_vm_writev", ALSO(EFAULT), IOVS,
       syscall(SYS_process_vm_writev, getpid(), &local, 1, &remote, 1, 0), );
+static unsigned long first_node = 1;
+SCENE(mbind_, "mbind", ALSO(0), map(8 * MIB, false); area[MIB] = 1, syscall(SYS_mbind, area + MIB, 8192, 2, &first_node, 64, 0), UNMAP);
+SCENE(set_mempolicy_, "set_mempolicy", ALSO(0), , syscall(SYS_set_mempolicy, 2, &first_node, 64), syscall(SYS_set_mempolicy, 0, 0, 0));
+SCENE(get_mempolicy_, "get_mempolicy", ALSO(0), , syscall(SYS_get_mempolicy, small, big, 64, 0, 0), );
+SCENE(home_node_, "set_mempolicy_home_node", ALSO(0),
+      map(8 * MIB, false); syscall(SYS_mbind, area, MIB, 2, &first_node, 64, 0),
+      syscall(SYS_set_mempolicy_home_node, area, 8192, 0, 0), UNMAP);
+static void *one_page[1];
+SCENE(move_pages_, "move_pages", ALSO(0), map(8 * MIB, false); area[0] = 1; one_page[0] = area,
+      syscall(SYS_move_pages, 0, 1, one_page, 0, big, 0), UNMAP);
+SCENE(migrate_pages_, "migrate_pages", ALSO(0), , syscall(SYS_migrate_pages, 0, 64, &first_node, &first_node), );
 SCENE(membarrier_, "membarrier", ALSO(0), , syscall(SYS_membarrier, 0, 0, 0), );
 
 /* No system call: the faults of a program, which try again as long as it takes. */

@@ -2,7 +2,7 @@
 #ifndef KERNEL_CORE_REBOOT_H
 #define KERNEL_CORE_REBOOT_H
 
-/* Obeys reboot=, noefi and efi=noruntime. Boot list, after cmdline_init(). */
+/* Obeys reboot=, noefi, efi=noruntime and numa=off. Boot list, after cmdline_init(), before hal_late_init(). */
 void reboot_setup(void);
 
 #endif

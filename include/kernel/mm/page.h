@@ -256,10 +256,12 @@ void mm_buddy_counts(u32 node, u32 zone, u64 counts[PAGE_MAX_ORDER + 1]);
 /* ---- nodes: kernel/mm/node.c ---- */
 
 /*
- * Learns the nodes from the HAL and sorts free memory by them; numa=off leaves all in node 0. Boot list, after
+ * Learns the nodes from the HAL and sorts free memory by them. Boot list, after
  * hal_late_init(), before other CPUs start.
  */
 void mm_numa_init(void);
+/* There are several nodes: policies matter. [I] after boot */
+extern u8 mm_numa;
 /* How many nodes there are, at least 1. Any context. */
 u32 mm_node_count(void);
 /* Bit per node that has memory. */
@@ -275,7 +277,7 @@ struct mm_node_stats {
 void mm_node_stats(u32 node, struct mm_node_stats *out);
 /* numastat(8), in pages. */
 struct mm_numa_stats {
-	u64 hit, miss, foreign, local, other;
+	u64 hit, miss, foreign, local, other, interleaved;
 };
 void mm_numa_stats(u32 node, struct mm_numa_stats *out);
 /* A CPU that comes learns its node; one that goes gives its pages back. */

@@ -28,6 +28,7 @@
 
 struct cred;
 struct files;
+struct mempolicy;
 struct fs_context;
 struct pid;
 struct process;
@@ -97,6 +98,11 @@ struct task {
 	u64 default_timer_slack_ns;	/* [I] thread.slack_ns is the one in force */
 	u64 ioac_rchar, ioac_wchar;	/* [o] */
 	u32 personality;		/* [o] */
+
+	/* Memory policy: mm/mempolicy.h */
+	struct mempolicy *mempolicy;	/* [o] counted; NULL: near memory */
+	struct mempolicy *area_policy;	/* [p] of the area whose object gets a page right now, or NULL */
+	u32 interleaved;		/* [p] the node that MPOL_INTERLEAVE took last */
 
 #if HALCYON_DEBUG
 	u32 fail_nth;			/* [a] its n-th allocation from here fails; 0: none (debug/failslab.h) */

@@ -19,6 +19,7 @@
 #include <lib/compiler.h>
 #include <lib/rbtree.h>
 
+struct mempolicy;
 struct vm_space;
 struct vm_object;
 
@@ -82,6 +83,7 @@ struct vm_area {
 	u64 pgoff;			/* [so] page index in the object at start; start >> 12 if anonymous */
 	struct vm_object *object;	/* [I] counted; NULL: anonymous */
 	struct vm_backing *file;	/* [I] counted; NULL without a file */
+	struct mempolicy *policy;	/* [s] counted; NULL: the thread's */
 	struct vm_area *dead_next;	/* [s] list of removed areas until the lock is dropped */
 	struct rb_node object_node;	/* [object lock] in object->mappings, by pgoff */
 	u64 object_last;		/* [object lock] largest last page index in the subtree */
