@@ -38,6 +38,10 @@
 #include <termios.h>
 #endif
 
+#ifndef SYS_set_mempolicy_home_node	/* newer than musl */
+#define SYS_set_mempolicy_home_node 450
+#endif
+
 static int tap_points, tap_failures;
 
 __attribute__((format(printf, 1, 2), unused))
