@@ -50,7 +50,10 @@ SELFTEST(sysfs, entries_go)
 
 	REQUIRE(!sys_register("selftest/a/b", 0444, show_nothing, NULL, NULL));
 	REQUIRE(!sys_register_link("selftest/a/link", "b"));
+	report_capture_begin();
 	EXPECT_EQ(sys_register("selftest/a/b", 0444, show_nothing, NULL, NULL), -EEXIST);
+	EXPECT_REPORTS(1);
+	report_capture_end();
 	dir = sys_lookup("selftest/a");
 	file = sys_lookup("selftest/a/b");
 	REQUIRE(dir && file);
