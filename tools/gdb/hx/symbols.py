@@ -3,7 +3,9 @@
 
 The slide. With KASLR the kernel lies a random number of 2 MiB steps above its link address. The one thing that leads
 to it from any state of the machine, user mode included, is the interrupt table: QEMU's monitor tells where the IDT is, its first
-gate holds the address of x86_vectors, and kernel.elf says where that was linked. Before the kernel has its own IDT there
+gate holds the address of x86_vectors (or of x86_hard_vectors: a CPU that needs shields), and kernel.elf says where that was
+linked. With page-table isolation the IDT is in the CPU's entry area, in which one page tells addresses of the kernel; user
+mode's page tables do not show it, so there only a stop in the kernel tells. Before the kernel has its own IDT there
 is nothing to find: the symbols then stay where they were linked, which is right with nokaslr. Each time the machine stops
 and the place is not yet known for sure, it is looked for again; so one may attach during the firmware's time.
 
@@ -15,6 +17,7 @@ import gdb
 from hx import core, elf, memory, tasks, vma
 
 STEP, AREA = 2 << 20, 1 << 30
+ENTRY_AREA, ENTRY_STRIDE, ENTRY_PRIVATE = 0xfffffe0000000000, 0x10000, 0x6000   # hal/x86_64/pti.h
 PROBE_BYTES = 4096
 
 
@@ -24,17 +27,18 @@ class Kernel:
     def __init__(self):
         self.elf = self.path = self.slide = None
         self.loaded = None      # at which slide gdb has the symbols
-        self.vectors = self.entry = 0
+        self.vectors, self.entry, self.trap = (), 0, 0
 
     def open(self, path):
         try:
             self.elf, self.path = elf.Elf(path), path
         except (OSError, ValueError) as error:
             core.fail(str(error))
-        found = self.elf.symbols({"x86_vectors", "kernel_entry"})
-        if len(found) != 2:
+        found = self.elf.symbols({"x86_vectors", "x86_hard_vectors", "x86_trap_common", "kernel_entry"})
+        if len(found) != 4:
             core.fail(f"{path} has no symbols, or is no Halcyon kernel")
-        self.vectors, self.entry = found["x86_vectors"], found["kernel_entry"]
+        self.vectors = found["x86_vectors"], found["x86_hard_vectors"]
+        self.entry, self.trap = found["kernel_entry"], found["x86_trap_common"]
         self.loaded = None
 
     def load(self, slide):
@@ -70,23 +74,27 @@ def gate_target(idt, vector):
     return int.from_bytes(gate[0:2] + gate[6:12], "little")
 
 
-def running_vectors():
-    """Where x86_vectors lies in the machine: the gates of the IDT lead to stubs of 16 bytes, in order. None: no kernel of ours."""
+def possible_slides():
+    """What the IDT says: its gates lead to stubs of 16 bytes, in order. Nothing: no kernel of ours."""
     idt = idt_base()
+    if not idt:
+        return []
     try:
-        first = gate_target(idt, 0) if idt else 0
-        if first < kernel.vectors & ~(AREA - 1) or any(gate_target(idt, v) != first + 16 * v for v in (1, 14, 255)):
-            return None
+        first = gate_target(idt, 0)
+        if any(gate_target(idt, v) != first + 16 * v for v in (1, 14, 255)):
+            return []
+        if idt >> 39 == ENTRY_AREA >> 39:
+            private = core.read((idt & -ENTRY_STRIDE) + ENTRY_PRIVATE, 24)
+            return [int.from_bytes(private[16:24], "little") - kernel.trap]
     except gdb.MemoryError:
-        return None
-    return first
+        return []
+    return [first - vectors for vectors in kernel.vectors]
 
 
 def find_slide():
     """The slide of the running kernel; None when none runs, or another one than the file's."""
-    first = running_vectors()
-    slide = None if first is None else first - kernel.vectors
-    return slide if slide is not None and slide % STEP == 0 and 0 <= slide < AREA else None
+    fits = [slide for slide in possible_slides() if slide % STEP == 0 and 0 <= slide < AREA]
+    return fits[0] if fits else None
 
 
 def same_kernel(slide):
@@ -128,7 +136,7 @@ def hx_symbols(words):
     if path != kernel.path:
         kernel.open(path)
     if not follow():
-        if running_vectors() is None:
+        if not possible_slides():
             core.say(f"no kernel of ours runs yet: symbols of {path} where they were linked")
         else:
             core.say(f"WARNING: the kernel that runs is not {path}, but another build or variant: hx-symbols ITS-KERNEL.ELF")
