@@ -35,6 +35,7 @@ needs() {
 	swtpm swtpm
 	swtpm-tools swtpm_setup
 	gdb gdb
+	pciutils lspci
 	NEEDS
 	if [ "$purpose" = coverage ]; then echo "lcov genhtml"; fi
 }
