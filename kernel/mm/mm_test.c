@@ -389,6 +389,7 @@ SELFTEST(kmap, vmalloc)
 	EXPECT_EQ(*(u8 *)page_address(vmalloc_to_page(q + PAGE_SIZE)), 2);
 	EXPECT(!hal_kernel_load_u64((vaddr_t)(uintptr_t)p + 10 * PAGE_SIZE, &value));
 	vfree(p);
+	kmap_purge();
 	EXPECT(!hal_kernel_load_u64((vaddr_t)(uintptr_t)p, &value));
 	vfree(q);
 	EXPECT_EQ(settled_mapped(), before);

@@ -397,7 +397,8 @@ SELFTEST(sched, kthread_stop_waits_for_the_end)
 	worker_init(&w, NULL);
 	t = kthread_run(stoppable_main, &w, "stoppable");
 	REQUIRE(t);
-	sleep_ns(1 * MS);
+	for (u32 i = 0; i < 5000 && !READ_ONCE(w.value); i++)
+		sleep_ns(1 * MS);
 	kthread_stop(t);
 	EXPECT(w.value >= 1);
 }
