@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What /proc shows of interrupts: devices' by descriptor, the machine's own by Linux's rows (proc(5), and Linux's
- * arch/x86 for their order and words). A row of something that this kernel never uses says 0, which is true.
+ * Debian cloud kernel for which there are, their order and words). A row of something that this kernel never uses says 0,
+ * which is true.
  */
 #include <lib/atomic.h>
 #include <lib/string.h>
@@ -77,10 +78,6 @@ static const struct {
 	{ { "CAL", "Function call interrupts", true }, PC(call_count) },
 	{ { "TLB", "TLB shootdowns", true }, PC(tlb_count) },
 	{ { "TRM", "Thermal event interrupts", true }, NONE },
-	{ { "THR", "Threshold APIC interrupts", true }, NONE },
-	{ { "DFR", "Deferred Error APIC interrupts", true }, NONE },
-	{ { "MCE", "Machine check exceptions", true }, NONE },
-	{ { "MCP", "Machine check polls", true }, NONE },
 	{ { "ERR", NULL, false }, PC(apic_error_count) },
 	{ { "MIS", NULL, false }, NONE },
 	{ { "PIN", "Posted-interrupt notification event", true }, NONE },

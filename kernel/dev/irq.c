@@ -23,6 +23,8 @@
 
 #define IRQ_NAME_BYTES	64u
 #define NO_CPU		(~0u)
+#define COUNT_ANEW	100000u
+#define ISA_LINES	16u
 
 static bool files_ready; /* [I] after irq_files_init() */
 
@@ -178,8 +180,16 @@ static int show_spurious(struct seq *s, void *arg)
 
 	if (!hal_irq_next(&irq, &info) || irq != irq_of(arg))
 		return -EINVAL;
-	seq_printf(s, "count %u\nunhandled %u\nlast_unhandled %llu ms\n", info.spurious_count, info.unhandled,
-		   (unsigned long long)(info.last_unhandled_ns / NSEC_PER_MSEC));
+	/* Linux's first number is that of all, begun anew after each 100,000. */
+	seq_printf(s, "count %llu\nunhandled %u\nlast_unhandled %llu ms\n", (unsigned long long)(info.count % COUNT_ANEW),
+		   info.unhandled, (unsigned long long)(info.last_unhandled_ns / NSEC_PER_MSEC));
+	return 0;
+}
+
+/* Firmware does not say where a device is, but legacy ones are on the first node. */
+static int show_node(struct seq *s, void *arg)
+{
+	seq_puts(s, irq_of(arg) < ISA_LINES ? "0\n" : "-1\n");
 	return 0;
 }
 
@@ -236,6 +246,7 @@ static const struct irq_file {
 	{ "smp_affinity", 0644, show_smp_affinity, store_smp_affinity },
 	{ "affinity_hint", 0444, show_affinity_hint, NULL },
 	{ "smp_affinity_list", 0644, show_smp_affinity_list, store_smp_affinity_list },
+	{ "node", 0444, show_node, NULL },
 	{ "effective_affinity", 0444, show_effective_affinity, NULL },
 	{ "effective_affinity_list", 0444, show_effective_affinity_list, NULL },
 	{ "spurious", 0444, show_spurious, NULL },

@@ -98,7 +98,7 @@ static void busy(const char *whose)
 
 static void interrupts(void)
 {
-	static const char *const names[] = { "NMI", "LOC", "SPU", "PMI", "IWI", "RTR", "RES", "CAL", "TLB", "MCE", "MCP" };
+	static const char *const names[] = { "NMI", "LOC", "SPU", "PMI", "IWI", "RTR", "RES", "CAL", "TLB", "TRM", "PIN", "NPI", "PIW" };
 	unsigned long long sum, before, again;
 	char head[4096] = "           ";
 	size_t at = strlen(head);
@@ -148,7 +148,7 @@ static void stat_line(void)
 static void files(void)
 {
 	static const char *const names[] = { "smp_affinity", "smp_affinity_list", "affinity_hint", "effective_affinity",
-					     "effective_affinity_list", "spurious" };
+					     "effective_affinity_list", "spurious", "node" };
 	struct stat st;
 	bool right = true;
 	unsigned int a, b, c;
@@ -163,6 +163,7 @@ static void files(void)
 	ok(stat(IRQ "ttyS0", &st) == 0 && S_ISDIR(st.st_mode), "irq: the handler has a directory");
 	get(IRQ "spurious");
 	ok(sscanf(text, "count %u\nunhandled %u\nlast_unhandled %u ms\n", &a, &b, &c) == 3, "irq: spurious");
+	ok(says(IRQ "node", "0\n"), "irq: a legacy line's node");
 	ok(put(IRQ "spurious", "1") == EACCES || getuid() == 0, "irq: spurious is not written");
 	ok(says(IRQ "affinity_hint", cpus() > 32 ? text : "0\n"), "irq: no hint");
 }
