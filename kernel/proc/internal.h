@@ -33,6 +33,7 @@ bool process_is_zombie_locked(const struct process *p);
 /* pid_files.c, pid_status.c: /proc/PID. */
 int proc_files_init(void);
 int proc_status_init(void);
+int sched_files_init(void); /* sched_files.c */
 /* The letter of /proc/PID/stat's third column. */
 char proc_state_letter(struct task *t);
 

@@ -49,9 +49,9 @@ static int show_loadavg(struct seq *s, void *arg)
 /* "cpuN user nice system idle iowait irq softirq steal guest guest_nice" in clock ticks. */
 static void show_cpu_times(struct seq *s, const struct sched_stats *st)
 {
-	seq_printf(s, " %llu 0 %llu %llu 0 %llu 0 0 0 0\n", (unsigned long long)(st->user_ns / USER_HZ_NS),
-		   (unsigned long long)(st->system_ns / USER_HZ_NS), (unsigned long long)(st->idle_ns / USER_HZ_NS),
-		   (unsigned long long)(st->irq_ns / USER_HZ_NS));
+	seq_printf(s, " %llu %llu %llu %llu 0 %llu 0 0 0 0\n", (unsigned long long)(st->user_ns / USER_HZ_NS),
+		   (unsigned long long)(st->nice_ns / USER_HZ_NS), (unsigned long long)(st->system_ns / USER_HZ_NS),
+		   (unsigned long long)(st->idle_ns / USER_HZ_NS), (unsigned long long)(st->irq_ns / USER_HZ_NS));
 }
 
 /* All that were taken, devices' and the machine's own. */
@@ -99,6 +99,7 @@ static int show_stat(struct seq *s, void *arg)
 	for_each_online_cpu(cpu) {
 		sched_stats_cpu(cpu, &st);
 		sum.user_ns += st.user_ns;
+		sum.nice_ns += st.nice_ns;
 		sum.system_ns += st.system_ns;
 		sum.idle_ns += st.idle_ns;
 		sum.irq_ns += st.irq_ns;

@@ -224,15 +224,6 @@ static int oom_score_adj_store(struct task *t, const char *text, size_t len)
 	return 0;
 }
 
-static int schedstat_show(struct seq *s, struct task *t)
-{
-	const struct thread *th = &t->thread;
-
-	seq_printf(s, "%llu 0 %llu\n", (unsigned long long)th->sum_exec_ns,
-		   (unsigned long long)(th->switches_voluntary + th->switches_involuntary));
-	return 0;
-}
-
 static int children_show(struct seq *s, struct task *t)
 {
 	struct process *p = t->process, *c;
@@ -275,7 +266,7 @@ int proc_files_init(void)
 		err = proc_pid_register_rw("oom_score_adj", 0644, PROC_PID_ANY, oom_score_adj_show,
 					   oom_score_adj_store);
 	if (!err)
-		err = proc_pid_register("schedstat", 0444, PROC_PID_ANY, schedstat_show);
+		err = sched_files_init();
 	if (!err)
 		err = proc_pid_register("children", 0444, PROC_PID_ANY, children_show);
 	if (!err)
