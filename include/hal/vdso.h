@@ -17,11 +17,9 @@
 struct hal_vvar {
 	u32 seq;
 	u32 readable;		/* bit n: clock n may be read from here; 0: by system call, all of them */
-	u64 base, mult;		/* monotonic ns = ((cycles - base) * mult) >> 32 */
-	struct {
-		u64 offset;	/* added to the monotonic time, then ... */
-		u64 mask;	/* ... the coarse clocks lose their low bits */
-	} clock[HAL_VVAR_CLOCKS];
+	u64 base, mult;		/* monotonic ns = ((cycles - base) * mult) >> 32; mult 0: not readable */
+	u64 offset[HAL_VVAR_CLOCKS];	/* by clock: added to the monotonic time, then ... */
+	u64 mask[HAL_VVAR_CLOCKS];	/* ... the coarse clocks lose their low bits */
 	s32 minutes_west, dst;	/* settimeofday(2)'s time zone */
 };
 

@@ -92,16 +92,20 @@ _Static_assert(CLOCK_TAI < HAL_VVAR_CLOCKS, "a clock of the vDSO has its place")
 
 static void vvar_fill(struct hal_vvar *v)
 {
+	u64 base, mult;
+
 	for (u32 i = 0; i < HAL_VVAR_CLOCKS; i++) {
-		WRITE_ONCE(v->clock[i].offset, 0);
-		WRITE_ONCE(v->clock[i].mask, ~0ull);
+		WRITE_ONCE(v->offset[i], 0);
+		WRITE_ONCE(v->mask[i], ~0ull);
 	}
-	WRITE_ONCE(v->clock[CLOCK_REALTIME].offset, offset_ns);
-	WRITE_ONCE(v->clock[CLOCK_REALTIME_COARSE].offset, offset_ns);
-	WRITE_ONCE(v->clock[CLOCK_REALTIME_COARSE].mask, ~(CLOCK_COARSE_NS - 1));
-	WRITE_ONCE(v->clock[CLOCK_MONOTONIC_COARSE].mask, ~(CLOCK_COARSE_NS - 1));
-	WRITE_ONCE(v->clock[CLOCK_TAI].offset, offset_ns + (u64)((s64)tai_seconds * NSEC_PER_SEC));
-	hal_clock_params(&v->base, &v->mult);
+	WRITE_ONCE(v->offset[CLOCK_REALTIME], offset_ns);
+	WRITE_ONCE(v->offset[CLOCK_REALTIME_COARSE], offset_ns);
+	WRITE_ONCE(v->mask[CLOCK_REALTIME_COARSE], ~(CLOCK_COARSE_NS - 1));
+	WRITE_ONCE(v->mask[CLOCK_MONOTONIC_COARSE], ~(CLOCK_COARSE_NS - 1));
+	WRITE_ONCE(v->offset[CLOCK_TAI], offset_ns + (u64)((s64)tai_seconds * NSEC_PER_SEC));
+	hal_clock_params(&base, &mult);
+	WRITE_ONCE(v->base, base);
+	WRITE_ONCE(v->mult, hal_clock_user_readable() ? mult : 0);
 	WRITE_ONCE(v->minutes_west, zone_west);
 	WRITE_ONCE(v->dst, zone_dst);
 	WRITE_ONCE(v->readable, hal_clock_user_readable() ? READABLE_CLOCKS : 0);

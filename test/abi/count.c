@@ -51,6 +51,20 @@ static uint64_t count_getppid(void)
 	return (stamp() - start) / CALLS;
 }
 
+/* The clock as people read it, in musl's loop: from the vDSO, not from the kernel. */
+static uint64_t count_clock(void)
+{
+	struct timespec ts;
+	uint64_t start;
+	int i;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);	/* finds the vDSO */
+	start = stamp();
+	for (i = 0; i < CALLS; i++)
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (stamp() - start) / CALLS;
+}
+
 /* The kernel's part: a loop of four instructions, all of which are taken off. */
 static uint64_t count_kernel_part(void)
 {
@@ -114,6 +128,7 @@ int main(void)
 	syscall(SYS_getppid);
 	figure("getppid", count_getppid());
 	figure("getppid_kernel", count_kernel_part());
+	figure("clock_gettime", count_clock());
 	count_fork(WARM_UP);
 	figure("fork_exit_wait", count_fork(FORKS));
 	memory();

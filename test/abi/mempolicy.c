@@ -5,10 +5,6 @@
  */
 #include "tap.h"
 
-#ifndef SYS_set_mempolicy_home_node /* newer than musl */
-#define SYS_set_mempolicy_home_node 450
-#endif
-
 #include <linux/mempolicy.h>
 #include <sched.h>
 #include <sys/mman.h>

@@ -21,6 +21,7 @@ LIMITS = (
     ("entry_to_init", 30_000_000, "kernel entry to init's first instruction, 512 MiB"),
     ("getppid", 140, "getppid by musl's syscall()"),
     ("getppid_kernel", 100, "the kernel's part of it"),
+    ("clock_gettime", 60, "clock_gettime in musl's loop"),
     ("fork_exit_wait", 30_000, "fork, exit and wait of a small static program"),
 )
 BIG_MIB, BIG_FACTOR = 8192, 1.2

@@ -5,8 +5,8 @@
  *
  * A read is optimistic: the sequence count before and after, the data and the counter in between; odd or changed, and it
  * is done again. Whoever is in a signal handler or has another thread set the clock sees one or the other state. All
- * clocks that can be read here are the monotonic one, an offset and a mask, which are looked up by the clock's number;
- * so there is no branch on it. What cannot be read (CPU clocks, a machine whose clock is not the TSC) is a system call.
+ * clocks that can be read here are the monotonic one, an offset and a mask, which are looked up by the clock's number.
+ * What cannot be read (CPU clocks, a machine whose clock is not the TSC: mult is 0) is a system call.
  *
  * x86 does not move loads before earlier loads, so the compiler is all that barrier() holds back; LFENCE holds RDTSC
  * (SDM vol. 2B). No data of its own, no relocations: the object is the same at every address.
@@ -16,7 +16,8 @@
 #include <abi/linux/unistd.h>
 #include <hal/vdso.h>
 
-extern const struct hal_vvar vvar __attribute__((visibility("hidden")));
+/* Not const: the kernel changes it under our eyes. */
+extern struct hal_vvar vvar __attribute__((visibility("hidden")));
 
 __extension__ typedef unsigned __int128 vdso_u128;
 
@@ -30,35 +31,70 @@ static long vdso_syscall(long nr, long a, long b)
 	return result;
 }
 
+/* RDTSC clears the upper halves: wide variables spare the compiler a move. */
 static __always_inline u64 read_cycles(void)
 {
-	u32 lo, hi;
+	u64 lo, hi;
 
 	__asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-	return (u64)hi << 32 | lo;
+	return hi << 32 | lo;
 }
 
-/* False: not from here. */
-static __always_inline bool read_clock(u32 clock, u64 *ns)
+/*
+ * One of the two clocks that everybody reads: clock is CLOCK_REALTIME or CLOCK_MONOTONIC. False: not from here. An odd
+ * sequence number is never equal to its even part: that is the test for a write that was going on.
+ */
+static __always_inline bool read_exact(u32 clock, u64 *ns)
 {
-	u64 t, base, mult, offset, mask, cycles;
+	u64 cycles, mult, t;
 	u32 seq;
 
 	do {
-		seq = READ_ONCE(vvar.seq);
+		seq = vvar.seq & ~1u;
 		barrier();
-		if (unlikely(!(READ_ONCE(vvar.readable) >> clock & 1)))
+		mult = vvar.mult;
+		if (unlikely(!mult))
 			return false;
-		cycles = read_cycles();
-		base = READ_ONCE(vvar.base);
-		mult = READ_ONCE(vvar.mult);
-		offset = READ_ONCE(vvar.clock[clock].offset);
-		mask = READ_ONCE(vvar.clock[clock].mask);
+		cycles = read_cycles() - vvar.base;
+		t = (u64)(((vdso_u128)cycles * mult) >> 32) + vvar.offset[clock];
 		barrier();
-	} while (unlikely(seq & 1 || READ_ONCE(vvar.seq) != seq));
-	t = (u64)(((vdso_u128)(cycles - base) * mult) >> 32);
-	*ns = (t + offset) & mask;
+	} while (unlikely(vvar.seq != seq)); /* not volatile, so that it is one instruction; barrier() makes it a load */
+	*ns = t;
 	return true;
+}
+
+/* Any of them. */
+static noinline bool read_any(u32 clock, u64 *ns)
+{
+	u64 mask;
+	u32 seq;
+
+	do {
+		seq = vvar.seq & ~1u;
+		barrier();
+		if (clock >= HAL_VVAR_CLOCKS || !(READ_ONCE(vvar.readable) >> clock & 1) || !read_exact(clock, ns))
+			return false;
+		mask = vvar.mask[clock];
+		barrier();
+	} while (unlikely(vvar.seq != seq));
+	*ns &= mask;
+	return true;
+}
+
+static __always_inline int store(struct timespec *ts, u64 ns)
+{
+	ts->tv_sec = (s64)(ns / NSEC_PER_SEC);
+	ts->tv_nsec = (s64)(ns % NSEC_PER_SEC);
+	return 0;
+}
+
+static noinline int gettime_other(int clock, struct timespec *ts)
+{
+	u64 ns;
+
+	if (!read_any((u32)clock, &ns))
+		return (int)vdso_syscall(__NR_clock_gettime, clock, (long)ts);
+	return store(ts, ns);
 }
 
 int __vdso_clock_gettime(int clock, struct timespec *ts);
@@ -66,11 +102,9 @@ int __vdso_clock_gettime(int clock, struct timespec *ts)
 {
 	u64 ns;
 
-	if (unlikely((u32)clock >= HAL_VVAR_CLOCKS || !read_clock((u32)clock, &ns)))
-		return (int)vdso_syscall(__NR_clock_gettime, clock, (long)ts);
-	ts->tv_sec = (s64)(ns / NSEC_PER_SEC);
-	ts->tv_nsec = (s64)(ns % NSEC_PER_SEC);
-	return 0;
+	if (likely((u32)clock <= CLOCK_MONOTONIC) && likely(read_exact((u32)clock, &ns)))
+		return store(ts, ns);
+	return gettime_other(clock, ts);
 }
 
 int __vdso_gettimeofday(struct timeval *tv, struct timezone *tz);
@@ -78,7 +112,7 @@ int __vdso_gettimeofday(struct timeval *tv, struct timezone *tz)
 {
 	u64 ns;
 
-	if (unlikely(!read_clock(CLOCK_REALTIME, &ns)))
+	if (unlikely(!read_exact(CLOCK_REALTIME, &ns)))
 		return (int)vdso_syscall(__NR_gettimeofday, (long)tv, (long)tz);
 	if (likely(tv)) {
 		tv->tv_sec = (s64)(ns / NSEC_PER_SEC);
@@ -96,7 +130,7 @@ s64 __vdso_time(s64 *t)
 {
 	u64 ns;
 
-	if (unlikely(!read_clock(CLOCK_REALTIME, &ns)))
+	if (unlikely(!read_exact(CLOCK_REALTIME, &ns)))
 		return vdso_syscall(__NR_time, (long)t, 0);
 	if (t)
 		*t = (s64)(ns / NSEC_PER_SEC);
