@@ -65,15 +65,16 @@ exec busybox reboot -f
 EXPECTED_DIFFERENCES = [
     (r"DisINTx[+-]", "DisINTx"), (r"routed to IRQ \d+", "routed"), (r"(MSI|MSI-X): Enable[+-]", r"\1:"),
     (r"\tAddress: [0-9a-f]+  Data: [0-9a-f]+", "\tAddress"), (r"\t+Masking: .*\n", ""),
-    (r"\tInterrupt: pin \? .*\n", ""),
+    (r"\tInterrupt: pin \? .*\n", ""), (r"behind bridge: \S+ \[disabled\]", "behind bridge: closed"),
     (r"\t(Kernel driver in use|Kernel modules|Physical Slot): .*\n", ""), (r"BridgeCtl: (.*)SERR[+-]", r"BridgeCtl: \1SERR"),
     (r"DevCtl:\tCorrErr[+-] NonFatalErr[+-] FatalErr[+-] UnsupReq[+-]", "DevCtl:"),
     (r"(RootCmd|RootCtl|SltCtl|LnkCtl):.*", r"\1"), (r"\t\t\tControl: AttnInd .*", "\t\t\tControl: AttnInd"),
     (r"(DevSta|SltSta|UESta|CESta|RootSta|CEMsk|UEMsk):.*", r"\1"), (r"\t\t\tChanged: .*", "\t\t\tChanged"),
     (r"\tLatency: 0, Cache Line Size: \d+ bytes", "\tLatency: 0"), (r"(Control: .*)(SERR|ParErr)[+-]", r"\1\2"),
 ]
-# Lines of hexadecimal bytes that hold the command register, latency and interrupt line.
-BYTES = [(r"^(00: .. .. .. ..) .. ..", r"\1 cm cm"), (r"^(30: .*) .. (..) .. ..$", r"\1 li \2 br br")]
+# Lines of hexadecimal bytes that hold the command register, latency, interrupt line, and the upper half of a closed window.
+BYTES = [(r"^(20: (?:.. ){8})ff ff ff ff 00 00 00 00", r"\g<1>00 00 00 00 00 00 00 00"),
+         (r"^(00: .. .. .. ..) .. ..", r"\1 cm cm"), (r"^(30: .*) .. (..) .. ..$", r"\1 li \2 br br")]
 
 
 def libraries(program):
