@@ -16,6 +16,7 @@
 
 #define BOOT_8042	  BIT(1)
 #define BOOT_NO_VGA	  BIT(2)
+#define BOOT_NO_MSI	  BIT(3)
 #define BOOT_NO_RTC	  BIT(5)
 #define FADT_TMR_VAL_EXT  BIT(8)
 #define FADT_RESET	  BIT(10)
@@ -216,6 +217,7 @@ static void read_fadt(const struct acpi_view *v, struct acpi_info *info)
 		info->has_8042 = boot & BOOT_8042;
 		info->has_vga = !(boot & BOOT_NO_VGA);
 		info->has_rtc = !(boot & BOOT_NO_RTC);
+		info->no_msi = boot & BOOT_NO_MSI;
 	}
 	info->century = field8(v, 108);
 	read_reset(v, info);

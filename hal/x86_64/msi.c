@@ -12,6 +12,7 @@
 #include <lib/atomic.h>
 #include <lib/errno.h>
 #include <lib/string.h>
+#include "acpi_glue.h"
 #include "irq.h"
 
 #define MSI_ADDRESS	0xfee00000u
@@ -83,6 +84,8 @@ int hal_msi_alloc(const struct hal_msi_request *r, u32 *first)
 
 	if (!r->n || r->n > IRQ_MAX || !r->ops || !r->ops->write)
 		return -EINVAL;
+	if (x86_acpi.no_msi)
+		return -ENODEV;
 	err = reserve_numbers(r->n, first);
 	if (err)
 		return err;

@@ -138,6 +138,7 @@ struct acpi_info {
 	bool has_fadt;
 	bool hw_reduced;	/* no PM1 registers, no PM timer */
 	bool has_8042;		/* true when the table is too old to say */
+	bool no_msi;		/* messages do not work here */
 	bool has_vga;
 	bool has_rtc;
 	u8 century;		/* index in the RTC's memory, 0: none */

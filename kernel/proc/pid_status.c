@@ -3,6 +3,8 @@
 #include <abi/linux/prctl.h>
 #include <hal/cpu.h>
 #include <hal/mitigate.h>
+#include <kernel/core/cpumask_text.h>
+#include <kernel/mm/slab.h>
 #include <kernel/signal/sighand.h>
 #include <kernel/signal/signal.h>
 #include <kernel/task/cred.h>
@@ -14,6 +16,7 @@
 #include <kernel/vfs/proc.h>
 #include <kernel/vm/space.h>
 
+#include <lib/errno.h>
 #include "internal.h"
 
 static const char *state_name(char letter)
@@ -175,41 +178,26 @@ static void status_capabilities(struct seq *s, struct task *t, const struct cred
 	status_speculation(s, t);
 }
 
-/* As %*pb and %*pbl of Linux print a set of CPUs: 32 bits a group, and as ranges. */
-static void status_cpus(struct seq *s, struct task *t)
+static int status_cpus(struct seq *s, struct task *t)
 {
 	const struct cpumask *m = &t->thread.affinity;
-	u32 n = hal_cpu_count(), groups = DIV_ROUND_UP(n, 32), i, j;
-	bool any = false;
+	char *text = kmalloc(CPULIST_TEXT_BYTES, 0);
 
-	seq_puts(s, "Cpus_allowed:\t");
-	for (i = groups; i-- > 0;) {
-		u32 word = 0, bits = MIN(n - i * 32, 32U);
-
-		for (j = 0; j < bits; j++)
-			word |= (u32)cpumask_test(m, i * 32 + j) << j;
-		seq_printf(s, "%0*x%s", (int)DIV_ROUND_UP(bits, 4), word, i ? "," : "\n");
-	}
-	seq_puts(s, "Cpus_allowed_list:\t");
-	for (i = 0; i < n; i = j) {
-		for (j = i; j < n && cpumask_test(m, j); j++)
-			;
-		if (j == i) {
-			j++;
-			continue;
-		}
-		seq_printf(s, any ? ",%u" : "%u", i);
-		if (j - i > 1)
-			seq_printf(s, "-%u", j - 1);
-		any = true;
-	}
-	seq_puts(s, "\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
+	if (!text)
+		return -ENOMEM;
+	cpumask_format(text, CPULIST_TEXT_BYTES, m, hal_cpu_count());
+	seq_printf(s, "Cpus_allowed:\t%s\n", text);
+	cpumask_format_list(text, CPULIST_TEXT_BYTES, m, hal_cpu_count());
+	seq_printf(s, "Cpus_allowed_list:\t%s\nMems_allowed:\t1\nMems_allowed_list:\t0\n", text);
+	kfree(text);
+	return 0;
 }
 
 static int status_show(struct seq *s, struct task *t)
 {
 	const struct cred *c = task_cred_get(t);
 	struct vm_space *v = process_space_get(t->process);
+	int err;
 
 	status_identity(s, t);
 	status_cred(s, t, c);
@@ -219,12 +207,12 @@ static int status_show(struct seq *s, struct task *t)
 	}
 	status_signals(s, t, c);
 	status_capabilities(s, t, c);
-	status_cpus(s, t);
+	err = status_cpus(s, t);
 	seq_printf(s, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
 		   (unsigned long long)t->thread.switches_voluntary,
 		   (unsigned long long)t->thread.switches_involuntary);
 	cred_put(c);
-	return 0;
+	return err;
 }
 
 static const struct {

@@ -339,7 +339,11 @@ TEST(fadt_short_and_old)
 	put(FADT + 8, 3, 1);
 	seal(FADT);
 	EXPECT_EQ(parse(), 0);
-	EXPECT(!info.has_8042);
+	EXPECT(!info.has_8042 && !info.no_msi);
+	put(FADT + 109, 8, 2);
+	seal(FADT);
+	EXPECT_EQ(parse(), 0);
+	EXPECT(info.no_msi);
 	for (u32 len = 36; len < 276; len++) {
 		good_machine();
 		make_fadt(len, 6);

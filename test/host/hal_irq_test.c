@@ -661,6 +661,10 @@ static void messages(void)
 	fake_boot();
 	before = used_vectors();
 	EXPECT_EQ(hal_msi_alloc(&r, &first), -EINVAL);
+	r.n = 1;
+	x86_acpi.no_msi = true;
+	EXPECT_EQ(hal_msi_alloc(&r, &first), -ENODEV);
+	x86_acpi.no_msi = false;
 	msi_setup(8, &msi_ops);
 	EXPECT_EQ(dev[0].irq, FAKE_LINES);
 	EXPECT_EQ(info_of(dev[3].irq).hwirq, 65539);
