@@ -78,7 +78,7 @@ static void mtrr_read(struct mtrr_set *s)
 static void caches_off(u64 cr0)
 {
 	x86_write_cr0((cr0 | CR0_CD) & ~CR0_NW);
-	__asm__ volatile("wbinvd" : : : "memory");
+	x86_wbinvd();
 }
 
 /* SDM vol. 3A 11.11.7.2, steps 4 to 15, but for the waiting. */
@@ -97,7 +97,7 @@ static void mtrr_write(const struct mtrr_set *s)
 	for (u32 i = 0; s->fixed && i < MTRR_FIXED; i++)
 		x86_wrmsr(mtrr_fixed_msr[i], s->fixed_value[i]);
 	x86_wrmsr(MSR_MTRR_DEF_TYPE, s->def_type);
-	__asm__ volatile("wbinvd" : : : "memory");
+	x86_wbinvd();
 	x86_write_cr3(x86_read_cr3());
 	x86_write_cr0(cr0);
 	x86_write_cr4(cr4);
@@ -163,10 +163,10 @@ void x86_cpu_state_report(void)
 	u32 n = __atomic_exchange_n(&mtrr_repaired, 0, __ATOMIC_RELAXED);
 
 	if (n)
-		upcall_log(4, "smp: the MTRRs of %u CPUs differed from the boot CPU's: set equal", n);
+		upcall_log(4, "smp: the MTRRs of %u CPU%s differed from the boot CPU's: set equal", n, n == 1 ? "" : "s");
 	n = __atomic_exchange_n(&tsc_adjusted, 0, __ATOMIC_RELAXED);
 	if (n)
-		upcall_log(4, "smp: TSC_ADJUST of %u CPUs differed from the boot CPU's: set equal", n);
+		upcall_log(4, "smp: TSC_ADJUST of %u CPU%s differed from the boot CPU's: set equal", n, n == 1 ? "" : "s");
 }
 
 /* SDM vol. 3A 10.11.7.1: 0 is written, then CPUID makes the processor fill it in. AMD's has the revision in its low half. */

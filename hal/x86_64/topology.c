@@ -11,6 +11,7 @@
  * CPUID tells about the CPU that executes it, so each one records itself when it starts. All of them run at once: each writes
  * its own slot only.
  */
+#include <hal/numa.h>
 #include <hal/topology.h>
 #include <lib/string.h>
 #include "cpu_state.h"
@@ -242,11 +243,13 @@ void hal_cpu_topology(u32 cpu, struct hal_topology *out)
 
 	if (p && smp_load_acquire(&p->known)) {
 		*out = p->t;
+		out->node = hal_numa_node_of_cpu(cpu);
 		return;
 	}
 	/* Not seen yet: alone in its package, which groups it with nobody. */
 	memset(out, 0, sizeof(*out));
 	out->package = out->llc_id = out->apic_id = hal_percpu_of(cpu) ? hal_percpu_of(cpu)->apic_id : cpu;
+	out->node = hal_numa_node_of_cpu(cpu);
 }
 
 u32 x86_topology_microcode(u32 cpu)

@@ -11,3 +11,7 @@ HOST_HAL_IRQ := $(addprefix hal/x86_64/,apic.c apic_setup.c ioapic.c irq.c irq_m
 
 $(call host_test,hal_irq,$(HOST_FRAMEWORK) $(HOST_LIB) $(HOST_ACPI) $(HOST_HAL_IRQ) test/host/x86/fake.c test/host/hal_irq_test.c \
 	test/host/vectors_test.c,$(HOST_FLAGS) -I test/host/x86 -I hal/x86_64 -I hal/x86_64/include)
+
+# What a CPU takes over, how it is compared and where it sits, on made-up CPUs.
+$(call host_test,hal_cpu,$(HOST_FRAMEWORK) $(HOST_LIB) $(addprefix hal/x86_64/,cpu_state.c features.c topology.c tsc_sync.c) \
+	test/host/hal_cpu_test.c,$(HOST_FLAGS) -I test/host/x86cpu -I hal/x86_64 -I hal/x86_64/include)

@@ -90,6 +90,12 @@ X86_READ_CR(2)
 X86_READ_CR(3)
 X86_READ_CR(4)
 
+/* Writes all caches back and empties them. */
+static __always_inline void x86_wbinvd(void)
+{
+	__asm__ volatile("wbinvd" : : : "memory");
+}
+
 static __always_inline u64 x86_rdtsc(void)
 {
 	u32 lo, hi;
