@@ -344,6 +344,50 @@ TEST(four_cpus_share_everything)
 	kmem_cache_destroy(shared_cache);
 }
 
+/* ---- the queue of a spinlock ------------------------------------------------------------------- */
+
+static struct spinlock queue_lock;
+static u32 queue_order[CPUS], queue_count;
+
+static void queue_wait(void *arg)
+{
+	irqflags_t f;
+
+	(void)arg;
+	f = spin_lock_irqsave(&queue_lock);
+	queue_order[queue_count++] = hal_cpu_id();
+	hal_cpu_relax();	/* with the lock held: nobody else may come in */
+	EXPECT_EQ(queue_order[queue_count - 1], hal_cpu_id());
+	spin_unlock_irqrestore(&queue_lock, f);
+}
+
+/* First come, first served, and the word is what it was. */
+TEST(a_spinlock_serves_in_order)
+{
+	irqflags_t f;
+
+	boot();
+	spin_init(&queue_lock, "queue", LOCK_RANK_FUTEX);
+	for (u32 round = 0; round < 50; round++) {
+		queue_count = 0;
+		f = spin_lock_irqsave(&queue_lock);
+		for (u32 i = CPUS - 1; i > 0; i--) {
+			host_cpu_start(i, queue_wait, NULL);
+			for (u32 n = 0; n < 4 * CPUS; n++)
+				hal_cpu_relax();	/* it comes to wait before the next one does */
+		}
+		EXPECT_EQ(queue_count, 0);
+		EXPECT(!spin_trylock(&queue_lock));
+		spin_unlock_irqrestore(&queue_lock, f);
+		EXPECT(!spin_trylock(&queue_lock));	/* it is free, but others wait for it */
+		host_run_all();
+		EXPECT_EQ(queue_count, CPUS - 1);
+		for (u32 i = 0; i < queue_count; i++)
+			EXPECT_EQ(queue_order[i], CPUS - 1 - i);
+		EXPECT_EQ(queue_lock.word, 0);
+	}
+}
+
 /* ---- what CPUs ask of each other ----------------------------------------------------------------- */
 
 #define FLUSH_PAGES	8u
