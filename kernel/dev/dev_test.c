@@ -10,6 +10,7 @@
 #include <kernel/sched/completion.h>
 #include <kernel/sched/wait.h>
 #include <kernel/vfs/proc.h>
+#include <lib/printf.h>
 #include <lib/string.h>
 #include "pci_internal.h"
 
@@ -350,4 +351,97 @@ SELFTEST(pci, removed_and_found_again)
 		f = again;
 	}
 	pci_put(f);
+}
+
+/* ---- without memory ------------------------------------------------------------------------------ */
+
+#define MAX_RUNS 1000u
+
+static struct thread *injected; /* only this thread's allocations fail */
+static u32 countdown;		/* at 1 the next one fails */
+static bool hit;
+
+static bool inject(size_t bytes, u32 flags)
+{
+	(void)bytes, (void)flags;
+	if (current_thread() != injected || !countdown || --countdown)
+		return false;
+	hit = true;
+	return true;
+}
+
+static u32 rescan_failing(struct pci_bus *bus, u32 nth)
+{
+	u32 found;
+
+	hit = false;
+	injected = current_thread();
+	countdown = nth;
+	mm_fail_hook = inject;
+	found = pci_rescan_bus(bus);
+	mm_fail_hook = NULL;
+	return found;
+}
+
+/* [tree] Not there, or there as a whole. */
+static bool whole_or_nothing(const char *path, const char *link, const char *driver, const struct pci_dev *f)
+{
+	if (!f)
+		return !sys_has(path) && !sys_has(link);
+	return sys_has(path) && sys_has(link) && (f->dev.driver || (!sys_has(driver) && f->irq_mode == PCI_IRQ_NONE && !f->enables));
+}
+
+static struct pci_dev *find_locked(u16 vendor, u16 device)
+{
+	struct device *dev = NULL;
+
+	while ((dev = bus_next_device(&pci_bus_type, dev)))
+		if (pci_dev_of(dev)->vendor == vendor && pci_dev_of(dev)->device == device)
+			return pci_dev_of(dev);
+	return NULL;
+}
+
+/* The function is found again with its first, second, third ... allocation failing, driver and all, until none fails. */
+static void find_without_memory(u16 vendor, u16 device)
+{
+	struct pci_dev *f = pci_find(vendor, device, NULL);
+	char path[128], link[128], driver[128];
+	struct pci_bus *bus;
+	bool bound;
+	u32 n;
+
+	if (!f)
+		return;
+	bus = f->bus;
+	strscpy(path, f->dev.path, sizeof(path));
+	snprintf(link, sizeof(link), "bus/pci/devices/%s", f->dev.name);
+	snprintf(driver, sizeof(driver), "%s/driver", path);
+	pci_put(f);
+	report_capture_begin();
+	device_tree_lock();
+	f = find_locked(vendor, device);
+	bound = f->dev.driver;
+	for (n = 1; n < MAX_RUNS; n++) {
+		if (f)
+			pci_remove_function(f);
+		EXPECT(whole_or_nothing(path, link, driver, NULL));
+		(void)rescan_failing(bus, n);
+		f = find_locked(vendor, device);
+		if (!EXPECT(whole_or_nothing(path, link, driver, f)) || !hit)
+			break;
+	}
+	if (!f)
+		(void)pci_rescan_bus(bus);
+	f = find_locked(vendor, device);
+	EXPECT(f && (!bound || f->dev.driver));
+	device_tree_unlock();
+	report_capture_end();
+	EXPECT(!hit && n > 20 && n < MAX_RUNS);
+}
+
+SELFTEST(pci, found_without_memory)
+{
+	find_without_memory(0x8086, 0x2922);	/* nobody's */
+	find_without_memory(0x1af4, 0x1001);	/* the boot disk: half a driver's */
+	find_without_memory(0x1af4, 0x1005);	/* virtio-rng, if there is one: a whole driver's */
 }

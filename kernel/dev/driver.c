@@ -80,34 +80,32 @@ void device_put(struct device *dev)
 
 /* ---- /sys ---- */
 
-__printf(1, 2) static char *path_of(const char *fmt, ...)
+/* Paths are made on the stack: what goes must go without asking for memory. */
+struct text {
+	char s[PATH_BYTES];
+};
+
+/* NULL when it is too long. */
+__printf(2, 3) static const char *path(struct text *t, const char *fmt, ...)
 {
-	char text[PATH_BYTES];
 	va_list ap;
 	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(text, sizeof(text), fmt, ap);
+	n = vsnprintf(t->s, sizeof(t->s), fmt, ap);
 	va_end(ap);
-	return n < 0 || (u32)n >= sizeof(text) ? NULL : kstrdup(text, 0);
+	return n < 0 || (u32)n >= sizeof(t->s) ? NULL : t->s;
 }
 
-static int link_at(char *name, char *target)
+static int link_at(const char *name, const char *target)
 {
-	int err = name && target ? sys_register_link(name, target) : -ENOMEM;
-
-	kfree(name);
-	kfree(target);
-	return err;
+	return name && target ? sys_register_link(name, target) : -ENAMETOOLONG;
 }
 
-static void unlink_at(char *name)
+static void unlink_at(const char *name)
 {
 	if (name)
 		(void)sys_unregister(name);
-	else
-		log_err("no memory for a path: a link in /sys stays");
-	kfree(name);
 }
 
 /* "../" for each folder of a path. */
@@ -174,21 +172,21 @@ static u32 count_attrs(const struct device_attr *a)
 	return n;
 }
 
-static int add_files(struct device *dev, const struct device_attr *a, u32 *used)
+static int add_files(struct device *dev, const struct device_attr *at, u32 *used)
 {
+	struct text a;
 	int err = 0;
 
-	for (; a && a->name && !err; a++) {
+	for (; at && at->name && !err; at++) {
 		struct device_file *f = &dev->files[*used];
-		char *name;
+		const char *name;
 
-		if (a->visible && !a->visible(dev))
+		if (at->visible && !at->visible(dev))
 			continue;
 		(*used)++;
-		name = path_of("%s/%s", dev->path, a->name);
-		*f = (struct device_file){ dev, a };
-		err = name ? sys_register(name, a->mode, a->show ? file_show : NULL, a->store ? file_store : NULL, f) : -ENOMEM;
-		kfree(name);
+		name = path(&a, "%s/%s", dev->path, at->name);
+		*f = (struct device_file){ dev, at };
+		err = name ? sys_register(name, at->mode, at->show ? file_show : NULL, at->store ? file_store : NULL, f) : -ENAMETOOLONG;
 	}
 	return err;
 }
@@ -196,6 +194,7 @@ static int add_files(struct device *dev, const struct device_attr *a, u32 *used)
 static int show_device(struct device *dev)
 {
 	const struct device_attr *bus_attrs = dev->bus ? dev->bus->attrs : NULL;
+	struct text a, b;
 	u32 used = 0;
 	int err;
 
@@ -210,26 +209,28 @@ static int show_device(struct device *dev)
 	if (!err)
 		err = add_files(dev, dev->attrs, &used);
 	if (!err && dev->bus)
-		err = link_at(path_of("%s/subsystem", dev->path), path_of("%sbus/%s", up(dev->path), dev->bus->name));
+		err = link_at(path(&a, "%s/subsystem", dev->path), path(&b, "%sbus/%s", up(dev->path), dev->bus->name));
 	if (!err && dev->bus)
-		err = link_at(path_of("bus/%s/devices/%s", dev->bus->name, dev->name), path_of("../../../%s", dev->path));
+		err = link_at(path(&a, "bus/%s/devices/%s", dev->bus->name, dev->name), path(&b, "../../../%s", dev->path));
 	if (!err && dev->class_name)
-		err = link_at(path_of("%s/subsystem", dev->path), path_of("%sclass/%s", up(dev->path), dev->class_name));
+		err = link_at(path(&a, "%s/subsystem", dev->path), path(&b, "%sclass/%s", up(dev->path), dev->class_name));
 	if (!err && dev->class_name)
-		err = link_at(path_of("class/%s/%s", dev->class_name, dev->name), path_of("../../%s", dev->path));
+		err = link_at(path(&a, "class/%s/%s", dev->class_name, dev->name), path(&b, "../../%s", dev->path));
 	if (!err && dev->devname)
-		err = link_at(path_of("dev/char/%u:%u", DEV_MAJOR(dev->devnum), DEV_MINOR(dev->devnum)), path_of("../../%s", dev->path));
+		err = link_at(path(&a, "dev/char/%u:%u", DEV_MAJOR(dev->devnum), DEV_MINOR(dev->devnum)), path(&b, "../../%s", dev->path));
 	return err;
 }
 
 static void hide_device(struct device *dev)
 {
+	struct text a;
+
 	if (dev->bus)
-		unlink_at(path_of("bus/%s/devices/%s", dev->bus->name, dev->name));
+		unlink_at(path(&a, "bus/%s/devices/%s", dev->bus->name, dev->name));
 	if (dev->class_name)
-		unlink_at(path_of("class/%s/%s", dev->class_name, dev->name));
+		unlink_at(path(&a, "class/%s/%s", dev->class_name, dev->name));
 	if (dev->devname)
-		unlink_at(path_of("dev/char/%u:%u", DEV_MAJOR(dev->devnum), DEV_MINOR(dev->devnum)));
+		unlink_at(path(&a, "dev/char/%u:%u", DEV_MAJOR(dev->devnum), DEV_MINOR(dev->devnum)));
 	(void)sys_unregister(dev->path);
 }
 
@@ -237,14 +238,17 @@ static void hide_device(struct device *dev)
 
 static void hide_binding(struct device *dev)
 {
-	unlink_at(path_of("%s/driver", dev->path));
-	unlink_at(path_of("bus/%s/drivers/%s/%s", dev->bus->name, dev->driver->name, dev->name));
+	struct text a;
+
+	unlink_at(path(&a, "%s/driver", dev->path));
+	unlink_at(path(&a, "bus/%s/drivers/%s/%s", dev->bus->name, dev->driver->name, dev->name));
 }
 
 /* [tree] */
 static int bind(struct device *dev, struct driver *drv)
 {
 	int err = dev->bus->probe(dev, drv);
+	struct text a, b;
 
 	if (err) {
 		if (err != -ENODEV)
@@ -253,8 +257,8 @@ static int bind(struct device *dev, struct driver *drv)
 	}
 	WRITE_ONCE(dev->driver, drv);
 	/* Without these two links the device still works. */
-	(void)link_at(path_of("%s/driver", dev->path), path_of("%sbus/%s/drivers/%s", up(dev->path), dev->bus->name, drv->name));
-	(void)link_at(path_of("bus/%s/drivers/%s/%s", dev->bus->name, drv->name, dev->name), path_of("../../../../%s", dev->path));
+	(void)link_at(path(&a, "%s/driver", dev->path), path(&b, "%sbus/%s/drivers/%s", up(dev->path), dev->bus->name, drv->name));
+	(void)link_at(path(&a, "bus/%s/drivers/%s/%s", dev->bus->name, drv->name, dev->name), path(&b, "../../../../%s", dev->path));
 	return 0;
 }
 
@@ -325,14 +329,19 @@ static int unbind_store(void *arg, const char *text, size_t len)
 
 int device_add(struct device *dev)
 {
+	const char *name;
+	struct text a;
 	int err;
 
 	device_tree_assert();
 	ASSERT(!dev->added);
 	if (dev->parent && dev->class_name)
-		dev->path = path_of("%s/%s/%s", dev->parent->path, dev->class_name, dev->name);
+		name = path(&a, "%s/%s/%s", dev->parent->path, dev->class_name, dev->name);
 	else
-		dev->path = path_of("%s/%s", dev->parent ? dev->parent->path : dev->root, dev->name);
+		name = path(&a, "%s/%s", dev->parent ? dev->parent->path : dev->root, dev->name);
+	if (!name)
+		return -ENAMETOOLONG;
+	dev->path = kstrdup(name, 0);
 	if (!dev->path)
 		return -ENOMEM;
 	err = show_device(dev);
@@ -369,33 +378,32 @@ struct device *bus_next_device(struct bus_type *bus, struct device *from)
 	return next == &bus->devices ? NULL : container_of(next, struct device, bus_node);
 }
 
-static int register_under(char *name, int (*store)(void *arg, const char *text, size_t len), void *arg)
+static int register_under(const char *name, int (*store)(void *arg, const char *text, size_t len), void *arg)
 {
-	int err = !name ? -ENOMEM : store ? sys_register(name, 0200, NULL, store, arg) : sys_register_dir(name);
-
-	kfree(name);
-	return err;
+	return !name ? -ENAMETOOLONG : store ? sys_register(name, 0200, NULL, store, arg) : sys_register_dir(name);
 }
 
 int bus_register(struct bus_type *bus)
 {
+	struct text a;
 	int err;
 
 	list_init(&bus->devices);
 	list_init(&bus->drivers);
-	err = register_under(path_of("bus/%s/devices", bus->name), NULL, NULL);
-	return err ? err : register_under(path_of("bus/%s/drivers", bus->name), NULL, NULL);
+	err = register_under(path(&a, "bus/%s/devices", bus->name), NULL, NULL);
+	return err ? err : register_under(path(&a, "bus/%s/drivers", bus->name), NULL, NULL);
 }
 
 int driver_register(struct driver *drv)
 {
 	struct device *dev;
-	int err = register_under(path_of("bus/%s/drivers/%s", drv->bus->name, drv->name), NULL, NULL);
+	struct text a;
+	int err = register_under(path(&a, "bus/%s/drivers/%s", drv->bus->name, drv->name), NULL, NULL);
 
 	if (!err)
-		err = register_under(path_of("bus/%s/drivers/%s/bind", drv->bus->name, drv->name), bind_store, drv);
+		err = register_under(path(&a, "bus/%s/drivers/%s/bind", drv->bus->name, drv->name), bind_store, drv);
 	if (!err)
-		err = register_under(path_of("bus/%s/drivers/%s/unbind", drv->bus->name, drv->name), unbind_store, drv);
+		err = register_under(path(&a, "bus/%s/drivers/%s/unbind", drv->bus->name, drv->name), unbind_store, drv);
 	if (err)
 		return err;
 	device_tree_lock();

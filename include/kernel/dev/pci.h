@@ -100,7 +100,7 @@ int __must_check pci_driver_register(struct pci_driver *drv);
 
 /* ---- finding ---- */
 
-/* The first function with that identity behind `from` (NULL: from the start; its reference is given back), counted; or NULL. Thread context. */
+/* The first function with that identity behind `from` (NULL: of all; its reference is given back), counted; or NULL. Thread context. */
 struct pci_dev *pci_find(u16 vendor, u16 device, struct pci_dev *from);
 static inline void pci_put(struct pci_dev *dev)
 {
