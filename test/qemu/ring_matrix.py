@@ -41,6 +41,7 @@ def listed(n):
 
 
 def all_cpus(s, n):
+    s.run("mkdir -p /sys; [ -d /sys/devices ] || mount -t sysfs sysfs /sys")
     s.expect_output("nproc", r"^%d$" % n)
     s.expect_output("cat /sys/devices/system/cpu/online", r"^%s$" % listed(n))
     s.expect_output("grep -c ^processor /proc/cpuinfo", r"^%d$" % n)
