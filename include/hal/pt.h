@@ -20,6 +20,7 @@
  *	hal_pte_t hal_pte_none(void)	bool hal_pte_is_none(e)	(no bit at all)
  *	bool hal_pte_present(e) hal_pte_is_leaf(e, level) hal_pte_writable(e) hal_pte_user(e)
  *	     hal_pte_exec(e) hal_pte_dirty(e) hal_pte_accessed(e)
+ *	paddr_t hal_pte_table_paddr(e)		of an entry that leads to a table
  *	paddr_t hal_pte_paddr(e, level)	u32 hal_pte_prot(e, level)
  *	hal_pte_t hal_pte_wrprotect(e) hal_pte_mkwrite(e) hal_pte_mkdirty(e) hal_pte_mkclean(e)
  *	          hal_pte_mkyoung(e) hal_pte_mkold(e)

@@ -100,7 +100,7 @@ hal_pte_t *pt_lookup(paddr_t root, vaddr_t va, unsigned int *level)
 
 		if (!hal_pte_present(e) || hal_pte_is_leaf(e, l))
 			break;
-		p = entry_of(hal_pte_paddr(e, 0), va, --l);
+		p = entry_of(hal_pte_table_paddr(e), va, --l);
 	}
 	if (level)
 		*level = l;
@@ -193,7 +193,7 @@ static int walk_create(paddr_t root, vaddr_t va, unsigned int level, bool (*tabl
 		if (likely(hal_pte_present(e))) {
 			if (hal_pte_is_leaf(e, l))
 				return -EEXIST;
-			p = entry_of(hal_pte_paddr(e, 0), va, --l);
+			p = entry_of(hal_pte_table_paddr(e), va, --l);
 			continue;
 		}
 		err = user_half(va) ? user_make_table(p, l, made) : kernel_make_table(p, table_page, made);
@@ -262,7 +262,7 @@ static int walk_table(const struct walk *w, paddr_t table, vaddr_t va, vaddr_t e
 		if (stop - 1 > end - 1)
 			stop = end;
 		if (hal_pte_present(e) && !hal_pte_is_leaf(e, level))
-			r = walk_table(w, hal_pte_paddr(e, 0), va, stop, level - 1);
+			r = walk_table(w, hal_pte_table_paddr(e), va, stop, level - 1);
 		else if (!hal_pte_is_none(e) && w->entry_fn)
 			r = w->entry_fn(p, va, level, phys_to_page(table), w->arg);
 		if (r)

@@ -118,7 +118,7 @@ struct page *table_find_leaf(struct vm_space *s, vaddr_t addr)
 
 		if (!hal_pte_present(e))
 			return NULL;
-		table = hal_pte_paddr(e, level);
+		table = hal_pte_table_paddr(e);
 	}
 	return phys_to_page(table);
 }
@@ -134,7 +134,7 @@ static noinline paddr_t table_make_child(struct vm_space *s, paddr_t table, unsi
 		return 0;
 	if (!hal_pte_cmpxchg(p, hal_pte_none(), hal_pte_table(page_to_phys(child), true))) {
 		table_cache_put(child);
-		return hal_pte_paddr(hal_pte_read(p), level);
+		return hal_pte_table_paddr(hal_pte_read(p));
 	}
 	if (level == HAL_PT_LEVELS - 1)
 		hal_pt_root_changed(p);
@@ -154,7 +154,7 @@ struct page *table_make_leaf(struct vm_space *s, vaddr_t addr)
 		hal_pte_t e = hal_pte_read(table_entries(table) + index);
 
 		if (likely(hal_pte_present(e)))
-			table = hal_pte_paddr(e, level);
+			table = hal_pte_table_paddr(e);
 		else
 			table = table_make_child(s, table, index, level);
 		if (!table)
@@ -174,7 +174,7 @@ struct page *table_next_leaf(struct vm_space *s, vaddr_t *addr, vaddr_t end)
 
 			if (!hal_pte_present(e))
 				break;
-			table = hal_pte_paddr(e, level);
+			table = hal_pte_table_paddr(e);
 		}
 		if (!level)
 			return phys_to_page(table);
@@ -277,7 +277,7 @@ static void table_free_level(struct free_range *f, paddr_t table, unsigned int l
 		if (!hal_pte_present(e))
 			continue;
 		if (level > 1)
-			table_free_level(f, hal_pte_paddr(e, level), level - 1, MAX(at, start),
+			table_free_level(f, hal_pte_table_paddr(e), level - 1, MAX(at, start),
 					 MIN(at + span, end));
 		if (at < f->floor || at + span > f->ceiling)
 			continue;
@@ -286,7 +286,7 @@ static void table_free_level(struct free_range *f, paddr_t table, unsigned int l
 			hal_pt_root_changed(p);
 		phys_to_page(table)->pt.live--;
 		batch_range(f->batch, MAX(at, start), MIN(at + span, end));
-		batch_add_table(f->batch, phys_to_page(hal_pte_paddr(e, level)));
+		batch_add_table(f->batch, phys_to_page(hal_pte_table_paddr(e)));
 	}
 }
 
@@ -340,7 +340,7 @@ static void free_all_level(struct page *table, unsigned int level, struct vm_bat
 
 			if (!hal_pte_present(e))
 				continue;
-			child = phys_to_page(hal_pte_paddr(e, level));
+			child = phys_to_page(hal_pte_table_paddr(e));
 			free_all_level(child, level - 1, b);
 			hal_pte_write(&entries[i], hal_pte_none());
 			if (level == HAL_PT_LEVELS - 1)
@@ -369,6 +369,7 @@ void table_free_all(struct vm_space *s)
 
 void table_protect(struct vm_space *s, vaddr_t start, vaddr_t end, u32 area_flags)
 {
+	u32 writable = area_pt_prot(area_flags, true), other = area_pt_prot(area_flags, false);	/* the loop keeps their bits */
 	vaddr_t addr = start;
 	struct page *table;
 
@@ -385,8 +386,8 @@ void table_protect(struct vm_space *s, vaddr_t start, vaddr_t end, u32 area_flag
 
 			/* Write permission is never given here: the next fault looks at who owns the page. */
 			if (hal_pte_present(e))
-				leaf_change(&entries[i], e, hal_pte_change_prot(e,
-					area_pt_prot(area_flags, hal_pte_writable(e)), 0));
+				leaf_change(&entries[i], e, hal_pte_writable(e) ? hal_pte_change_prot(e, writable, 0) :
+										  hal_pte_change_prot(e, other, 0));
 		}
 		spin_unlock(&table->pt.lock);
 		addr = stop;

@@ -178,6 +178,11 @@ static inline hal_pte_t hal_pte_xchg(hal_pte_t *p, hal_pte_t e)
 	return (hal_pte_t){ __atomic_exchange_n(&p->v, e.v, __ATOMIC_SEQ_CST) };
 }
 
+static inline paddr_t hal_pte_table_paddr(hal_pte_t e)
+{
+	return hal_pte_paddr(e, 0);
+}
+
 static inline unsigned int hal_pt_root_order(void)
 {
 	return 0;

@@ -52,11 +52,17 @@ static inline bool hal_pt_leaf_ok(unsigned int level)
 	return level <= 1 || (level == 2 && x86_have_1g_pages);
 }
 
+/* With these rights the entry is not present for the CPU. */
+static inline bool x86_prot_none(u32 prot)
+{
+	return !(prot & (HAL_PT_READ | HAL_PT_WRITE | HAL_PT_EXEC));
+}
+
 static inline u64 x86_pte_rights(u32 prot)
 {
 	u64 v = X86_PTE_P;
 
-	if (!(prot & (HAL_PT_READ | HAL_PT_WRITE | HAL_PT_EXEC)))
+	if (x86_prot_none(prot))
 		v = X86_PTE_NONE;
 	if (prot & HAL_PT_WRITE)
 		v |= X86_PTE_W;
@@ -76,7 +82,7 @@ static inline u64 x86_pte_rights(u32 prot)
 /*
  * An entry that is not present holds its address inverted: a CPU with L1TF (CVE-2018-3620) guesses that it is
  * present all the same, and reads from its first-level cache what lies there. Nothing lies at the inverted one, which is in
- * the upper half of what the address bits can say. Everywhere, because it costs a test that is never true.
+ * the upper half of what the address bits can say. On every CPU, because all it costs is a test that is rarely true.
  */
 static inline u64 x86_pte_hide(u64 v)
 {
@@ -92,7 +98,9 @@ static inline hal_pte_t hal_pte_leaf(paddr_t pa, u32 prot, unsigned int level)
 		v |= X86_PTE_PS;
 	if (!(prot & HAL_PT_USER))
 		v |= X86_PTE_A | ((prot & HAL_PT_WRITE) ? X86_PTE_D : 0);
-	return (hal_pte_t){ x86_pte_hide(v) };
+	if (x86_prot_none(prot))
+		v ^= X86_PTE_ADDR;
+	return (hal_pte_t){ v };
 }
 
 static inline hal_pte_t hal_pte_table(paddr_t pa, bool user)
@@ -155,6 +163,12 @@ static inline paddr_t hal_pte_paddr(hal_pte_t e, unsigned int level)
 	return v & X86_PTE_ADDR;
 }
 
+/* Of an entry that leads to a table. */
+static inline paddr_t hal_pte_table_paddr(hal_pte_t e)
+{
+	return e.v & X86_PTE_ADDR;
+}
+
 static inline u32 hal_pte_prot(hal_pte_t e, unsigned int level)
 {
 	u32 prot = 0;
@@ -211,7 +225,10 @@ static inline hal_pte_t hal_pte_change_prot(hal_pte_t e, u32 prot, unsigned int 
 
 	if (level)
 		keep |= X86_PTE_PS;
-	return (hal_pte_t){ x86_pte_hide((x86_pte_hide(e.v) & keep) | x86_pte_rights(prot)) };
+	e.v = (x86_pte_hide(e.v) & keep) | x86_pte_rights(prot);
+	if (x86_prot_none(prot))
+		e.v ^= X86_PTE_ADDR;
+	return e;
 }
 
 static inline unsigned int hal_pte_soft(hal_pte_t e)
