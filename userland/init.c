@@ -2,7 +2,7 @@
  * init.c - PID 1 of the embedded default system.
  *
  * What it does, in this order:
- *   mounts proc, devtmpfs and tmpfs (what is mounted already is left alone)
+ *   mounts proc, sysfs, devtmpfs and tmpfs (what is mounted already is left alone)
  *   and makes the links that programs expect in /dev; sets the host name and
  *   the environment; starts a login shell on the console and starts it anew
  *   whenever it ends; reaps every orphan; and on a power-off signal ends all
@@ -60,6 +60,7 @@ struct mount_point {
 static const struct mount_point mount_points[] = {
 	{ "devtmpfs", "/dev",  NULL,        MS_NOSUID,                         0755 },
 	{ "proc",     "/proc", NULL,        MS_NOSUID | MS_NODEV | MS_NOEXEC,  0555 },
+	{ "sysfs",    "/sys",  NULL,        MS_NOSUID | MS_NODEV | MS_NOEXEC,  0555 },
 	{ "tmpfs",    "/tmp",  "mode=1777", MS_NOSUID | MS_NODEV,              01777 },
 	{ "tmpfs",    "/run",  "mode=0755", MS_NOSUID | MS_NODEV,              0755 },
 };

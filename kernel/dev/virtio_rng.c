@@ -54,6 +54,8 @@ static void rng_ready(struct virtio_queue *q)
 			r->have = len;
 			r->used = 0;
 			r->asked = false;
+			if (!len)
+				r->broken = -EIO; /* for ever nothing is no answer (§5.4.6.1) */
 		} else if (got < 0) {
 			r->broken = got;
 		}

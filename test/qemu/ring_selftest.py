@@ -42,7 +42,8 @@ def boot(build, words, folder, seconds, cpus=1, extra=()):
 
 
 def run_selftests(build, folder, report, filter_, options):
-    status, text, dump = boot(build, "selftest=%s %s" % (filter_, options), folder, 200, cpus=SELFTEST_CPUS, extra=("-device", "edu"))
+    status, text, dump = boot(build, "selftest=%s %s" % (filter_, options), folder, 200, cpus=SELFTEST_CPUS,
+                              extra=("-device", "edu", "-device", "virtio-rng-pci"))
     points = 0
     report.check("no edu device" not in text, "the tests that need a device have one")
     for line in text.splitlines():
