@@ -131,7 +131,7 @@ SELFTEST(command, commands_of_the_running_kernel)
 	char line[64];
 
 	says("help ps", "all tasks and kernel threads");
-	says("ps", " work ");
+	says("ps", " work/0 ");
 	says("task", "boot");
 	says("bt", "commands_of_the_running_kernel");
 	says("bt all", "kthread_main");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Self tests of mm: buddy, slab, mappings, page tables; and what must not go unnoticed. */
 #define LOG_TAG "test"
+#include <hal/cpu.h>
 #include <hal/uaccess.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
@@ -141,7 +142,8 @@ SELFTEST(buddy, exhaustion_and_return)
 		}
 	}
 	mm_stats(&s);
-	EXPECT_EQ(s.free, s.unbuilt);	/* pieces that are not worth a table */
+	/* Pieces that are not worth a table, and what other CPUs have put aside. */
+	EXPECT(s.free >= s.unbuilt && s.free <= s.unbuilt + 64 * (hal_cpu_online_count() - 1));
 	EXPECT(!kmalloc(100000, MM_NOWAIT));
 	while (chain) {
 		page = chain;
