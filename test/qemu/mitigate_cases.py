@@ -99,7 +99,8 @@ def scripted(text):
 
 
 SAY = ("cd /sys/devices/system/cpu/vulnerabilities\nfor f in meltdown mds l1tf spectre_v2 mmio_stale_data; do\n"
-       "echo \"$f: $(cat $f)\"\ndone\necho \"online: $(cat ../online)\"\ngrep ^bugs /proc/cpuinfo\ndmesg | grep -c 'page-table isolation is on'\nexec reboot -f\n")
+       "echo \"$f: $(cat $f)\"\ndone\necho \"online: $(cat ../online)\"\ngrep ^bugs /proc/cpuinfo\n"
+       "dmesg | grep -c 'page-table isolation is on'\nexec reboot -f\n")
 TRIED = "Vulnerable: Clear CPU buffers attempted, no microcode; SMT Host state unknown"
 OLD_BUGS = ("cpu_meltdown spectre_v1 spectre_v2 spec_store_bypass l1tf mds swapgs itlb_multihit %s bhi its")
 

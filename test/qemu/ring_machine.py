@@ -13,6 +13,7 @@ import os
 import re
 import traceback
 
+import clock_cases
 import image
 import initrd
 import machine
@@ -267,7 +268,8 @@ CASES = [
     ("panic=", panic_words),
     ("archives", archives),
     ("a compressed initrd", compressed_initrd),
-] + panic_cases.CASES + observe_cases.CASES + pci_cases.CASES + mitigate_cases.CASES + [("boots: " + shape, boots(shape)) for shape in SHAPES]
+] + clock_cases.CASES + panic_cases.CASES + observe_cases.CASES + pci_cases.CASES + mitigate_cases.CASES + \
+    [("boots: " + shape, boots(shape)) for shape in SHAPES]
 
 
 def run_case(build, folder, report, name, case):
