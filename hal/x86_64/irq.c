@@ -436,13 +436,13 @@ static void device_interrupt(u32 cpu, u32 vector)
 	}
 	if (likely(cpu < d->nr_counts))
 		WRITE_ONCE(d->counts[cpu], d->counts[cpu] + 1);
-	if (unlikely(READ_ONCE(d->masked) || READ_ONCE(d->storm)) && hold_back(d))
-		return;
 	if (!enter(d))
 		return;
-	do
+	do {
+		if (unlikely(READ_ONCE(d->masked) || READ_ONCE(d->storm)) && hold_back(d))
+			continue;
 		run_handlers(d);
-	while (!leave(d));
+	} while (!leave(d));
 }
 
 /*

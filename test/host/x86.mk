@@ -9,8 +9,9 @@ $(call host_test,hal,$(HOST_FRAMEWORK) $(HOST_LIB) $(HOST_HAL) test/host/hal_uar
 # Files that use the machine's instructions, on a made-up machine (test/host/x86/fake.h). Its arch/ shadows theirs.
 HOST_HAL_IRQ := $(addprefix hal/x86_64/,apic.c apic_setup.c ioapic.c irq.c irq_move.c irq_stat.c msi.c pic.c)
 
-$(call host_test,hal_irq,$(HOST_FRAMEWORK) $(HOST_LIB) $(HOST_ACPI) $(HOST_HAL_IRQ) test/host/x86/fake.c test/host/hal_irq_test.c \
-	test/host/vectors_test.c,$(HOST_FLAGS) -I test/host/x86 -I hal/x86_64 -I hal/x86_64/include)
+$(call host_test,hal_irq,$(HOST_FRAMEWORK) $(HOST_LIB) $(HOST_ACPI) $(HOST_HAL_IRQ) \
+	$(addprefix test/host/,x86/fake.c x86/device.c hal_irq_test.c hal_irq_move_test.c vectors_test.c), \
+	$(HOST_FLAGS) -I test/host/x86 -I hal/x86_64 -I hal/x86_64/include)
 
 # What a CPU takes over, how it is compared and where it sits, on made-up CPUs.
 $(call host_test,hal_cpu,$(HOST_FRAMEWORK) $(HOST_LIB) $(addprefix hal/x86_64/,cpu_state.c features.c topology.c tsc_sync.c) \
