@@ -68,20 +68,15 @@ static int get_nodes(struct nodemask *out, uptr_t mask, u64 maxnode)
 	return 0;
 }
 
-/* As many words as the user has room for; what is beyond the nodes that there are is cleared. */
+/* As many words as the user has room for; those beyond the nodes that there are, are cleared. */
 static int put_nodes(uptr_t mask, u64 maxnode, const struct nodemask *nodes)
 {
 	u64 words = DIV_ROUND_UP(maxnode - 1, WORD_BITS), known = DIV_ROUND_UP(mm_node_count(), WORD_BITS);
-	u64 bits = words > known ? mm_node_count() : maxnode - 1;
 
 	if (words > known && words * 8 > VM_PAGE_SIZE)
 		return -EINVAL;
 	for (u64 i = 0; i < words; i++) {
-		u64 word = i < known ? nodes->bits[i] : 0;
-
-		if (i < known && words > known && bits - i * WORD_BITS < WORD_BITS)
-			word &= (1ull << (bits - i * WORD_BITS)) - 1;
-		if (put_user_u64(word, uptr_add(mask, i * 8)))
+		if (put_user_u64(i < known ? nodes->bits[i] : 0, uptr_add(mask, i * 8)))
 			return -EFAULT;
 	}
 	return 0;

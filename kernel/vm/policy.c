@@ -73,17 +73,18 @@ static int entry_node(hal_pte_t e)
 	return (int)mm_node_of_page(page_head(phys_to_page(hal_pte_paddr(e, 0))));
 }
 
-static int page_node_locked(struct vm_space *s, vaddr_t addr)
+/* Anonymous memory that was never touched has no page to ask for: -EFAULT, as on Linux. */
+static int page_node_locked(struct vm_area *a, vaddr_t addr)
 {
 	struct page *table;
-	hal_pte_t *p = entry_lock(s, addr, &table);
-	int node;
+	hal_pte_t *p = entry_lock(a->space, addr, &table);
+	int node = -ENOENT;
 
-	if (!p)
-		return -ENOENT;
-	node = entry_node(hal_pte_read(p));
-	spin_unlock(&table->pt.lock);
-	return node;
+	if (p) {
+		node = entry_node(hal_pte_read(p));
+		spin_unlock(&table->pt.lock);
+	}
+	return node == -ENOENT && !a->object ? -EFAULT : node;
 }
 
 int vm_page_node(struct vm_space *s, vaddr_t addr)
@@ -93,7 +94,7 @@ int vm_page_node(struct vm_space *s, vaddr_t addr)
 
 	rwsem_read_lock(&s->lock);
 	a = area_find(s, addr);
-	node = a && a->start <= addr ? page_node_locked(s, addr) : -EFAULT;
+	node = a && a->start <= addr ? page_node_locked(a, addr) : -EFAULT;
 	rwsem_read_unlock(&s->lock);
 	return node;
 }
@@ -164,7 +165,7 @@ static int replace_page(struct vm_area *a, vaddr_t addr, struct page *new)
 
 static int move_locked(struct vm_area *a, vaddr_t addr, u32 node)
 {
-	int now = page_node_locked(a->space, addr), err;
+	int now = page_node_locked(a, addr), err;
 	struct page *new;
 
 	if (now < 0 || (u32)now == node)
@@ -210,7 +211,7 @@ static long move_area(struct vm_area *a, u64 from, u64 to)
 			addr = ALIGN_DOWN(addr, LEAF_SIZE) + LEAF_SIZE - PAGE_SIZE;
 			continue;
 		}
-		node = page_node_locked(a->space, addr);
+		node = page_node_locked(a, addr);
 		if (node >= 0 && (from & (1ull << node)) && move_locked(a, addr, counterpart(from, to, (u32)node)) < 0)
 			stay++;
 	}
@@ -248,7 +249,7 @@ static u64 misplaced(struct vm_area *a, vaddr_t start, vaddr_t end, const struct
 			addr = ALIGN_DOWN(addr, LEAF_SIZE) + LEAF_SIZE - PAGE_SIZE;
 			continue;
 		}
-		node = page_node_locked(a->space, addr);
+		node = page_node_locked(a, addr);
 		if (node < 0 || mempolicy_allows(p, (u32)node))
 			continue;
 		wrong += !move || move_locked(a, addr, nodes_nth(p->nodes, area_index(a, addr))) < 0;

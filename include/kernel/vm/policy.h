@@ -18,7 +18,10 @@ int __must_check vm_bind_home(struct vm_space *s, vaddr_t start, vaddr_t end, u3
 /* The policy of the area at addr, referenced; NULL in *out: it has none. -EFAULT: no area. */
 int __must_check vm_policy_at(struct vm_space *s, vaddr_t addr, struct mempolicy **out);
 
-/* The node of the page that is mapped at addr. -ENOENT nothing is; -EFAULT no area, or no page of RAM that is its own. */
+/*
+ * The node of the page that is mapped at addr. -ENOENT: none is; -EFAULT: no area, none in anonymous memory, or the page
+ * of zeros.
+ */
 int vm_page_node(struct vm_space *s, vaddr_t addr);
 
 /*
