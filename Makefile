@@ -146,7 +146,7 @@ STAGE       := $(OUT)/stage/.done
 
 # ---- what one can ask for ------------------------------------------------------------------------
 .PHONY: bench bench-check bench-baseline
-.PHONY: all release variant image run debug attach test test-host test-selftest test-abi test-machine test-fuzz test-long coverage lint clean help FORCE
+.PHONY: all release variant image run debug attach test test-host test-selftest test-abi test-machine test-smp test-fuzz test-long coverage lint clean help FORCE
 
 all: ## everything: loader, kernel, initrd and image, release and debug
 	+$(Q)$(MAKE) --no-print-directory VARIANT=release variant
@@ -174,7 +174,7 @@ attach: ## gdb, with the hx- commands, on the machine that `make run` started la
 	$(Q)$(PYTHON) tools/qemu.py attach --build $(BUILD) $(if $(STUB),--stub "$(STUB)") $(if $(KERNEL),--kernel "$(KERNEL)")
 
 test: ## every ring of tests; the last line is `N passed, N failed`
-	$(Q)ci/rings --build $(BUILD) host selftest abi machine fuzz
+	$(Q)ci/rings --build $(BUILD) host selftest abi machine smp fuzz
 
 test-host: ## ring 1: portable code and fuzzers on this machine, under ASan and UBSan
 	$(Q)ci/rings --build $(BUILD) host
@@ -184,10 +184,13 @@ test-abi: ## ring 3: Linux programs, on Linux first, then on Halcyon
 	$(Q)ci/rings --build $(BUILD) abi
 test-machine: ## ring 4: the whole machine, driven over its serial line
 	$(Q)ci/rings --build $(BUILD) machine
+test-smp: ## many CPUs: a matrix of machines, what two CPUs do, torture of the debug kernel
+	$(Q)ci/rings --build $(BUILD) smp
 test-fuzz: ## ring 5: a minute of random system calls (SEED= and FUZZ_SECONDS= choose)
 	$(Q)ci/rings --build $(BUILD) fuzz
-test-long: ## every ring, then half an hour of random system calls from a seed of the day
+test-long: ## every ring; torture on 1, 2, 4 and 8 CPUs; half an hour of random system calls from a seed of the day
 	$(Q)ci/rings --build $(BUILD) host selftest abi machine
+	$(Q)TORTURE_CPUS="1 2 4 8" TORTURE_SECONDS=$(or $(TORTURE_SECONDS),10) ci/rings --build $(BUILD) smp
 	$(Q)SEED=$(or $(SEED),$(shell date +%y%m%d00000)) FUZZ_SECONDS=$(or $(FUZZ_SECONDS),1800) \
 		ci/rings --build $(BUILD) fuzz
 

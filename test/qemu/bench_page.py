@@ -122,8 +122,8 @@ def scale_table(data):
     if not shown:
         return []
     return ["", "## One CPU and two", "", "One worker and two, each pinned to a CPU of its own, wall clock. A figure is the time "
-            "for one step of all workers together; the speed-up of a kernel", "that loses nothing is 2 (on two host CPUs, which also run the "
-            "emulator itself). Processes share nothing, threads an address", "space and a descriptor table.", "",
+            "for one step of all workers together; the speed-up of a kernel", "that loses nothing is 2 (on two host CPUs, which also "
+            "run the emulator itself). Processes share nothing, threads an address", "space and a descriptor table.", "",
             "| step | workers | Halcyon 1 | Halcyon 2 | speed-up | Linux 1 | Linux 2 | speed-up |",
             "|---|---|---:|---:|---:|---:|---:|---:|"] + ["| " + " | ".join(row.cells()) + " |" for row in shown]
 

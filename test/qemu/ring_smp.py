@@ -114,17 +114,19 @@ def work(report, build, folder):
     costs = window_costs(text, counts) if complete else {}
     for name, least in SPEED_UPS.items():
         if name not in costs:
-            report.fail("work: %s: %s" % (name, results.get(name, {}).get("failed") or results.get(name, {}).get("missing") or "no figure"))
+            trouble = results.get(name, {})
+            report.fail("work: %s: %s" % (name, trouble.get("failed") or trouble.get("missing") or "no figure"))
             continue
         one, two = costs[name]
-        report.check(2 * one / two >= least, "work: %s: %.0f instructions a step with one CPU, %.0f with two: %.2f times the work (at least %.1f)" %
-                     (name, one, two, 2 * one / two, least))
+        report.check(2 * one / two >= least, "work: %s: %.0f instructions a step with one CPU, %.0f with two: %.2f times the work "
+                     "(at least %.1f)" % (name, one, two, 2 * one / two, least))
 
 
 def run(build, only=None, options=""):
     report = Report(build, "smp")
     ring_abi.build_programs(build)
-    subprocess.run(["make", "-s", "--no-print-directory", "-C", TOP, "BUILD=" + os.path.relpath(build, TOP), "profile-programs"], check=True)
+    subprocess.run(["make", "-s", "--no-print-directory", "-C", TOP, "BUILD=" + os.path.relpath(build, TOP), "profile-programs"],
+                   check=True)
     folder = image.scratch(build)
     parts = {"storm": storm, "work": work}
     with concurrent.futures.ThreadPoolExecutor(2) as pool:

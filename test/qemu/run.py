@@ -34,7 +34,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import image  # noqa: E402
 import machine  # noqa: E402
 
-RINGS = ("selftest", "abi", "applets", "fail", "machine", "matrix", "loader", "gdb", "bad", "fuzz", "figures", "smp", "torture", "bench-check")
+RINGS = ("selftest", "abi", "applets", "fail", "machine", "matrix", "loader", "gdb", "bad", "fuzz", "figures", "smp", "torture",
+         "bench-check")
 
 
 def run_ring(name, args):
