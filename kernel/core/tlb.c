@@ -46,16 +46,32 @@ static DEFINE_PER_CPU(struct tlb_stats, tlb_cpu_stats);	/* [own] */
 
 /* ---- on one CPU -------------------------------------------------------------------------------- */
 
-static void count_range(struct tlb_stats *stats, vaddr_t start, vaddr_t end)
+/* Page by page where that is short, else everything of the running space. */
+static inline void flush_range(vaddr_t start, vaddr_t end, struct tlb_stats *stats)
+{
+	if (likely(end - start == HAL_PAGE_SIZE)) {
+		stats->pages++;
+		hal_tlb_flush_local_page(start);
+	} else if (hal_tlb_is_short(start, end)) {
+		stats->pages += (end - start + HAL_PAGE_SIZE - 1) / HAL_PAGE_SIZE;
+		hal_tlb_flush_local_range(start, end);
+	} else {
+		stats->full++;
+		hal_tlb_flush_local_all();
+	}
+}
+
+static void flush_kernel(vaddr_t start, vaddr_t end, struct tlb_stats *stats)
 {
 	if (hal_tlb_is_short(start, end))
-		stats->pages += DIV_ROUND_UP(end - start, HAL_PAGE_SIZE);
+		stats->pages += (end - start + HAL_PAGE_SIZE - 1) / HAL_PAGE_SIZE;
 	else
 		stats->full++;
+	hal_tlb_flush_local_kernel(start, end);
 }
 
 /* Interrupts off. This CPU catches up with a flush of the space that made that generation. */
-static void flush_space_here(struct hal_space *space, vaddr_t start, vaddr_t end, u64 gen, u32 what, struct tlb_stats *stats)
+static noinline void flush_space_here(struct hal_space *space, vaddr_t start, vaddr_t end, u64 gen, u32 what, struct tlb_stats *stats)
 {
 	struct hal_percpu *pc = hal_percpu();
 	u64 now;
@@ -75,9 +91,8 @@ static void flush_space_here(struct hal_space *space, vaddr_t start, vaddr_t end
 		stats->caught_up++;
 		return;
 	}
-	if (pc->tlb_gen + 1 == gen && hal_tlb_is_short(start, end)) {
-		hal_tlb_flush_local_range(start, end);
-		count_range(stats, start, end);
+	if (pc->tlb_gen + 1 == gen) {
+		flush_range(start, end, stats);
 		pc->tlb_gen = gen;
 		return;
 	}
@@ -97,8 +112,7 @@ static void tlb_serve(u32 sender)
 		flush_space_here(s->space, s->start, s->end, s->gen, s->what, stats);
 		return;
 	}
-	hal_tlb_flush_local_kernel(s->start, s->end);
-	count_range(stats, s->start, s->end);
+	flush_kernel(s->start, s->end, stats);
 }
 
 static const struct xcall_kind tlb_kind = {
@@ -156,31 +170,43 @@ static bool choose_others(struct tlb_slot *s, struct tlb_stats *stats)
 	return asked != 0;
 }
 
+/* Preemption off. */
+static noinline void flush_space_elsewhere(struct hal_space *space, vaddr_t start, vaddr_t end, u64 gen, u32 what)
+{
+	struct tlb_slot *s = this_cpu_ptr(&tlb_slots);
+	struct tlb_stats *stats = this_cpu_ptr(&tlb_cpu_stats);
+
+	s->space = space;
+	s->start = start;
+	s->end = end;
+	s->gen = gen;
+	s->what = what;
+	if (choose_others(s, stats))
+		ask_others(s, stats);
+}
+
+/* The first half, which is all of it on one CPU, lies in the path of copy on write and of every unmapping. */
 void tlb_flush_space(struct hal_space *space, vaddr_t start, vaddr_t end, u32 what)
 {
-	struct tlb_stats *stats;
-	irqflags_t f;
-	u64 gen;
+	irqflags_t f = hal_irq_save();
+	struct tlb_stats *stats = this_cpu_ptr(&tlb_cpu_stats);
+	struct hal_percpu *pc = hal_percpu();
+	u64 gen = __atomic_add_fetch(&space->gen, 1, __ATOMIC_SEQ_CST);
 
-	preempt_disable();
-	stats = this_cpu_ptr(&tlb_cpu_stats);
 	stats->flushes++;
-	gen = __atomic_add_fetch(&space->gen, 1, __ATOMIC_SEQ_CST);
-	f = hal_irq_save();
-	if (atomic_test_bit(hal_cpu_id(), space->cpus))
+	if (likely(pc->active_space == space && pc->tlb_gen + 1 == gen && !pc->tlb_lazy)) {
+		flush_range(start, end, stats);
+		pc->tlb_gen = gen;
+	} else if (pc->active_space == space) {
 		flush_space_here(space, start, end, gen, what, stats);
-	hal_irq_restore(f);
-	if (unlikely(hal_cpu_count() > 1)) {
-		struct tlb_slot *s = this_cpu_ptr(&tlb_slots);
-
-		s->space = space;
-		s->start = start;
-		s->end = end;
-		s->gen = gen;
-		s->what = what;
-		if (choose_others(s, stats))
-			ask_others(s, stats);
 	}
+	if (hal_cpu_count() == 1) {
+		hal_irq_restore(f);
+		return;
+	}
+	preempt_disable();
+	hal_irq_restore(f);
+	flush_space_elsewhere(space, start, end, gen, what);
 	preempt_enable();
 }
 
@@ -193,8 +219,7 @@ void tlb_flush_kernel(vaddr_t start, vaddr_t end)
 	preempt_disable();
 	stats = this_cpu_ptr(&tlb_cpu_stats);
 	stats->flushes++;
-	hal_tlb_flush_local_kernel(start, end);
-	count_range(stats, start, end);
+	flush_kernel(start, end, stats);
 	if (hal_cpu_count() > 1) {
 		smp_mb();	/* the page table, before who is online */
 		s = this_cpu_ptr(&tlb_slots);
