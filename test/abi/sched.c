@@ -62,7 +62,7 @@ static void check_policies(void)
 	fails(set(-1, 0), EINVAL, "policy -1");
 	fails(syscall(SYS_sched_setscheduler, 0, 0, NULL), EINVAL, "no parameter");
 	fails(syscall(SYS_sched_setscheduler, -1, 0, &p), EINVAL, "thread -1");
-	fails(syscall(SYS_sched_setscheduler, 99999, 0, &p), EINVAL, "an invalid one for nobody");
+	fails(syscall(SYS_sched_setscheduler, 99999, 0, &p), ESRCH, "an invalid one for nobody");
 	p.sched_priority = 0;
 	fails(syscall(SYS_sched_setscheduler, 99999, 0, &p), ESRCH, "nobody");
 	works(set(SCHED_OTHER | SCHED_RESET_ON_FORK, 0), "reset on fork");
@@ -204,7 +204,7 @@ static void check_groups(void)
 	is(getpriority(PRIO_PROCESS, child), 7, "its process");
 	fails(setpriority(PRIO_PGRP, 99999, 0), ESRCH, "a group that is not there");
 	fails(setpriority(PRIO_USER, 54321, 0), ESRCH, "a user without processes");
-	is(getpriority(PRIO_USER, 0), 0, "getpriority of the user: the most favoured");
+	ok(getpriority(PRIO_USER, 0) <= 0, "getpriority of the user: the most favoured");
 	close(hold[1]);
 	is(tap_wait(child), 7 << 8, "the child sees it");
 }
