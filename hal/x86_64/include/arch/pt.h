@@ -86,7 +86,9 @@ static inline u64 x86_pte_rights(u32 prot)
  */
 static inline u64 x86_pte_hide(u64 v)
 {
-	return v ^ (unlikely(!(v & X86_PTE_P)) ? X86_PTE_ADDR : 0);
+	if (unlikely(!(v & X86_PTE_P)))
+		v ^= X86_PTE_ADDR;
+	return v;
 }
 
 /* Kernel leaves are born accessed and dirty: nobody asks, and the CPU need not write them. */
@@ -120,7 +122,12 @@ static inline bool hal_pte_is_none(hal_pte_t e)
 
 static inline bool hal_pte_present(hal_pte_t e)
 {
-	return (e.v & (X86_PTE_P | X86_PTE_NONE)) != 0;
+	u64 v = e.v;
+
+	if (likely(v & X86_PTE_P))
+		return true;
+	__asm__("" : "+r"(v));	/* two tests: what follows then knows which bit it was, and x86_pte_hide() costs nothing */
+	return v & X86_PTE_NONE;
 }
 
 static inline bool hal_pte_is_leaf(hal_pte_t e, unsigned int level)
