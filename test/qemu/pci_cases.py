@@ -218,9 +218,31 @@ def virtio_rng(options, interrupts, kind):
     return case
 
 
+def bridge_goes(ctx):
+    """A bridge takes what is behind it along, drivers and all, and brings it back."""
+    path = ctx.initrd(lambda archive: (with_lspci(archive), archive.copy("init", os.path.join(ctx.build, "userland", "init"))))
+    s = ctx.prompt(ctx.image(initrd=path), cpus=2, extra=(
+        "-device", "pcie-root-port,id=rp,chassis=1,addr=7.0", "-device", "x3130-upstream,bus=rp,id=up",
+        "-device", "xio3130-downstream,bus=up,id=down,chassis=2", "-device", "virtio-rng-pci,bus=down"))
+    before, _ = s.run("lspci -tn; ls /sys/class/pci_bus; cat /proc/bus/pci/devices | wc -l")
+    s.expect_output("cat %srng_current; ls /sys/class/pci_bus | wc -l" % RNG, r"^virtio_rng\.0\s+4$")
+    for turn in range(3):
+        s.expect_output("echo 1 > /sys/bus/pci/devices/0000:00:07.0/remove; cat %srng_current; ls /sys/class/pci_bus; "
+                        "ls -d /sys/devices/pci0000:00/0000:00:07.0" % RNG, r"^none\s+0000:00\s+.*No such file")
+        after, _ = s.run("echo 1 > /sys/bus/pci/rescan; lspci -tn; ls /sys/class/pci_bus; cat /proc/bus/pci/devices | wc -l")
+        if after != before:
+            raise AssertionError("turn %d: %r is not %r" % (turn, after, before))
+        bytes_of_rng(s, 100)
+    ctx.point("a root port, a switch and a driver's device, three times")
+    s.type("reboot -f\n")
+    if s.machine.wait(20) not in (REBOOT_STATUS, 0):
+        raise AssertionError("leaks")
+
+
 CASES = [
     ("lspci as on Linux: q35", lspci_like_linux("q35")),
     ("lspci as on Linux: pc", lspci_like_linux("pc")),
+    ("a bridge goes", bridge_goes),
     ("virtio-rng by messages", virtio_rng("", r"PCI-MSI.*virtio\d", "q35")),
     ("virtio-rng by its line", virtio_rng(",vectors=0", r"IO-APIC.*virtio\d", "pc")),
 ]
