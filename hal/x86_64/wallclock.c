@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The wall clock at boot: what firmware told the loader, else the CMOS clock.
+ * The wall clock at boot: what firmware told the loader, else the CMOS clock, else what firmware's runtime service says.
  *
  * It is read once; from then on time goes by the clock of clock.c. A machine without either starts in 1970.
  */
 #include <hal/clock.h>
 #include "acpi_glue.h"
+#include "efi_glue.h"
 #include "x86.h"
 
 #define CMOS_INDEX	0x70
@@ -81,6 +82,11 @@ void x86_wallclock_init(const struct bootinfo *bi)
 		wallclock_at_boot = (u64)bi->rtc_unix_s;
 	else
 		wallclock_at_boot = read_cmos_clock();
+	if (!wallclock_at_boot) {
+		u64 now = x86_efi_wallclock();
+
+		wallclock_at_boot = now ? now - hal_clock_ns() / NSEC_PER_SEC : 0;
+	}
 }
 
 u64 hal_wallclock_seconds_at_boot(void)

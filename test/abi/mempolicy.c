@@ -280,6 +280,7 @@ static void on_cpu(int cpu)
 
 static void two_nodes(int second_cpu)
 {
+	uint64_t first[BITS / 64] = { 1 }, second[BITS / 64] = { 2 };
 	unsigned cpu, node = 99;
 	char *p;
 
@@ -291,7 +292,7 @@ static void two_nodes(int second_cpu)
 	fails(bind_range(p, PAGES * PAGE, MPOL_BIND, nodes(1), BITS, MPOL_MF_STRICT), EIO, "none lies on node 0");
 	ok(!bind_range(p, PAGES * PAGE, MPOL_BIND, nodes(1), BITS, MPOL_MF_STRICT | MPOL_MF_MOVE), "mbind moves them");
 	ok(contents_whole(p) && on_second(p) == 0, "to node 0, with what is in them");
-	ok(syscall(SYS_migrate_pages, 0, BITS, nodes(1), nodes(2)) >= 0 && contents_whole(p) && on_second(p) == (int)PAGES,
+	ok(syscall(SYS_migrate_pages, 0, BITS, first, second) >= 0 && contents_whole(p) && on_second(p) == (int)PAGES,
 	   "migrate_pages moves them back");
 	munmap(p, PAGES * PAGE);
 	p = map();

@@ -7,11 +7,13 @@ words for the kernel's command line, and a check of its own.
 
 import concurrent.futures
 import json
+import os
 import re
 import traceback
 
 import image
 import machine
+import ring_abi
 import ring_machine
 from report import Report
 
@@ -178,7 +180,7 @@ def ends(options, command, reason, way):
 def no_serial(ctx):
     """Nobody sees it, so it looks by itself and says through the exit status whether all is well."""
     text = ("[ $(nproc) = 2 ] && [ $(grep -c ^processor /proc/cpuinfo) = 2 ] && echo hello >/dev/console &&\n"
-            "! [ -e /sys/class/tty/ttyS0/device ] && exec reboot -f\nexec poweroff -f\n")
+            "! [ -e /sys/class/tty/ttyS0/device ] && exec reboot -f\nexit 1\n")
     disk = ctx.image(initrd=ctx.initrd(script(text)), options="qemu-exit quiet")
     m = ctx.boot(disk, cpus=2, serial=False, extra=("-device", "VGA"))
     need(m.wait(60) == machine.REBOOT_STATUS, "exit status")
@@ -196,10 +198,24 @@ def efi_files(ctx):
         need("64\n1\n%s\n" % names in m.serial.text(), "options '%s'" % options)
 
 
+def policies(ctx):
+    """On two nodes pages really lie where the policies say: the ABI program's other half."""
+    def fill(archive):
+        script("mempolicy nodes 2 && exec reboot -f\nexit 1\n")(archive)
+        archive.copy("bin/mempolicy", os.path.join(ctx.build, "test", "abi", "mempolicy"))
+    disk = ctx.image(initrd=ctx.initrd(fill), options=ring_machine.TEST_WORDS)
+    m = ctx.boot(disk, cpus=4, **nodes(256, 256, "0-1", "2-3"))
+    status = m.wait(60)
+    for verdict, what in re.findall(r"^(ok|not ok) \d+ - (.*)$", m.serial.text(), re.M):
+        ctx.report.check(verdict == "ok", "%s: %s" % (ctx.name, what))
+    need(status == machine.REBOOT_STATUS, "exit status %s" % status)
+
+
 RESET, OFF = "guest-reset", "guest-shutdown"
 CASES = [("boots: " + name, boots(name)) for name in SHAPES] + [
     ("no serial line", no_serial),
     ("/sys/firmware/efi", efi_files),
+    ("memory policies on two nodes", policies),
     ("reset", ends("", "reboot -f", RESET, "ACPI")),
     ("reset without EFI", ends("noefi", "reboot -f", RESET, "ACPI")),
     ("reboot=acpi", ends("reboot=acpi", "reboot -f", RESET, "ACPI")),
@@ -235,6 +251,7 @@ def run_case(build, folder, report, name, case):
 def run(build, only=None, options=""):
     del options
     report = Report(build, "matrix")
+    ring_abi.build_programs(build)
     folder = image.scratch(build)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         # The widest machine takes longest: first.
