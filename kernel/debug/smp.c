@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What CPUs ask of each other, counted: /proc/halcyon/tlb (flushes) and /proc/halcyon/calls; and the command `cpus`, where
+ * What CPUs ask of each other, counted: /proc/halcyon/tlb (flushes) and /proc/halcyon/calls; and the command `others`, where
  * each of them is. The figures belong to the CPU that counted them and are read without a lock.
  */
 #define LOG_TAG "debug"
@@ -88,7 +88,7 @@ static int show_calls(struct seq *s, void *arg)
 }
 
 /* After a panic the others stand still and have said where; before it they are asked. */
-static void command_cpus(struct command_io *io, int argc, char **argv)
+static void command_others(struct command_io *io, int argc, char **argv)
 {
 	(void)argc, (void)argv;
 	if (panic_active()) {
@@ -98,7 +98,7 @@ static void command_cpus(struct command_io *io, int argc, char **argv)
 	command_printf(io, "the backtraces go to the log\n");
 	backtrace_print_all(LOG_INFO);
 }
-DEBUG_COMMAND(cpus, "", "where all CPUs are", command_cpus);
+DEBUG_COMMAND(others, "", "where the other CPUs are", command_others);
 
 void debug_smp_init(void)
 {

@@ -23,6 +23,7 @@ import panic_cases
 import pci_cases
 import ring_abi
 import session
+import stop_cases
 from report import Report
 
 REBOOT_STATUS = machine.REBOOT_STATUS
@@ -268,7 +269,7 @@ CASES = [
     ("panic=", panic_words),
     ("archives", archives),
     ("a compressed initrd", compressed_initrd),
-] + clock_cases.CASES + panic_cases.CASES + observe_cases.CASES + pci_cases.CASES + mitigate_cases.CASES + \
+] + clock_cases.CASES + panic_cases.CASES + observe_cases.CASES + pci_cases.CASES + mitigate_cases.CASES + stop_cases.CASES + \
     [("boots: " + shape, boots(shape)) for shape in SHAPES]
 
 
