@@ -181,7 +181,7 @@ static bool is_kernel_word(const char *word)
 	static const char *const known[] = {
 		"console", "debug", "deathtest", "failslab", "hung_task_panic", "hung_task_timeout", "ignore_loglevel", "init",
 		"initrd", "leakcheck", "lock_stat", "nmi_watchdog",
-		"loglevel", "maxcpus", "mitigations", "nokaslr", "nopti", "nosmp", "nr_cpus", "norandmaps", "panic", "pti",
+		"loglevel", "maxcpus", "nohz", "mitigations", "nokaslr", "nopti", "nosmp", "nr_cpus", "norandmaps", "panic", "pti",
 		"qemu-exit", "quiet", "rdinit",
 		"record", "ro", "root", "rw", "selftest", "selftest-continue", "trace", "BOOT_IMAGE", "efi", "noefi", "numa", "reboot",
 		"earlyprintk", "tsc", "noapic", "clocksource", "vdso", "random.seed",

@@ -18,8 +18,10 @@
 #include <hal/cpu.h>
 #include <hal/topology.h>
 #include <kernel/core/assert.h>
+#include <kernel/core/cmdline.h>
 #include <kernel/core/cpuhp.h>
 #include <kernel/sched/wait.h>
+#include <lib/string.h>
 
 #include "queue.h"
 
@@ -146,6 +148,10 @@ void sched_adopt_idle(struct thread *idle)
 		rq_init_here(idle);
 	}
 	if (cpu == 0) {
+		char nohz[8] = "";
+
+		(void)cmdline_find("nohz", nohz, sizeof(nohz));
+		sched_tick_may_stop = strcmp(nohz, "off") != 0;
 		sched_hooks_init();
 		rq_here()->online = true;
 		cpumask_atomic_set(&sched_online, 0);

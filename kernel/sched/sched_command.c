@@ -45,7 +45,8 @@ static void command_cpus(struct command_io *io, int argc, char **argv)
 		thread_name(name, sizeof(name), rq->current);
 		command_printf(io, "cpu %u: %s %p, %u queued, %llu switches, %llu ms idle, tick %s\n", cpu, name,
 			       (const void *)rq->current, rq->queued, (unsigned long long)rq->switches,
-			       (unsigned long long)(rq->idle_ns / (u64)NSEC_PER_MSEC), rq->tick_mode == TICK_ON ? "on" : rq->tick_mode == TICK_SLOW ? "slow" : "off");
+			       (unsigned long long)(rq->idle_ns / (u64)NSEC_PER_MSEC),
+			       rq->tick_mode == TICK_ON ? "on" : rq->tick_mode == TICK_SLOW ? "slow" : "off");
 		show_queued(io, rq);
 	}
 }
