@@ -46,8 +46,6 @@ static void change(struct thread *t, const struct sched_param_state *sp)
 		thread_charge(rq, t, hal_clock_ns());
 	if (t->on_rq && !thread_is_realtime(t))
 		rq->load -= t->sp.weight;
-	if (t->on_rq && thread_is_realtime(t) && !t->queued)
-		rq->after = 0; /* it goes on, as something else */
 	t->sp = *sp;
 	t->sp.weight = sp->policy == SCHED_IDLE ? SCHED_WEIGHT_IDLE : sched_nice_weight(sp->nice);
 	if (t->on_rq && !thread_is_realtime(t))
