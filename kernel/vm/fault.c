@@ -114,9 +114,9 @@ static enum fault_result fault_object_page(struct fault *f, struct page **out)
 	u64 index = area_index(f->area, f->addr);
 	int err;
 
-	if (index >= DIV_ROUND_UP(vm_object_size(obj), PAGE_SIZE))
+	if (index >= object_end(obj)) /* the page may be there, and be on its way out */
 		return FAULT_BUS;
-	err = unlikely(mm_numa) ? policy_object_page(f->area, index, out) : vm_object_page(obj, index, true, out);
+	err = unlikely(mm_numa) ? policy_object_page(f->area, index, out) : vm_object_page_within(obj, index, out);
 	if (!err)
 		return FAULT_DONE;
 	return err == -ENOMEM ? FAULT_NOMEM : FAULT_BUS;

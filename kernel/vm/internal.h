@@ -246,7 +246,7 @@ struct vm_area *area_isolate(struct vm_area *a, vaddr_t start, vaddr_t end, int 
 
 /* One page by the policy of the area, else the calling thread's. a NULL: one of an object, with that index. */
 struct page *policy_page_alloc(struct vm_area *a, vaddr_t addr_or_index, u32 flags);
-/* vm_object_page(…, true, …) for a fault in that area. */
+/* vm_object_page_within() for a fault in that area. */
 int __must_check policy_object_page(struct vm_area *a, u64 index, struct page **out);
 
 static inline struct page *area_page_alloc(struct vm_area *a, vaddr_t addr, u32 flags)
@@ -271,6 +271,12 @@ int __must_check vm_grow_down_locked(struct vm_area *a, vaddr_t addr);
 
 /* ---- object.c: the pages of an object ---- */
 
+/* The first page behind the object's end. */
+static inline u64 object_end(const struct vm_object *obj)
+{
+	return DIV_ROUND_UP(vm_object_size(obj), PAGE_SIZE);
+}
+
 /* A page that is in the object, with a reference; NULL. */
 static inline struct page *object_lookup(struct vm_object *obj, u64 index)
 {
@@ -293,6 +299,6 @@ static inline struct page *object_lookup(struct vm_object *obj, u64 index)
 }
 
 /* Makes one where none was seen; somebody may have been faster. 0 or -errno. */
-int __must_check object_make_page(struct vm_object *obj, u64 index, struct page **out);
+int __must_check object_make_page(struct vm_object *obj, u64 index, bool within, struct page **out);
 
 #endif

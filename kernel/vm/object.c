@@ -125,13 +125,18 @@ struct page *vm_object_lookup(struct vm_object *obj, u64 index)
  * Puts page, with its own reference for the array, in place. Another may be there first: then
  * *page becomes that one, with a reference for the caller. 0 or -ENOMEM.
  */
-static int object_insert_preloaded(struct vm_object *obj, u64 index, struct page **page,
+static int object_insert_preloaded(struct vm_object *obj, u64 index, bool within, struct page **page,
 				   struct xa_preload *preload)
 {
 	struct page *there;
 	int err = 0;
 
 	spin_lock(&obj->lock);
+	/* Truncation sets the size, then takes the lock to remove pages: it finds this one, or the size is seen here. */
+	if (within && index >= object_end(obj)) {
+		err = -ERANGE;
+		goto unlock;
+	}
 	there = xa_load(&obj->pages, index);
 	if (there) {
 		page_get(there);
@@ -153,22 +158,22 @@ unlock:
 	return err;
 }
 
-static int object_insert(struct vm_object *obj, u64 index, struct page **page)
+static int object_insert(struct vm_object *obj, u64 index, bool within, struct page **page)
 {
 	struct xa_preload preload = XA_PRELOAD_INIT;
-	int err = object_insert_preloaded(obj, index, page, NULL);
+	int err = object_insert_preloaded(obj, index, within, page, NULL);
 
 	if (err != -ENOMEM)
 		return err;
 	/* Under the lock there was no memory at once: stock up where waiting is allowed. */
 	err = xa_preload_fill(&preload, XA_PRELOAD_MAX);
 	if (!err)
-		err = object_insert_preloaded(obj, index, page, &preload);
+		err = object_insert_preloaded(obj, index, within, page, &preload);
 	xa_preload_drain(&preload);
 	return err;
 }
 
-int object_make_page(struct vm_object *obj, u64 index, struct page **out)
+int object_make_page(struct vm_object *obj, u64 index, bool within, struct page **out)
 {
 	const struct vm_object_ops *ops = obj->ops;
 	struct page *page, *mine;
@@ -186,7 +191,7 @@ int object_make_page(struct vm_object *obj, u64 index, struct page **out)
 		err = ops->fill(obj, page, index);
 	if (!err) {
 		page_get(page);			/* one for the array, one for the caller */
-		err = object_insert(obj, index, &page);
+		err = object_insert(obj, index, within, &page);
 		if (err)
 			page_put(mine);
 	}
@@ -208,7 +213,13 @@ int vm_object_page(struct vm_object *obj, u64 index, bool create, struct page **
 	*out = vm_object_lookup(obj, index);
 	if (*out || !create)
 		return 0;
-	return object_make_page(obj, index, out);
+	return object_make_page(obj, index, false, out);
+}
+
+int vm_object_page_within(struct vm_object *obj, u64 index, struct page **out)
+{
+	*out = vm_object_lookup(obj, index);
+	return *out ? 0 : object_make_page(obj, index, true, out);
 }
 
 /* Takes pages [first, last] out of the array and drops the array's references. */

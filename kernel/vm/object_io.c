@@ -67,7 +67,7 @@ static void write_undo(struct vm_object *obj, u64 pos)
 static noinline struct page *make_page(struct vm_object *obj, u64 index)
 {
 	struct page *page;
-	int err = object_make_page(obj, index, &page);
+	int err = object_make_page(obj, index, false, &page);
 
 	return err ? ERR_PTR(err) : page;
 }

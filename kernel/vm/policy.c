@@ -45,9 +45,9 @@ int policy_object_page(struct vm_area *a, u64 index, struct page **out)
 	int err;
 
 	if (!t)
-		return vm_object_page(a->object, index, true, out);
+		return vm_object_page_within(a->object, index, out);
 	t->area_policy = a->policy;
-	err = vm_object_page(a->object, index, true, out);
+	err = vm_object_page_within(a->object, index, out);
 	t->area_policy = NULL;
 	return err;
 }

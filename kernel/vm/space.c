@@ -249,6 +249,9 @@ static int fork_area(struct vm_space *child, struct vm_area *a)
 	}
 	if (a->flags & AREA_WIPEONFORK)
 		return 0;
+	/* The vDSO's data: no private page can be there, and most children never look at the clock. */
+	if (a->object && a->object->flags & OBJECT_FIXED && !(a->flags & AREA_MAY_WRITE))
+		return 0;
 	return table_copy_area(child, a);
 }
 

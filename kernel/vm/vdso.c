@@ -48,6 +48,11 @@ void vdso_init(void)
 	}
 }
 
+u64 vdso_bytes(void)
+{
+	return vdso_pages ? (1 + vdso_pages) << PAGE_SHIFT : 0;
+}
+
 const char *vdso_area_name(const struct vm_area *a)
 {
 	if (!a->object || !(a->object->flags & OBJECT_FIXED))
@@ -116,7 +121,7 @@ int vdso_map(struct vm_space *s, vaddr_t above, bool randomize, vaddr_t *out)
 	*out = 0;
 	if (!vdso_pages)
 		return 0;
-	hint = place_hint(ALIGN_UP(above, PAGE_SIZE), (1 + vdso_pages) << PAGE_SHIFT, randomize);
+	hint = place_hint(ALIGN_UP(above, PAGE_SIZE), vdso_bytes(), randomize);
 	err = rwsem_write_lock_killable(&s->lock);
 	if (err)
 		return err;

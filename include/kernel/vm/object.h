@@ -92,6 +92,11 @@ static inline void vm_object_set_size(struct vm_object *obj, u64 size)
  * look at the size. May sleep. 0, -ENOMEM, -ENOSPC (charge), what fill returned.
  */
 int __must_check vm_object_page(struct vm_object *obj, u64 index, bool create, struct page **out);
+/*
+ * The same with create, for who may not have a page behind the end: -ERANGE there, also when truncation comes while
+ * the page is made. A page that it returns is found and taken out by every truncation that has not come by then.
+ */
+int __must_check vm_object_page_within(struct vm_object *obj, u64 index, struct page **out);
 /* Lookup alone, also in atomic context: referenced page or NULL. */
 struct page *vm_object_lookup(struct vm_object *obj, u64 index);
 
