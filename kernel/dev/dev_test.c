@@ -323,6 +323,24 @@ SELFTEST(pci, functions_agree_with_their_registers)
 	pci_put(f);
 }
 
+/* A BAR that firmware or a device put on top of RAM leads to nobody's memory. */
+SELFTEST(pci, no_bar_on_memory)
+{
+	struct page *page = page_alloc(0, 0);
+	struct pci_dev f = { 0 };
+
+	REQUIRE(page);
+	f.res[0] = (struct pci_resource){ page_to_phys(page), PAGE_SIZE, PCI_RES_MEM };
+	f.res[1] = (struct pci_resource){ page_to_phys(page) & ~(4 * MIB - 1), 4 * MIB, PCI_RES_MEM };
+	f.res[2] = (struct pci_resource){ 0, PAGE_SIZE, PCI_RES_MEM };
+	report_capture_begin();
+	for (u32 bar = 0; bar < 3; bar++)
+		EXPECT(!pci_map_bar(&f, bar, 0, 0));
+	EXPECT_REPORTS(2);
+	report_capture_end();
+	page_put(page);
+}
+
 SELFTEST(pci, removed_and_found_again)
 {
 	struct pci_dev *f = find_spare(), *again;

@@ -113,6 +113,19 @@ void pci_disable(struct pci_dev *dev)
 	spin_unlock_irqrestore(&dev->lock, f);
 }
 
+#define LOOKED_AT (16 * MIB) /* of a BAR; larger ones are aligned to their size, so they begin on RAM or do not touch it */
+
+/* Does the kernel use memory there? The frame table's sections have entries for holes, too, which are nobody's. */
+static bool on_memory(const struct pci_resource *r)
+{
+	u64 last = r->start + MIN(r->bytes, LOOKED_AT) - 1;
+
+	for (u64 pfn = r->start >> PAGE_SHIFT; pfn <= last >> PAGE_SHIFT; pfn++)
+		if (pfn_valid(pfn) && pfn_to_page(pfn)->type != PAGE_RESERVED)
+			return true;
+	return false;
+}
+
 void *pci_map_bar(struct pci_dev *dev, u32 bar, u64 offset, u64 bytes)
 {
 	const struct pci_resource *r = &dev->res[bar];
@@ -123,13 +136,9 @@ void *pci_map_bar(struct pci_dev *dev, u32 bar, u64 offset, u64 bytes)
 		bytes = r->bytes - offset;
 	if (bytes > r->bytes - offset)
 		return NULL;
-	for (u64 at = r->start; at < r->start + r->bytes; at += PAGE_SIZE) {
-		if (pfn_valid(at >> PAGE_SHIFT)) {
-			log_warn("%s: BAR %u lies on memory at %llx", dev->dev.name, bar, (unsigned long long)at);
-			return NULL;
-		}
-		if (at - r->start >= 16 * MIB)
-			break; /* a larger one is aligned to its size, and so no hole of RAM's */
+	if (on_memory(r)) {
+		log_warn("%s: BAR %u lies on memory at %llx", dev->dev.name, bar, (unsigned long long)r->start);
+		return NULL;
 	}
 	return kmap_mmio(r->start + offset, bytes, HAL_PT_DEVICE);
 }
