@@ -322,7 +322,7 @@ static int map_stack(struct elf_load *l)
 	size_t i;
 	int err;
 
-	l->stack_top = ALIGN_DOWN(HAL_USER_END, VM_PAGE_SIZE);
+	l->stack_top = ALIGN_DOWN(HAL_USER_END, VM_PAGE_SIZE) - vdso_bytes(); /* room above it, in the same page table */
 	if (l->randomize)
 		l->stack_top -= (random_u64() & STACK_RND_PAGES) * VM_PAGE_SIZE;
 	req.len = size + STACK_EXPAND <= limit ? size + STACK_EXPAND : MAX(limit, size);

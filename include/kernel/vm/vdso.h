@@ -11,6 +11,9 @@ struct vm_space;
 /* Boot, after vm_init() and clock_init(). */
 void vdso_init(void);
 
+/* How much room vdso_map() wants; 0: there is none. */
+u64 vdso_bytes(void);
+
 /*
  * execve: maps data and code into a new space, in the pages above `above` (the end of the stack) where there is room, else
  * wherever mmap(2) would. *out is where the object begins, for AT_SYSINFO_EHDR; 0: this machine has none, or vdso=0. Takes
