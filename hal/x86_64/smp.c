@@ -12,7 +12,10 @@
  *
  *	OFF -> STARTING			the caller, before the interrupts are sent
  *	STARTING -> ALIVE		the new CPU, its first act in C
- *	STARTING -> LOST		the caller, who has waited long enough. Such a CPU, if it ever comes, halts.
+ *	STARTING -> LOST		the caller, who has waited long enough
+ *	LOST -> STOPPED			the CPU that comes after all: it halts
+ *	LOST -> STARTING		the caller tries again. He sends no second INIT: one that has heard the first may be
+ *					under way, and an INIT that arrives late would reset it in the midst of its work
  *	ALIVE -> REFUSED		the new CPU: it lacks what the boot CPU has. It halts.
  *	ALIVE -> ONLINE			the new CPU takes part: hal_cpu_online()
  *	ONLINE -> LEAVING -> STOPPED	it leaves, then touches no memory any more
@@ -73,6 +76,13 @@ u32 x86_ap_count;		/* [I] how many of them */
 u64 x86_ap_root;		/* [I] the kernel's page tables */
 
 static struct hal_cpu_set starting;	/* [o] */
+
+#if HALCYON_DEBUG
+struct hal_smp_test hal_smp_test;	/* [o] */
+#define TEST_OF(field) (hal_smp_test.field)
+#else
+#define TEST_OF(field) 0
+#endif
 
 /* ---- which CPUs there are ---------------------------------------------------------------------- */
 
@@ -272,12 +282,17 @@ static u32 state_of(u32 cpu)
 	return __atomic_load_n(&x86_cpus[cpu]->state, __ATOMIC_ACQUIRE);
 }
 
-static void send_one(u32 cpu, u32 command)
+/* False: a test does not want it sent. */
+static bool send_one(u32 cpu, u32 command)
 {
-	irqflags_t f = hal_irq_save();
+	irqflags_t f;
 
+	if (cpu == TEST_OF(deaf))
+		return false;
+	f = hal_irq_save();
 	x86_apic_send(x86_ap_ids[cpu], command);
 	hal_irq_restore(f);
+	return true;
 }
 
 /* How many of the set have not yet come as far as they will. */
@@ -317,21 +332,23 @@ static bool wants_init_wait(void)
 
 static void send_all(u64 *began)
 {
+	u64 patience = TEST_OF(patience_ns) ? TEST_OF(patience_ns) : ALIVE_WAIT_NS;
 	u32 cpu, startup = ICR_STARTUP | (u32)(x86_trampoline_page >> HAL_PAGE_SHIFT);
 
 	for_each_in(cpu, &starting)
-		send_one(cpu, ICR_INIT);
+		if (!x86_cpus[cpu]->init_sent)
+			x86_cpus[cpu]->init_sent = send_one(cpu, ICR_INIT);
 	if (wants_init_wait())
 		hal_delay_ns(INIT_WAIT_NS);
 	*began = hal_clock_ns();
 	for_each_in(cpu, &starting)
-		send_one(cpu, startup);
-	if (wait_for_all(SECOND_SIPI_AFTER_NS))
+		(void)send_one(cpu, startup);
+	if (wait_for_all(MIN(SECOND_SIPI_AFTER_NS, patience)))
 		return;
 	for_each_in(cpu, &starting)
 		if (state_of(cpu) == X86_CPU_STARTING)
-			send_one(cpu, startup);
-	(void)wait_for_all(ALIVE_WAIT_NS);
+			(void)send_one(cpu, startup);
+	(void)wait_for_all(patience);
 }
 
 /* Takes those that did not come out of the set, and says why. */
@@ -365,9 +382,16 @@ void hal_smp_start(struct hal_cpu_set *set)
 
 	starting = *set;
 	for_each_in(cpu, &starting) {
-		block_reset(x86_cpus[cpu]);
-		x86_cpus[cpu]->refusal = NULL;
-		__atomic_store_n(&x86_cpus[cpu]->state, X86_CPU_STARTING, __ATOMIC_SEQ_CST);
+		struct x86_cpu *c = x86_cpus[cpu];
+		u32 lost = X86_CPU_LOST;
+
+		c->refusal = NULL;
+		/* Whoever was lost has used nothing of its block yet. */
+		if (__atomic_compare_exchange_n(&c->state, &lost, X86_CPU_STARTING, false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE))
+			continue;
+		block_reset(c);
+		c->init_sent = false;
+		__atomic_store_n(&c->state, X86_CPU_STARTING, __ATOMIC_SEQ_CST);
 	}
 	x86_tsc_sync_begin();
 	send_all(&began);
@@ -385,16 +409,23 @@ __noreturn static void refuse(struct x86_cpu *cpu, const char *why)
 	hal_cpu_halt_forever();
 }
 
+static bool change_state(struct x86_cpu *cpu, u32 from, u32 to)
+{
+	return __atomic_compare_exchange_n(&cpu->state, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
 /* The first C function of another CPU; see ap_start.asm. Its thread is its idle thread. */
 void x86_ap_main(struct x86_cpu *cpu)
 {
-	u32 s = X86_CPU_STARTING;
 	const char *why;
 
-	if (!__atomic_compare_exchange_n(&cpu->state, &s, X86_CPU_ALIVE, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-		hal_cpu_halt_forever();	/* given up */
+	while (!change_state(cpu, X86_CPU_STARTING, X86_CPU_ALIVE)) {
+		if (change_state(cpu, X86_CPU_LOST, X86_CPU_STOPPED))
+			hal_cpu_halt_forever();
+		hal_cpu_relax();	/* given up, and by now wanted again */
+	}
 	x86_tables_load();
-	why = x86_cpu_state_apply();
+	why = cpu->pc.cpu == TEST_OF(poor) ? "a test says so" : x86_cpu_state_apply();
 	if (why)
 		refuse(cpu, why);
 	x86_syscall_init();

@@ -155,6 +155,7 @@ struct x86_cpu {
 	u8 *ist_base[X86_IST_COUNT];		/* [I] lowest byte of each IST stack, X86_IST_BYTES long */
 	u32 state;				/* [a] enum x86_cpu_state, see smp.c; the boot CPU's is not used */
 	const char *refusal;			/* [I] with X86_CPU_REFUSED: why */
+	bool init_sent;				/* the one that starts CPUs: since it was OFF, STOPPED or REFUSED */
 } __aligned(64);
 enum x86_cpu_state {
 	X86_CPU_OFF, X86_CPU_STARTING, X86_CPU_ALIVE, X86_CPU_LOST, X86_CPU_REFUSED, X86_CPU_ONLINE, X86_CPU_LEAVING,

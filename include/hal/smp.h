@@ -50,4 +50,14 @@ void hal_smp_leave(void);
 __noreturn void hal_smp_stop_self(void);
 bool hal_smp_is_stopped(u32 cpu);
 
+#if HALCYON_DEBUG
+/* For the self tests; 0 is no CPU's number here. Changed while nobody starts CPUs. */
+struct hal_smp_test {
+	u32 deaf;		/* is sent no interrupt: as if it were dead */
+	u32 poor;		/* finds that it lacks something */
+	u64 patience_ns;	/* instead of the usual ten seconds */
+};
+extern struct hal_smp_test hal_smp_test;
+#endif
+
 #endif

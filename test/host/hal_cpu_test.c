@@ -203,6 +203,10 @@ struct hal_percpu *hal_percpu_of(u32 cpu) { return cpu < CPUS ? &cpus[cpu].pc : 
 u32 hal_numa_node_of_cpu(u32 cpu) { return cpu / 4; }
 u64 hal_clock_hz(void) { return 1000000000; }
 
+static bool reliable;
+
+bool x86_clock_wants_warp_test(void) { return !reliable; }
+
 void x86_clock_tsc_unstable(const char *why)
 {
 	(void)why;
@@ -398,4 +402,7 @@ TEST(tsc_sync)
 	EXPECT_EQ(warps_with_skew(0), 0);
 	EXPECT_EQ(warps_with_skew(1000), 1);	/* ahead: the others see it */
 	EXPECT_EQ(warps_with_skew(-1000), 1);	/* behind: it sees the others */
+	reliable = true;
+	EXPECT_EQ(warps_with_skew(-1000), 0);	/* tsc=reliable */
+	reliable = false;
 }

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CPUs that go and come: what they leave behind is taken over, and those that do not come are left out. The work is done to the last CPU; a
+ * machine with one CPU skips it. test/abi/hotplug.c does the same from outside, under load.
+ */
+#include <hal/clock.h>
+#include <hal/cpu.h>
+#include <hal/smp.h>
+#include <kernel/core/cpuhp.h>
+#include <kernel/core/percpu.h>
+#include <kernel/core/rcu.h>
+#include <kernel/core/selftest.h>
+#include <kernel/mm/slab.h>
+#include <kernel/sched/clock.h>
+#include <kernel/sched/completion.h>
+#include <kernel/sched/rcu_sync.h>
+#include <kernel/sched/sched.h>
+#include <kernel/sched/timer.h>
+#include <kernel/sched/wait.h>
+#include <lib/errno.h>
+
+#if HALCYON_DEBUG
+
+#define MS ((u64)NSEC_PER_MSEC)
+
+/* 0: there is none to play with. */
+static u32 victim(void)
+{
+	u32 last = hal_cpu_count() - 1;
+
+	if (last && hal_cpu_online(last))
+		return last;
+	selftest_skip("no second CPU");
+	return 0;
+}
+
+/* What a thread on the victim leaves there. */
+struct estate {
+	u32 cpu;
+	struct completion done, rcu_done;
+	struct rcu_head rcu;
+	struct timer timer;
+	u32 timer_cpu; /* [a] where it fired, + 1 */
+	u32 ran_on; /* [a] */
+	bool stop; /* [a] */
+	u64 rounds; /* [a] */
+};
+
+static void estate_rcu(struct rcu_head *head)
+{
+	complete(&container_of(head, struct estate, rcu)->rcu_done);
+}
+
+static void estate_timer(struct timer *t)
+{
+	__atomic_store_n(&container_of(t, struct estate, timer)->timer_cpu, hal_cpu_id() + 1, __ATOMIC_RELEASE);
+}
+
+static void bind_here(u32 cpu)
+{
+	struct cpumask one;
+
+	cpumask_clear(&one);
+	cpumask_set(&one, cpu);
+	EXPECT_EQ(sched_set_affinity(current_thread(), &one), 0);
+	schedule();
+}
+
+static void estate_thread(void *arg)
+{
+	struct estate *e = arg;
+	void *p;
+
+	bind_here(e->cpu);
+	EXPECT_EQ(hal_cpu_id(), e->cpu);
+	p = kmalloc(100, 0); /* its magazine has something now */
+	kfree(p);
+	preempt_disable();
+	timer_init(&e->timer, estate_timer);
+	timer_arm(&e->timer, hal_clock_ns() + 150 * MS);
+	call_rcu(&e->rcu, estate_rcu);
+	preempt_enable();
+	complete(&e->done);
+	while (!__atomic_load_n(&e->stop, __ATOMIC_ACQUIRE)) { /* it never sleeps: it must be moved while it runs */
+		__atomic_fetch_add(&e->rounds, 1, __ATOMIC_RELAXED);
+		hal_cpu_relax();
+	}
+	e->ran_on = hal_cpu_id();
+	complete(&e->done);
+}
+
+SELFTEST(cpuhp, what_a_cpu_leaves_is_taken_over)
+{
+	struct estate e = { .cpu = victim() };
+	u64 before;
+
+	if (!e.cpu)
+		return;
+	completion_init(&e.done);
+	completion_init(&e.rcu_done);
+	REQUIRE(kthread_run(estate_thread, &e, "estate"));
+	wait_for_completion(&e.done, "selftest");
+	completion_init(&e.done);
+	EXPECT_EQ(cpuhp_down(e.cpu), 0);
+	EXPECT(!hal_cpu_online(e.cpu));
+	EXPECT_EQ(hal_cpu_online_count(), hal_cpu_count() - 1);
+	before = READ_ONCE(e.rounds);
+	thread_set_state(current_thread(), THREAD_UNINTERRUPTIBLE);
+	(void)thread_sleep_until(clock_mono_ns() + 200 * MS, THREAD_UNINTERRUPTIBLE, "selftest");
+	EXPECT(READ_ONCE(e.rounds) != before);
+	EXPECT(e.timer_cpu && e.timer_cpu != e.cpu + 1);
+	wait_for_completion(&e.rcu_done, "selftest");
+	synchronize_rcu(); /* no period waits for who is gone */
+	__atomic_store_n(&e.stop, true, __ATOMIC_RELEASE);
+	wait_for_completion(&e.done, "selftest");
+	EXPECT(e.ran_on != e.cpu);
+	EXPECT_EQ(cpuhp_down(e.cpu), 0); /* it is so already */
+	EXPECT_EQ(cpuhp_up(e.cpu), 0);
+	EXPECT_EQ(cpuhp_up(e.cpu), 0);
+	EXPECT_EQ(hal_cpu_online_count(), hal_cpu_count());
+}
+
+SELFTEST(cpuhp, who_may_not_go)
+{
+	EXPECT_EQ(cpuhp_down(0), -EBUSY);
+	EXPECT_EQ(cpuhp_down(hal_cpu_count()), -EINVAL);
+	EXPECT_EQ(cpuhp_up(hal_cpu_count()), -EINVAL);
+	EXPECT_EQ(cpuhp_up(0), 0);
+}
+
+SELFTEST(cpuhp, a_dead_cpu_is_left_out)
+{
+	u32 cpu = victim();
+
+	if (!cpu)
+		return;
+	EXPECT_EQ(cpuhp_down(cpu), 0);
+	hal_smp_test = (struct hal_smp_test){ .deaf = cpu, .patience_ns = 20 * MS };
+	report_capture_begin();
+	EXPECT_EQ(cpuhp_up(cpu), -EIO);
+	EXPECT_REPORT("is left out: it did not come");
+	report_capture_end();
+	EXPECT(!hal_cpu_online(cpu));
+	synchronize_rcu();
+
+	hal_smp_test = (struct hal_smp_test){ .poor = cpu };
+	report_capture_begin();
+	EXPECT_EQ(cpuhp_up(cpu), -EIO);
+	EXPECT_REPORT("is left out: a test says so");
+	report_capture_end();
+	EXPECT(!hal_cpu_online(cpu));
+
+	hal_smp_test = (struct hal_smp_test){ 0 };
+	EXPECT_EQ(cpuhp_up(cpu), 0);
+	EXPECT(hal_cpu_online(cpu));
+}
+
+/* The caller gives up at about the moment in which the CPU comes: whoever is first, both agree. */
+SELFTEST(cpuhp, a_late_cpu_stays_away)
+{
+	u32 cpu = victim(), late = 0;
+
+	if (!cpu)
+		return;
+	report_capture_begin();
+	for (u32 i = 0; i < 12; i++) {
+		int err;
+
+		EXPECT_EQ(cpuhp_down(cpu), 0);
+		hal_smp_test = (struct hal_smp_test){ .patience_ns = 1 + i % 4 * 100000ull };
+		err = cpuhp_up(cpu);
+		EXPECT(err == 0 || err == -EIO);
+		EXPECT_EQ(hal_cpu_online(cpu), err == 0);
+		late += err != 0;
+	}
+	hal_smp_test = (struct hal_smp_test){ 0 };
+	EXPECT_EQ(report_capture_count("is left out: it did not come"), late);
+	report_capture_end();
+	EXPECT_EQ(cpuhp_up(cpu), 0);
+	EXPECT(hal_cpu_online(cpu));
+}
+
+#endif
