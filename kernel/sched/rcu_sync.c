@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* RCU's sleeping half: the thread that runs callbacks, and waiting for a grace period. The contract is in rcu_sync.h. */
 #include <kernel/core/assert.h>
+#include <kernel/core/cpuhp.h>
 #include <kernel/core/percpu.h>
 #include <kernel/core/rcu.h>
 #include <kernel/sched/completion.h>
@@ -61,12 +62,14 @@ void rcu_barrier(void)
 	struct cpumask before = me->affinity, one;
 	u32 cpu;
 
+	cpuhp_read_lock(); /* callbacks of a CPU that goes move to another one's end, where this has perhaps been */
 	for_each_online_cpu(cpu) {
 		cpumask_clear(&one);
 		cpumask_set(&one, cpu);
 		if (sched_set_affinity(me, &one) == 0)
 			synchronize_rcu();
 	}
+	cpuhp_read_unlock();
 	(void)sched_set_affinity(me, &before);
 }
 
