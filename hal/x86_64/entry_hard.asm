@@ -13,8 +13,8 @@
 ; image. The way out comes back to the copy, which loads the user's CR3 and leaves. Rules for code in .entry.pti:
 ;
 ;	- What it addresses relative to RIP is its own copy's CPU: DATA() always, PRIVATE() on the kernel's CR3 only.
-;	- No address of the image is written where user mode's page tables show it; PRIVATE() holds them. Only the frame that
-;	  an NMI or machine check leaves on its stack when it hits the kernel has one: its RIP.
+;	- No address of the image is written where user mode's page tables show it; PRIVATE() holds them. The frame that the CPU
+;	  itself writes when an NMI hits the kernel is wiped at once.
 ;	- Jumps into the image and back are retpolines: those CPUs mispredict.
 ;
 ; IST traps cannot know what is loaded. CR3 says which root it is (X86_PTI_USER_ROOT is set in every user root's address),
@@ -192,6 +192,15 @@ hard_ist_common:
 align 16
 global x86_hard_ist_kernel
 x86_hard_ist_kernel:
+	test	r15d, X86_USER_ROOT
+	jnz	.goes_back
+	xor	eax, eax		; what it interrupted is the kernel's, and that stack is seen by programs
+%assign i 0
+%rep 9
+	mov	[rbx + i * 8], rax
+%assign i i+1
+%endrep
+.goes_back:
 	cld
 	CLAC_IF_SMAP
 	mov	rdi, rsp

@@ -551,8 +551,12 @@ static void boot_make_root(void)
 {
 	const hal_pte_t *old = hal_phys_to_virt(hal_pt_root_current());
 	paddr_t pa = boot_take(1);
-	hal_pte_t *root = hal_phys_to_virt(pa);
+	hal_pte_t *root;
 
+	/* The HAL tells the roots of a pair by their place. This one has no other, but must not look like a second. */
+	while (!IS_ALIGNED(pa, PAGE_SIZE << hal_pt_root_order()))
+		pa = boot_take(1);
+	root = hal_phys_to_virt(pa);
 	for (unsigned int i = HAL_PT_KERNEL_FIRST; i < HAL_PT_ENTRIES; i++)
 		root[i] = old[i];
 	boot_fill_root(root, HAL_FRAME_TABLE_BASE, (vaddr_t)(uintptr_t)pfn_to_page(section_count << SECTION_ORDER));
