@@ -32,6 +32,7 @@ SOURCES = {
     "futex.h": (["linux/futex.h"], []),
     "ioctl.h": (["linux/ioctl.h", "asm/termbits.h", "linux/termios.h", "linux/sockios.h"], ["sys/ioctl.h"]),
     "limits.h": (["linux/limits.h", "linux/binfmts.h"], ["limits.h"]),
+    "mempolicy.h": (["linux/mempolicy.h"], []),
     "mman.h": (["linux/mman.h", "linux/memfd.h"], ["sys/mman.h"]),
     "mount.h": (["linux/mount.h"], ["sys/mount.h"]),
     "personality.h": (["linux/personality.h"], ["sys/personality.h"]),
@@ -73,6 +74,7 @@ OURS_ONLY = {
     "_NSIG": "64 signals: arch/x86/include/asm/signal.h, not exported",
     "struct linux_dirent64": "ends with a name of any length; the members are compared",
     "OPEN_HOW_SIZE_VER0": "sizeof(struct open_how)",
+    "struct timex.unused_": "the rest of the structure: unnamed bit fields of linux/timex.h",
     "SIGINFO_USED_BYTES": "where the longest layout of siginfo_t ends",
 }
 # What musl defines otherwise, and why.
