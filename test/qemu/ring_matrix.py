@@ -179,8 +179,8 @@ def ends(options, command, reason, way):
 
 def no_serial(ctx):
     """Nobody sees it, so it looks by itself and says through the exit status whether all is well."""
-    text = ("[ $(nproc) = 2 ] && [ $(grep -c ^processor /proc/cpuinfo) = 2 ] && echo hello >/dev/console &&\n"
-            "! [ -e /sys/class/tty/ttyS0/device ] && exec reboot -f\nexit 1\n")
+    text = ("[ $(nproc) = 2 ] && [ $(grep -c ^processor /proc/cpuinfo) = 2 ] && ! grep -q ttyS0 /proc/consoles &&\n"
+            "[ $(echo one two | wc -w) = 2 ] && exec reboot -f\nexit 1\n")
     disk = ctx.image(initrd=ctx.initrd(script(text)), options="qemu-exit quiet")
     m = ctx.boot(disk, cpus=2, serial=False, extra=("-device", "VGA"))
     need(m.wait(60) == machine.REBOOT_STATUS, "exit status")
