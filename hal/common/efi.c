@@ -14,7 +14,7 @@
 #include <lib/fls.h>
 #include <lib/string.h>
 
-#include "efi.h"
+#include <hal/efi_tables.h>
 
 #define EFI_MEMORY_WB	   BIT(3)
 #define EFI_MEMORY_XP	   BIT(14)

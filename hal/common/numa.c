@@ -10,7 +10,7 @@
  */
 #include <lib/string.h>
 
-#include "numa.h"
+#include <hal/numa_map.h>
 
 #define NO_NODE UINT32_MAX
 

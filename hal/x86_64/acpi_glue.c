@@ -4,8 +4,8 @@
  * mapping where it has not (some firmware keeps tables in reserved memory). Whether it has is found by
  * reading: hal_kernel_load_u64() survives a hole.
  */
+#include <hal/numa_map.h>
 #include <hal/uaccess.h>
-#include "../common/numa.h"
 #include "acpi_glue.h"
 #include "x86.h"
 

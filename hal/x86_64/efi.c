@@ -24,11 +24,11 @@
  */
 #include <hal/backtrace.h>
 #include <hal/clock.h>
+#include <hal/efi_tables.h>
 #include <hal/tlb.h>
 #include <hal/uaccess.h>
 #include <lib/atomic.h>
 #include <lib/errno.h>
-#include "../common/efi.h"
 #include "acpi_glue.h"
 #include "efi_glue.h"
 #include "x86.h"

@@ -103,23 +103,13 @@ struct mempolicy *mempolicy_with_home(const struct mempolicy *p, u32 home)
 	return n;
 }
 
-struct mempolicy *mempolicy_get(struct mempolicy *p)
+void mempolicy_free(struct mempolicy *p)
 {
-	if (p)
-		refcount_get(&p->refs);
-	return p;
+	kfree(p);
 }
 
-void mempolicy_put(struct mempolicy *p)
+bool mempolicy_same(const struct mempolicy *a, const struct mempolicy *b)
 {
-	if (p && refcount_put_and_test(&p->refs))
-		kfree(p);
-}
-
-bool mempolicy_equal(const struct mempolicy *a, const struct mempolicy *b)
-{
-	if (a == b)
-		return true;
 	return a && b && a->mode == b->mode && a->flags == b->flags && a->home == b->home && a->nodes == b->nodes &&
 	       !memcmp(&a->user, &b->user, sizeof(a->user));
 }

@@ -5,7 +5,7 @@
 #include <lib/fls.h>
 #include <lib/string.h>
 
-#include "../../hal/common/numa.h"
+#include <hal/numa_map.h>
 #include "acpi_tables.h"
 
 static struct acpi_memory mem;

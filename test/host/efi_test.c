@@ -3,7 +3,7 @@
 #include <lib/fls.h>
 #include <lib/string.h>
 
-#include "../../hal/common/efi.h"
+#include <hal/efi_tables.h>
 #include "acpi_tables.h"
 
 #define CODE_BASE	0x7f000000ull	/* runtime code: not in the pretended memory, only named */

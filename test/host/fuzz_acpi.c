@@ -8,7 +8,7 @@
 #include <lib/fls.h>
 #include <lib/string.h>
 
-#include "../../hal/common/numa.h"
+#include <hal/numa_map.h>
 #include "acpi_tables.h"
 
 const char fuzz_corpus[] = "acpi";

@@ -36,10 +36,27 @@ struct mempolicy {
 int __must_check mempolicy_create(u32 mode, u32 flags, const struct nodemask *nodes, struct mempolicy **out);
 /* The same policy with another home node. NULL: no memory. May sleep. */
 struct mempolicy *mempolicy_with_home(const struct mempolicy *p, u32 home);
-/* NULL is allowed in all of these. */
-struct mempolicy *mempolicy_get(struct mempolicy *p);
-void mempolicy_put(struct mempolicy *p);
-bool mempolicy_equal(const struct mempolicy *a, const struct mempolicy *b);
+void mempolicy_free(struct mempolicy *p);
+bool mempolicy_same(const struct mempolicy *a, const struct mempolicy *b);
+
+/* NULL, which is what nearly everybody has, is allowed in all of these. */
+static inline struct mempolicy *mempolicy_get(struct mempolicy *p)
+{
+	if (unlikely(p))
+		refcount_get(&p->refs);
+	return p;
+}
+
+static inline void mempolicy_put(struct mempolicy *p)
+{
+	if (unlikely(p) && refcount_put_and_test(&p->refs))
+		mempolicy_free(p);
+}
+
+static inline bool mempolicy_equal(const struct mempolicy *a, const struct mempolicy *b)
+{
+	return likely(a == b) || mempolicy_same(a, b);
+}
 
 /* The nodes that get_mempolicy(2) shows for it. */
 void mempolicy_shown_nodes(const struct mempolicy *p, struct nodemask *out);

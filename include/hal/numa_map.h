@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef HAL_COMMON_NUMA_H
-#define HAL_COMMON_NUMA_H
+#ifndef HAL_NUMA_MAP_H
+#define HAL_NUMA_MAP_H
 
 /* The machine's nodes, made of what the ACPI tables say: plain data, for the HAL that has an acpi_info. */
 #include <hal/acpi.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef HAL_COMMON_EFI_H
-#define HAL_COMMON_EFI_H
+#ifndef HAL_EFI_TABLES_H
+#define HAL_EFI_TABLES_H
 
 /* What the kernel takes from the EFI system table at boot: plain data, read through an accessor like the ACPI tables. */
 #include <boot/bootinfo.h>
