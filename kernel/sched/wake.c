@@ -41,11 +41,25 @@ struct runqueue *thread_lock(const struct thread *t, irqflags_t *flags)
 }
 
 /*
+ * Does `t` come first among those of its level? Its bucket is coarse, and the calendar may be past it already: behind hundreds of
+ * others of the bucket the credit of a sleeper would be worth nothing.
+ */
+static inline bool comes_first(const struct runqueue *rq, const struct thread *t, u32 level)
+{
+	const struct list_head *head = &rq->level[level];
+
+	return level >= SCHED_LEVEL_FAIR && !list_empty(head) &&
+	       t->vdeadline < list_first_entry(head, struct thread, run_node)->vdeadline;
+}
+
+/*
  * A remote queue learns that somebody came by an interrupt when it shall run at once, or when its CPU has no tick that
  * would ever see it.
  */
 void sched_activate(struct runqueue *rq, struct thread *t, u64 from_vclock, u64 now)
 {
+	u32 level;
+
 	if (unlikely(t->cpu != rq->cpu)) {
 		t->migrations++;
 		WRITE_ONCE(t->cpu, rq->cpu);
@@ -60,7 +74,8 @@ void sched_activate(struct runqueue *rq, struct thread *t, u64 from_vclock, u64 
 	}
 	fair_place(rq, t, from_vclock);
 	t->queued_ns = now;
-	rq_insert(rq, t, level_of(rq, t), false);
+	level = level_of(rq, t);
+	rq_insert(rq, t, level, comes_first(rq, t, level));
 	if (should_preempt(rq, t) || unlikely(rq->tick_mode == TICK_SLOW))
 		sched_kick_cpu(rq->cpu);
 }
