@@ -27,7 +27,7 @@ static uint64_t clock_of(clockid_t clock)
 struct shared {
 	atomic_uint ready, go, stop;
 	uint64_t ran[64];
-	atomic_uint rounds[MANY];
+	_Atomic uint64_t first_ns[MANY]; /* when the thread had come along for the first time */
 };
 
 static struct shared *s;
@@ -85,13 +85,14 @@ static void check_spread(void)
 
 static void *one_of_many(void *arg)
 {
-	atomic_uint *rounds = arg;
+	_Atomic uint64_t *first_ns = arg;
 
 	while (!atomic_load(&gate))
 		syscall(SYS_futex, &gate, 0 /* FUTEX_WAIT */, 0, NULL, NULL, 0);
 	while (!atomic_load(&s->stop)) {
 		spin(1000);
-		atomic_fetch_add(rounds, 1);
+		if (!atomic_load(first_ns))
+			atomic_store(first_ns, clock_of(CLOCK_MONOTONIC));
 	}
 	return NULL;
 }
@@ -101,12 +102,12 @@ static void check_many(void)
 	static pthread_t thread[MANY];
 	unsigned made = 0, idle = 0;
 	pthread_attr_t attr;
-	uint64_t start;
+	uint64_t start, last = 0;
 
 	atomic_store(&s->stop, 0);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 16384);
-	while (made < MANY && !pthread_create(&thread[made], &attr, one_of_many, &s->rounds[made]))
+	while (made < MANY && !pthread_create(&thread[made], &attr, one_of_many, &s->first_ns[made]))
 		made++;
 	is(made, MANY, "a thousand threads");
 	start = clock_of(CLOCK_MONOTONIC);
@@ -116,14 +117,16 @@ static void check_many(void)
 		usleep(100000);
 		idle = 0;
 		for (unsigned i = 0; i < made; i++)
-			idle += atomic_load(&s->rounds[i]) == 0;
+			idle += atomic_load(&s->first_ns[i]) == 0;
 	} while (idle && clock_of(CLOCK_MONOTONIC) - start < 10000000000ull);
-	start = clock_of(CLOCK_MONOTONIC) - start;
 	atomic_store(&s->stop, 1);
 	for (unsigned i = 0; i < made; i++)
 		pthread_join(thread[i], NULL);
-	is(idle, 0, "all have come along within 10 s");
-	tap_line("# a thousand threads: all after %llu ms", (unsigned long long)start / 1000000);
+	/* This thread made all the others: it has had more than its share, and may look late. They tell themselves. */
+	for (unsigned i = 0; i < made; i++)
+		last = s->first_ns[i] > last ? s->first_ns[i] : last;
+	ok(!idle && last - start < 10000000000ull, "all have come along within 10 s");
+	tap_line("# a thousand threads: all after %llu ms", (unsigned long long)(last - start) / 1000000);
 }
 
 int main(void)
