@@ -164,7 +164,8 @@ static bool area_less(const struct rb_node *x, const struct rb_node *y)
 	return rb_entry(x, struct vm_area, node)->start < rb_entry(y, struct vm_area, node)->start;
 }
 
-void area_insert(struct vm_area *a)
+/* Into the space's tree alone. */
+static void area_enter(struct vm_area *a)
 {
 	struct vm_space *s = a->space;
 
@@ -175,18 +176,22 @@ void area_insert(struct vm_area *a)
 	area_refresh_gaps(a);
 	s->nr_areas++;
 	area_count(a, 1);
+}
+
+void area_insert(struct vm_area *a)
+{
+	area_enter(a);
 	if (a->object)
 		object_link_area(a);
 }
 
-void area_remove(struct vm_area *a)
+/* Out of the space's tree alone. */
+static void area_leave(struct vm_area *a)
 {
 	struct vm_space *s = a->space;
 	struct vm_area *next = area_next(a);
 
 	s->cached = NULL;
-	if (a->object)
-		object_unlink_area(a);
 	area_count(a, -1);
 	s->nr_areas--;
 	rb_erase_augmented(&s->areas, &a->node, area_update_gap);
@@ -195,19 +200,19 @@ void area_remove(struct vm_area *a)
 		area_refresh_gap(next);
 }
 
+void area_remove(struct vm_area *a)
+{
+	if (a->object)
+		object_unlink_area(a);
+	area_leave(a);
+}
+
 void area_resize(struct vm_area *a, vaddr_t start, vaddr_t end)
 {
 	a->space->cached = NULL;
-	if (a->object)
-		object_unlink_area(a);
 	area_count(a, -1);
-	/* Unsigned arithmetic does the right thing downwards, too. */
-	a->pgoff += (start >> PAGE_SHIFT) - (a->start >> PAGE_SHIFT);
-	a->start = start;
-	a->end = end;
+	object_move_area(a, start, end);
 	area_count(a, 1);
-	if (a->object)
-		object_link_area(a);
 	area_refresh_gaps(a);
 }
 
@@ -236,8 +241,11 @@ int area_split(struct vm_area *a, vaddr_t addr, struct vm_area **upper)
 	if (u->file)
 		u->file->ops->get(u->file);
 	u->policy = mempolicy_get(a->policy);
+	/* The object knows the upper part before the lower one ends: truncation must not find a moment without. */
+	if (u->object)
+		object_link_area(u);
 	area_resize(a, a->start, addr);
-	area_insert(u);
+	area_enter(u);
 	*upper = u;
 	return 0;
 }
@@ -254,8 +262,11 @@ static void area_absorb(struct vm_area *lo, struct vm_area *hi)
 {
 	vaddr_t end = hi->end;
 
-	area_remove(hi);
+	/* The object forgets hi last, as in area_split(). */
+	area_leave(hi);
 	area_resize(lo, lo->start, end);
+	if (hi->object)
+		object_unlink_area(hi);
 	area_free(hi);
 }
 

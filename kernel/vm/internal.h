@@ -214,6 +214,11 @@ void object_cache_init(void);
 /* Into and out of the interval tree; no lock held. */
 void object_link_area(struct vm_area *a);
 void object_unlink_area(struct vm_area *a);
+/*
+ * New bounds (and page offset) for an area. In the interval tree at every moment: truncation, which has no other lock,
+ * must not miss what is mapped meanwhile. May be in no object, too.
+ */
+void object_move_area(struct vm_area *a, vaddr_t start, vaddr_t end);
 
 /* ---- commit.c ---- */
 

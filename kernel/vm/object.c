@@ -289,6 +289,13 @@ static bool mapping_less(const struct rb_node *x, const struct rb_node *y)
 	return to_mapping(x)->pgoff < to_mapping(y)->pgoff;
 }
 
+static void link_locked(struct vm_object *obj, struct vm_area *a)
+{
+	a->object_last = area_last_index(a);
+	rb_insert_augmented(&obj->mappings, &a->object_node, mapping_less, mapping_update);
+	rb_propagate(&a->object_node, mapping_update);
+}
+
 void object_link_area(struct vm_area *a)
 {
 	struct vm_object *obj = a->object;
@@ -296,10 +303,26 @@ void object_link_area(struct vm_area *a)
 	if (obj->flags & OBJECT_FIXED)
 		return;
 	spin_lock(&obj->lock);
-	a->object_last = area_last_index(a);
-	rb_insert_augmented(&obj->mappings, &a->object_node, mapping_less, mapping_update);
-	rb_propagate(&a->object_node, mapping_update);
+	link_locked(obj, a);
 	spin_unlock(&obj->lock);
+}
+
+void object_move_area(struct vm_area *a, vaddr_t start, vaddr_t end)
+{
+	struct vm_object *obj = a->object && !(a->object->flags & OBJECT_FIXED) ? a->object : NULL;
+
+	if (obj) {
+		spin_lock(&obj->lock);
+		rb_erase_augmented(&obj->mappings, &a->object_node, mapping_update);
+	}
+	/* Unsigned arithmetic does the right thing downwards, too. */
+	a->pgoff += (start >> PAGE_SHIFT) - (a->start >> PAGE_SHIFT);
+	a->start = start;
+	a->end = end;
+	if (obj) {
+		link_locked(obj, a);
+		spin_unlock(&obj->lock);
+	}
 }
 
 void object_unlink_area(struct vm_area *a)

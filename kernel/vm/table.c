@@ -244,15 +244,15 @@ void table_zap(struct vm_space *s, vaddr_t start, vaddr_t end, bool objects_only
 	while ((table = table_next_leaf(s, &addr, end))) {
 		vaddr_t stop = leaf_end(addr, end);
 
-		if (READ_ONCE(table->pt.groups)) {
-			spin_lock(&table->pt.lock);
-			addr = zap_leaf_locked(table, addr, stop, objects_only, b, &rss);
-			spin_unlock(&table->pt.lock);
-			if (addr < stop)
-				batch_finish(b);
-		} else {
-			addr = stop;
-		}
+		/*
+		 * Also when it looks empty: a fault that found the page in its object before truncation took it out may be about to
+		 * enter it, under this lock. Only the lock says that it has.
+		 */
+		spin_lock(&table->pt.lock);
+		addr = zap_leaf_locked(table, addr, stop, objects_only, b, &rss);
+		spin_unlock(&table->pt.lock);
+		if (addr < stop)
+			batch_finish(b);
 	}
 	rss_apply(s, &rss);
 }

@@ -10,9 +10,8 @@
  * Against truncation: it removes a page from the object first and then visits the
  * areas of the interval tree under the object's lock. The child's area is already in
  * that tree, and may have been visited before its entries are there. So entries of an area with an object
- * are copied (and moved) under the object's lock, and pages that have left the object stay behind. No other
- * lock of the child's or the target's table is needed: nobody else has the child yet, and mremap holds the
- * space's lock for writing.
+ * are copied (and moved) under the object's lock, and pages that have left the object stay behind. The child's table
+ * is locked, too, though nobody runs in the child yet: it may also map another object, which is truncated meanwhile.
  */
 #include <kernel/core/spinlock.h>
 #include <kernel/mm/pt.h>
@@ -63,6 +62,7 @@ static void copy_leaf(struct leaf_copy *c, vaddr_t start, vaddr_t end)
 	if (obj)
 		spin_lock(&obj->lock);
 	spin_lock(&c->from->pt.lock);
+	spin_lock_nested(&c->to->pt.lock);	/* the child's after the parent's */
 	mask = c->from->pt.groups & (~0ULL << first / 8) & (~0ULL >> (63 - last / 8));
 	for (; mask; mask &= mask - 1) {
 		unsigned int g = (unsigned int)__builtin_ctzll(mask) * 8;
@@ -71,6 +71,7 @@ static void copy_leaf(struct leaf_copy *c, vaddr_t start, vaddr_t end)
 		for (i = MAX(g, first); i <= stop; i++)
 			copy_entry(c, &src[i], &dst[i]);
 	}
+	spin_unlock(&c->to->pt.lock);
 	spin_unlock(&c->from->pt.lock);
 	if (obj)
 		spin_unlock(&obj->lock);
