@@ -351,6 +351,25 @@ static void send_all(u64 *began)
 	(void)wait_for_all(patience);
 }
 
+/*
+ * Who is alive but not yet online is on its way, however long its host leaves it waiting, and cannot be given up: it uses the
+ * kernel's memory. One that is stuck there has a name at least.
+ */
+static u32 wait_for_alive(u32 cpu, u64 began)
+{
+	bool said = false;
+	u32 s;
+
+	while ((s = state_of(cpu)) == X86_CPU_ALIVE) {
+		if (!said && hal_clock_ns() - began > 2 * ALIVE_WAIT_NS) {
+			upcall_log(3, "smp: cpu %u (APIC id %u) has started and does not come online", cpu, x86_cpus[cpu]->pc.apic_id);
+			said = true;
+		}
+		hal_cpu_relax();
+	}
+	return s;
+}
+
 /* Takes those that did not come out of the set, and says why. */
 static void settle(struct hal_cpu_set *set, u64 began)
 {
@@ -360,10 +379,8 @@ static void settle(struct hal_cpu_set *set, u64 began)
 		struct x86_cpu *c = x86_cpus[cpu];
 		u32 s = X86_CPU_STARTING;
 
-		/* Who is alive but not yet online is on its way, however long its host leaves it waiting. */
 		if (!__atomic_compare_exchange_n(&c->state, &s, X86_CPU_LOST, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-			while ((s = state_of(cpu)) == X86_CPU_ALIVE)
-				hal_cpu_relax();
+			s = wait_for_alive(cpu, began);
 		if (s == X86_CPU_ONLINE)
 			continue;
 		set->bits[cpu / 64] &= ~(1ull << (cpu % 64));
