@@ -221,7 +221,9 @@ void clock_set_zone(s32 minutes_west, s32 dst)
 
 /* ---- the counter behind it --------------------------------------------------------------------- */
 
-static struct timer watch_timer; /* [I] armed by itself */
+/* A timer is not to be armed by two at a time: by itself, and by who changes the counter. */
+static struct spinlock watch_lock = SPINLOCK_INIT("clock watch", LOCK_RANK_TIMERFD);
+static struct timer watch_timer; /* [watch_lock] */
 
 /* ns until it must be looked at again; 0: not at all. */
 static u64 watch_period(void)
@@ -231,15 +233,22 @@ static u64 watch_period(void)
 	return turn && check ? MIN(turn, check) : MAX(turn, check);
 }
 
+static void watch_arm(void)
+{
+	irqflags_t flags = spin_lock_irqsave(&watch_lock);
+	u64 period = watch_period();
+
+	if (watch_timer.fn && period)
+		timer_arm(&watch_timer, clock_mono_ns() + period);
+	spin_unlock_irqrestore(&watch_lock, flags);
+}
+
 static void watch_fn(struct timer *t)
 {
-	u64 period;
-
+	(void)t;
 	if (hal_clock_wants_check())
 		hal_clock_check();
-	period = watch_period();
-	if (period)
-		timer_arm(t, clock_mono_ns() + period);
+	watch_arm();
 }
 
 void upcall_clock_changed(void)
@@ -248,8 +257,7 @@ void upcall_clock_changed(void)
 
 	vvar_update_locked();
 	spin_unlock_irqrestore(&offset_lock, flags);
-	if (watch_timer.fn && watch_period())
-		timer_arm(&watch_timer, clock_mono_ns() + watch_period());
+	watch_arm();
 }
 
 static void obey_command_line(void)
@@ -273,7 +281,6 @@ void clock_init(void)
 	timer_init(&watch_timer, watch_fn);
 	obey_command_line();
 	(void)!clock_set_real_ns(hal_wallclock_seconds_at_boot() * NSEC_PER_SEC + clock_mono_ns());
-	if (watch_period())
-		timer_arm(&watch_timer, clock_mono_ns() + watch_period());
+	watch_arm();
 	log_info("time is read from %s", hal_clock_source_current());
 }
