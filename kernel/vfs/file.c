@@ -84,14 +84,26 @@ struct file *file_alloc(u32 flags)
 	return f;
 }
 
-void file_free(struct file *f)
+/* The count is 0. */
+static void file_free(struct file *f)
 {
 	const struct cred *cred = f->cred;
 
-	__atomic_store_n(&f->ref.n.v, 0, __ATOMIC_RELAXED);
 	kmem_cache_free(file_cache, f);
 	atomic64_dec(&nr_files);
 	cred_put(cred);
+}
+
+/*
+ * A file that was never opened; its path stays the caller's. A look-up in a descriptor table may have counted
+ * it for a moment, by a slot that led here when the memory was another file: then its put is the last one.
+ */
+void file_drop_unopened(struct file *f)
+{
+	f->mode = 0;
+	f->inode = NULL;
+	f->path = (struct path){ 0 };
+	file_put(f);
 }
 
 u64 file_count(void)
@@ -191,7 +203,7 @@ int file_open_finish(struct file *f, const struct path *path, u32 flags)
 unwrite:
 	close_for_write(f);
 free:
-	file_free(f);
+	file_drop_unopened(f);
 	return err;
 }
 
@@ -209,7 +221,8 @@ void file_release_last(struct file *f)
 		inode_allow_write(inode);
 	close_for_write(f);
 	file_free(f);
-	path_put(&path);
+	if (likely(path.mnt))
+		path_put(&path);
 }
 
 struct file *file_alloc_nameless(const struct path *path, u32 flags, const struct file_ops *ops,

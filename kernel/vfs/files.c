@@ -182,11 +182,12 @@ static int close_file(struct file *file, struct files *files)
 
 void files_put(struct files *f)
 {
-	struct fdtable *t = f->table;
+	struct fdtable *t;
 
 	might_sleep();
 	if (!atomic_dec_and_test(&f->ref))
 		return;
+	t = f->table;	/* not earlier: until the last one went, anybody could replace it */
 	for (u32 w = 0; w < t->max / 64; w++) {
 		for (u64 bits = t->open[w]; bits; bits &= bits - 1) {
 			struct file *file = t->fd[w * 64 + ctz64(bits)];

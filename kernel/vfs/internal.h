@@ -186,10 +186,10 @@ bool mount_get_rcu(struct mount *m, u32 seq, bool *drop);
 void mount_detach_dentry(struct dentry *d);
 
 /* open.c */
-/* Takes the path's references over on success; frees the file on failure. */
+/* Takes the path's references over on success; drops the file on failure. */
 int file_open_finish(struct file *file, const struct path *path, u32 flags);
 struct file *file_alloc(u32 flags);
-void file_free(struct file *file);
+void file_drop_unopened(struct file *file);
 
 /* vfs.c: the work queue lets unused names go. Any context. */
 void dentry_trim_later(u64 nr);
