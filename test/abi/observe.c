@@ -363,7 +363,7 @@ static void sysrq(void)
 {
 	static const struct { const char *key, *want; } keys[] = {
 		{ "h", "sysrq: HELP : loglevel(0-9)" }, { "?", "sysrq: HELP :" },
-		{ "t", "sysrq: Show State" }, { "t", "task:observe " }, { "t", "task:work " }, { "t", "schedule" },
+		{ "t", "sysrq: Show State" }, { "t", "task:observe " }, { "t", "task:work/0 " }, { "t", "schedule" },
 		{ "w", "sysrq: Show Blocked State" }, { "m", "sysrq: Show Memory" }, { "m", "free" }, { "m", "kmalloc-64" },
 		{ "p", "sysrq: Show Regs" }, { "p", "rip" }, { "l", "sysrq: Show backtrace of all active CPUs" },
 		{ "l", ", thread observe" }, { "d", "sysrq: Show Locks Held" }, { "z", "sysrq: Show Recorder" },
