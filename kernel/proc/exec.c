@@ -288,8 +288,11 @@ static void exec_commit_identity(struct task *t, struct exec_job *job)
 
 	WRITE_ONCE(p->dumpable, plain ? DUMPABLE_USER : DUMPABLE_NO);
 	if (job->img.secure) {
-		t->pdeath_signal = 0;
+		irqflags_t f = spin_lock_irqsave(&p->rlim_lock);
+
 		p->rlim[RLIMIT_STACK].rlim_cur = MIN(p->rlim[RLIMIT_STACK].rlim_cur, (u64)_STK_LIM);
+		spin_unlock_irqrestore(&p->rlim_lock, f);
+		t->pdeath_signal = 0;
 	}
 	task_set_comm(t, slash ? slash + 1 : job->filename);
 	t->personality = job->img.personality;

@@ -23,21 +23,27 @@
 
 static void exec_apply_setid_bits(struct exec_image *img, struct cred *c)
 {
-	const struct inode *inode = img->file->inode;
-	u32 mode = READ_ONCE(inode->mode);
+	struct inode *inode = img->file->inode;
+	u32 mode = READ_ONCE(inode->mode), uid, gid;
 
 	if (!(mode & (S_ISUID | S_ISGID)))
 		return;
 	if ((img->file->path.mnt->flags & MOUNT_NOSUID) || current_task()->no_new_privs)
 		return;
+	/* chown(2) takes the bits away when it gives the file to somebody else: never the old bits with the new owner. */
+	rwsem_read_lock(&inode->lock);
+	mode = inode->mode;
+	uid = inode->uid;
+	gid = inode->gid;
+	rwsem_read_unlock(&inode->lock);
 	if (mode & S_ISUID) {
 		img->personality &= ~PER_CLEAR_ON_SETID;
-		c->euid = READ_ONCE(inode->uid);
+		c->euid = uid;
 	}
 	/* Without execution for the group the bit means mandatory locking. */
 	if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) {
 		img->personality &= ~PER_CLEAR_ON_SETID;
-		c->egid = READ_ONCE(inode->gid);
+		c->egid = gid;
 	}
 }
 

@@ -179,13 +179,15 @@ static int fork_files(struct fork *f)
 			return (int)PTR_ERR(t->files);
 	}
 	if (f->args->flags & CLONE_FS) {
-		/* execve is computing credentials from how the context is shared. */
-		if (READ_ONCE(self->fs->in_exec)) {
-			files_put(t->files);
-			return -EAGAIN;
-		}
-		t->fs = fs_context_get(self->fs);
-		return 0;
+		/* execve is computing credentials from how the context is shared: it counts and marks under the same lock. */
+		spin_lock(&self->fs->lock);
+		if (!self->fs->in_exec)
+			t->fs = fs_context_get(self->fs);
+		spin_unlock(&self->fs->lock);
+		if (t->fs)
+			return 0;
+		files_put(t->files);
+		return -EAGAIN;
 	}
 	t->fs = fs_context_copy(self->fs);
 	if (t->fs)
