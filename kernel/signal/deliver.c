@@ -175,13 +175,12 @@ relock:
 			spin_unlock_irqrestore(&p->siglock, f);
 			return 0;
 		}
-		if (p->sighand->ignored & SIGMASK(sig))
-			continue;
-		if (p->sighand->caught & SIGMASK(sig)) {
-			sighand_take(p->sighand, sig, act);
+		if (sighand_take(p->sighand, sig, act)) {
 			spin_unlock_irqrestore(&p->siglock, f);
 			return sig;
 		}
+		if (act->sa_handler.addr == SIG_IGN)
+			continue;
 		switch (signal_default_action(t, sig, f)) {
 		case STEP_RELOCK:
 			goto relock;

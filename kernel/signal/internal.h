@@ -58,18 +58,29 @@ struct sigqueue *sigqueue_alloc(struct task *to, bool override);
 void sigqueue_free(struct sigqueue *q);
 void sigpending_flush_mask(struct sigpending *p, sigset64_t mask);
 
-/* An action that has a handler, for one delivery: copied, and reset when it says SA_RESETHAND. siglock held. */
-static inline void sighand_take(struct sighand *sh, int sig, struct sigaction *out)
+/*
+ * The action for one delivery: true with a handler, which is copied, and reset when it says SA_RESETHAND; else out's handler is
+ * SIG_IGN or SIG_DFL. All of it at one moment: sigaction(2) of another thread has the table's lock, and not siglock. siglock held.
+ */
+static inline bool sighand_take(struct sighand *sh, int sig, struct sigaction *out)
 {
 	struct sigaction *act = &sh->actions[sig - 1];
+	sigset64_t bit = SIGMASK(sig);
+	bool caught;
 
 	spin_lock(&sh->lock);
-	*out = *act;
-	if (unlikely(act->sa_flags & SA_RESETHAND)) {
-		act->sa_handler = UPTR_NULL;
-		sh->caught &= ~SIGMASK(sig);
+	caught = sh->caught & bit;
+	if (likely(caught)) {
+		*out = *act;
+		if (unlikely(act->sa_flags & SA_RESETHAND)) {
+			act->sa_handler = UPTR_NULL;
+			sh->caught &= ~bit;
+		}
+	} else {
+		out->sa_handler.addr = sh->ignored & bit ? SIG_IGN : SIG_DFL;
 	}
 	spin_unlock(&sh->lock);
+	return caught;
 }
 
 /* siglock held. */

@@ -41,13 +41,19 @@ static void siginfo_set_exit(siginfo_t *info, int status)
 	}
 }
 
-/* Would a SIGCHLD be dropped anyway? Then nobody need gather what it says. */
+/*
+ * Would a SIGCHLD be dropped anyway? Then nobody need gather what it says. Under siglock: sigtimedwait(2) moves the mask from
+ * one word to the other, and it must not be seen in neither.
+ */
 static bool sigchld_is_dropped(struct process *parent)
 {
 	struct task *t = parent->leader;
+	irqflags_t f = spin_lock_irqsave(&parent->siglock);
+	bool dropped = !(parent->sighand->caught & SIGMASK(SIGCHLD)) &&
+		       !((t->blocked | t->real_blocked) & SIGMASK(SIGCHLD));
 
-	return !(parent->sighand->caught & SIGMASK(SIGCHLD)) &&
-	       !((t->blocked | t->real_blocked) & SIGMASK(SIGCHLD));
+	spin_unlock_irqrestore(&parent->siglock, f);
+	return dropped;
 }
 
 bool signal_notify_parent_exit_locked(struct process *p, int sig)
