@@ -49,21 +49,22 @@ void session_set_sid_locked(struct process *p, struct pid *session)
 		pid_release_if_unused_locked(old);
 }
 
-static struct tty *session_detach_tty(struct process *p)
+/* task_tree_lock held: nobody forks into the new session with the old terminal. */
+static struct tty *session_detach_tty_locked(struct process *p)
 {
 	struct tty *tty;
-	irqflags_t f = spin_lock_irqsave(&p->siglock);
 
+	spin_lock(&p->siglock);
 	tty = p->tty;
 	p->tty = NULL;
-	spin_unlock_irqrestore(&p->siglock, f);
+	spin_unlock(&p->siglock);
 	return tty;
 }
 
 int session_setsid(void)
 {
 	struct process *p = current_process();
-	struct tty *tty;
+	struct tty *tty = NULL;
 	irqflags_t f;
 	int err = -EPERM;
 
@@ -74,12 +75,10 @@ int session_setsid(void)
 	p->session_leader = true;
 	session_set_sid_locked(p, p->pid);
 	session_set_pgrp_locked(p, p->pid);
+	tty = session_detach_tty_locked(p);
 	err = p->pid->nr;
 unlock:
 	spin_unlock_irqrestore(&task_tree_lock, f);
-	if (err < 0)
-		return err;
-	tty = session_detach_tty(p);
 	if (tty && session_tty_ops.put)
 		session_tty_ops.put(tty);
 	return err;
