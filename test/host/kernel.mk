@@ -1,6 +1,7 @@
 # core and mm of the kernel, with their self tests, as a program: portable code against hal/host.
 KERNEL_HOST_C     := $(addprefix kernel/core/,backtrace.c capture.c cmdline.c command.c command_peek.c console.c core_test.c lockdep.c \
-	lockstat.c log.c nmi.c panic.c panic_report.c percpu.c preempt.c random.c rcu.c rcu_debug.c record.c selftest.c smpcall.c spinlock.c stop.c \
+	lockstat.c log.c nmi.c panic.c panic_report.c percpu.c preempt.c random.c rcu.c rcu_debug.c record.c selftest.c \
+	smpcall.c spinlock.c stop.c \
 	symbols.c tlb.c xcall.c) $(sort $(wildcard kernel/mm/*.c)) $(sort $(wildcard kernel/lib/*.c))
 KERNEL_HOST_HAL   := hal/host/host.c hal/host/mmu.c
 KERNEL_HOST_TEST  := test/host/framework.c test/host/host.c test/host/kernel_test.c

@@ -24,7 +24,8 @@ def boot(ctx, command):
 def crash(ctx):
     m = boot(ctx, "echo c > /proc/sysrq-trigger")
     s = panic_cases.Shell(m)
-    panic_cases.in_order(s.before, (r"\*\*\* kernel panic: sysrq triggered crash", r"^cpu 2, thread sh", r"^backtrace:", r"^the other CPUs:",
+    panic_cases.in_order(s.before, (r"\*\*\* kernel panic: sysrq triggered crash", r"^cpu 2, thread sh", r"^backtrace:",
+                                    r"^the other CPUs:",
                                     r"^cpu 0 was stopped", r"^ #0 ", r"^cpu 1 was stopped", r"^ #0 ", r"^cpu 3 was stopped", r"^ #0 ",
                                     r"^current task:", r"end of panic report"), "the report")
     ctx.point("a panic on CPU 2 stops the others and says where they were")
