@@ -118,7 +118,7 @@ void kfree(const void *p)
 	}
 	if (unlikely(page->type != PAGE_KERNEL || p != page_address(page)))
 		panic("kfree(%p) from %pS: not from kmalloc (page type %u)", p, (void *)_RET_IP_, page->type);
-	page_free(page);
+	page_put(page);
 }
 
 static size_t room_at(const void *p)

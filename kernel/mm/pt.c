@@ -49,7 +49,7 @@ struct page *pt_page_alloc(unsigned int level)
 void pt_page_free(struct page *table)
 {
 	mm_count(tables, -1);
-	page_free(table);
+	page_put(table);
 }
 
 struct page *pt_root_alloc(void)

@@ -142,7 +142,7 @@ static void count_release(const struct kmem_cache *c)
 /* The cache may be gone by now. */
 static void slab_free_rcu(struct rcu_head *head)
 {
-	page_free(container_of(head, struct page, rcu));
+	page_put(container_of(head, struct page, rcu));
 }
 
 /* Gives slabs, linked by node, back to the pages. No lock held. */
@@ -157,7 +157,7 @@ static u64 slabs_release(struct kmem_cache *c, struct list_head *slabs)
 		if (c->flags & SLAB_TYPESAFE_BY_RCU)
 			call_rcu(&slab->rcu, slab_free_rcu);
 		else
-			page_free(slab);
+			page_put(slab);
 	}
 	return pages;
 }

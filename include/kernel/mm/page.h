@@ -160,7 +160,7 @@ struct page *page_alloc(u32 order, u32 flags);
  * OOM killer, when none of those has. Slower than page_alloc(), which takes near memory.
  */
 struct page *page_alloc_node(u32 node, u64 allowed, u32 order, u32 flags);
-/* Last reference gone: frees the block at once. Head page, count 0 or 1 and the caller's. Any context. */
+/* The last reference is gone: for page_put(), and who never let anybody see the page. Head page, count 0 or 1 and the caller's. Any context. */
 void page_free(struct page *page);
 /* n single pages into out[]; returns how many it got. */
 u32 page_alloc_many(struct page **out, u32 n, u32 flags);
@@ -171,10 +171,14 @@ static __always_inline void page_get(struct page *page)
 	atomic_inc_relaxed(&page_head(page)->refcount);
 }
 
-/* Under RCU, for pages that may be freed at any time: false when it was. Then look again whether it is the right one. */
+/*
+ * Under RCU, for single pages that may be freed at any time: false when it was. Then look again whether it is the right
+ * one. So any page that is in use may have a reference more for a moment: whoever frees what was ever allocated drops his
+ * reference by page_put(). A tail has count 0.
+ */
 static __always_inline bool __must_check page_get_not_zero(struct page *page)
 {
-	return atomic_inc_not_zero(&page_head(page)->refcount);
+	return atomic_inc_not_zero(&page->refcount);
 }
 
 static __always_inline void page_put(struct page *page)
