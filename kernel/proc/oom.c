@@ -74,12 +74,15 @@ static void oom_consider(struct oom_choice *c, struct process *p, u64 total_page
 static void oom_log(struct process *p)
 {
 	struct vm_space *s = process_space_get(p);
-	char name[TASK_COMM_LEN];
+	char name[TASK_COMM_LEN] = "";
+	struct task *leader;
 
 	if (!s)
 		return;
-	rcu_read_lock();	/* exec may exchange the leader meanwhile */
-	thread_name_text(&rcu_dereference(p->leader)->thread, name);
+	rcu_read_lock();	/* exec may exchange the leader meanwhile, and a parent reap it */
+	leader = rcu_dereference(p->pid->task);
+	if (leader)
+		thread_name_text(&leader->thread, name);
 	rcu_read_unlock();
 	log_err("Out of memory: Killed process %d (%s) total-vm:%llukB, anon-rss:%llukB, file-rss:%llukB, "
 		"shmem-rss:%llukB, pgtables:%llukB oom_score_adj:%d", p->pid->nr, name,

@@ -13,15 +13,21 @@
 /* kill_ok_by_cred of kill(2): the sender's real or effective id equals the target's real or saved one. */
 int signal_may_send(struct process *p, int sig)
 {
-	struct task *self = task_current_or_null();
+	struct task *self = task_current_or_null(), *leader;
 	const struct cred *mine, *theirs;
 	bool ok;
 
 	if (!self || p == self->process)
 		return 0;
 	rcu_read_lock();
+	/* p->leader is no more than an address when the process has been reaped, as it may be by now: the number forgets it in time. */
+	leader = rcu_dereference(p->pid->task);
+	if (!leader) {
+		rcu_read_unlock();
+		return -ESRCH;
+	}
 	mine = self->cred;
-	theirs = rcu_dereference(p->leader->real_cred);
+	theirs = rcu_dereference(leader->real_cred);
 	ok = mine->euid == theirs->suid || mine->euid == theirs->uid || mine->uid == theirs->suid ||
 	     mine->uid == theirs->uid;
 	rcu_read_unlock();
