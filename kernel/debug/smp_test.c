@@ -10,6 +10,7 @@
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
 #include <kernel/core/percpu.h>
+#include <kernel/core/percpu_counter.h>
 #include <kernel/core/rcu.h>
 #include <kernel/core/selftest.h>
 #include <kernel/core/smpcall.h>
@@ -167,6 +168,27 @@ SELFTEST(smp, call_many)
 	cpumask_set(&mask, MAX_CPUS - 1);	/* not there: left out */
 	smp_call_many(&mask, count_call, &count, true);
 	EXPECT_EQ(atomic_load(&count), hal_cpu_online_count() + 1);
+}
+
+DEFINE_PERCPU_COUNTER(counted);
+
+static void count_a_hundred(void *arg)
+{
+	for (u32 i = 0; i < 100; i++)
+		percpu_counter_add(&counted, *(s64 *)arg);
+}
+
+SELFTEST(smp, counters_of_all_cpus)
+{
+	s64 cpus = hal_cpu_online_count(), one = 1, less = -3, before = percpu_counter_sum(&counted), far;
+
+	smp_call_all(count_a_hundred, &one, true);
+	EXPECT_EQ(percpu_counter_sum(&counted) - before, 100 * cpus);
+	far = percpu_counter_sum(&counted) - percpu_counter_read(&counted);
+	EXPECT(far > -PERCPU_COUNTER_BATCH * cpus && far < PERCPU_COUNTER_BATCH * cpus);
+	EXPECT(percpu_counter_read(&counted) != before);
+	smp_call_all(count_a_hundred, &less, true);
+	EXPECT_EQ(percpu_counter_sum(&counted) - before, -200 * cpus);
 }
 
 SELFTEST(smp, call_async)

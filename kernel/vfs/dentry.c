@@ -22,6 +22,7 @@
  */
 #include "internal.h"
 
+#include <kernel/core/percpu_counter.h>
 #include <kernel/mm/page.h>
 #include <lib/fls.h>
 #include <lib/hash.h>
@@ -44,7 +45,7 @@ struct hlist_head *dentry_table;
 u32 dentry_table_shift;
 static struct spinlock bucket_locks[BUCKET_LOCKS];
 static struct spinlock rename_lock;	/* writers of rename_seq */
-static atomic64_t nr_dentries;
+DEFINE_PERCPU_COUNTER(nr_dentries);
 static u64 lru_max;			/* [I] unused names that a superblock may keep */
 
 static inline struct spinlock *bucket_lock(u32 bucket)
@@ -109,13 +110,13 @@ static struct dentry *alloc_bare(struct super_block *sb)
 	d->private = NULL;
 	if (d->ops && d->ops->revalidate)
 		d->flags |= DENTRY_REVALIDATE;
-	atomic64_inc_relaxed(&nr_dentries);
+	percpu_counter_add(&nr_dentries, 1);
 	return d;
 }
 
 static void free_bare(struct dentry *d)
 {
-	atomic64_dec_relaxed(&nr_dentries);
+	percpu_counter_add(&nr_dentries, -1);
 	kmem_cache_free(dentry_cache, d);
 }
 
@@ -650,7 +651,7 @@ u64 dentry_shrink_all(struct super_block *sb)
 
 u64 dentry_count(void)
 {
-	return (u64)atomic64_load_relaxed(&nr_dentries);
+	return (u64)percpu_counter_sum(&nr_dentries);
 }
 
 void dentry_cache_init(void)

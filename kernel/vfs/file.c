@@ -10,11 +10,12 @@
 #include "internal.h"
 
 #include <abi/linux/capability.h>
+#include <kernel/core/percpu_counter.h>
 #include <kernel/mm/page.h>
 #include <kernel/vfs/locks.h>
 
 static struct kmem_cache *file_cache;
-static atomic64_t nr_files;
+DEFINE_PERCPU_COUNTER(nr_files);
 static u64 max_files;
 
 void (*file_sigio_hook)(struct file *file, int band);
@@ -60,15 +61,14 @@ struct file *file_alloc(u32 flags)
 {
 	struct file *f;
 
-	if (unlikely((u64)atomic64_inc_return(&nr_files) > max_files) && !capable(CAP_SYS_ADMIN)) {
-		atomic64_dec(&nr_files);
+	/* As Linux: near the limit the parts of all CPUs are added up. */
+	if (unlikely(percpu_counter_read(&nr_files) >= (s64)max_files) && percpu_counter_sum(&nr_files) >= (s64)max_files &&
+	    !capable(CAP_SYS_ADMIN))
 		return ERR_PTR(-ENFILE);
-	}
 	f = kmem_cache_alloc(file_cache, 0);
-	if (!f) {
-		atomic64_dec(&nr_files);
+	if (!f)
 		return ERR_PTR(-ENOMEM);
-	}
+	percpu_counter_add(&nr_files, 1);
 	f->flags = flags;
 	f->mode = 0;
 	f->ops = &path_fops;
@@ -90,7 +90,7 @@ static void file_free(struct file *f)
 	const struct cred *cred = f->cred;
 
 	kmem_cache_free(file_cache, f);
-	atomic64_dec(&nr_files);
+	percpu_counter_add(&nr_files, -1);
 	cred_put(cred);
 }
 
@@ -108,7 +108,7 @@ void file_drop_unopened(struct file *f)
 
 u64 file_count(void)
 {
-	return (u64)atomic64_load_relaxed(&nr_files);
+	return (u64)percpu_counter_sum(&nr_files);
 }
 
 u64 file_max(void)

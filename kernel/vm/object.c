@@ -15,6 +15,7 @@
  * The array is read under RCU (fault-around, read(2)), so a page found there is taken with
  * page_get_not_zero() and checked again.
  */
+#include <kernel/core/percpu_counter.h>
 #include <kernel/core/rcu.h>
 #include <kernel/mm/slab.h>
 #include <lib/string.h>
@@ -24,19 +25,19 @@
 /* Pages taken out of the array in one turn under the lock. */
 #define REMOVE_BATCH 32
 
-static atomic64_t total_pages;		/* [a] in all objects */
-static atomic64_t shmem_pages;		/* [a] of OBJECT_SHMEM */
+DEFINE_PERCPU_COUNTER(total_pages);	/* in all objects */
+DEFINE_PERCPU_COUNTER(shmem_pages);	/* of OBJECT_SHMEM */
 static atomic64_t anon_ids;		/* [a] the last one given; `owner` of an anonymous object */
 static struct kmem_cache *anon_cache;
 
 u64 vm_object_total_pages(void)
 {
-	return (u64)atomic64_load_relaxed(&total_pages);
+	return (u64)percpu_counter_sum(&total_pages);
 }
 
 u64 vm_object_shmem_pages(void)
 {
-	return (u64)atomic64_load_relaxed(&shmem_pages);
+	return (u64)percpu_counter_sum(&shmem_pages);
 }
 
 void vm_object_init(struct vm_object *obj, u32 flags, const struct vm_object_ops *ops,
@@ -111,9 +112,9 @@ u64 vm_object_anon_id(const struct vm_object *obj)
 
 static void object_count(struct vm_object *obj, s64 pages)
 {
-	atomic64_add_relaxed(&total_pages, pages);
+	percpu_counter_add(&total_pages, pages);
 	if (obj->flags & OBJECT_SHMEM)
-		atomic64_add_relaxed(&shmem_pages, pages);
+		percpu_counter_add(&shmem_pages, pages);
 }
 
 struct page *vm_object_lookup(struct vm_object *obj, u64 index)

@@ -160,7 +160,10 @@ struct page *page_alloc(u32 order, u32 flags);
  * OOM killer, when none of those has. Slower than page_alloc(), which takes near memory.
  */
 struct page *page_alloc_node(u32 node, u64 allowed, u32 order, u32 flags);
-/* The last reference is gone: for page_put(), and who never let anybody see the page. Head page, count 0 or 1 and the caller's. Any context. */
+/*
+ * The last reference is gone: for page_put(), and who never let anybody see the page. Head page, count 0 or 1 and the
+ * caller's. Any context.
+ */
 void page_free(struct page *page);
 /* n single pages into out[]; returns how many it got. */
 u32 page_alloc_many(struct page **out, u32 n, u32 flags);
