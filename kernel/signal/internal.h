@@ -59,6 +59,23 @@ void sigqueue_free(struct sigqueue *q);
 void sigpending_flush_mask(struct sigpending *p, sigset64_t mask);
 
 /*
+ * Neither handler nor SIG_IGN? A change between these two must not look so to a sender, who would end the process: seen
+ * without the table's lock it is only a guess. siglock held, or interrupts off.
+ */
+static inline bool sighand_is_default(struct sighand *sh, int sig)
+{
+	sigset64_t bit = SIGMASK(sig);
+	bool neither;
+
+	if (likely((READ_ONCE(sh->ignored) | READ_ONCE(sh->caught)) & bit))
+		return false;
+	spin_lock(&sh->lock);
+	neither = !((sh->ignored | sh->caught) & bit);
+	spin_unlock(&sh->lock);
+	return neither;
+}
+
+/*
  * The action for one delivery: true with a handler, which is copied, and reset when it says SA_RESETHAND; else out's handler is
  * SIG_IGN or SIG_DFL. All of it at one moment: sigaction(2) of another thread has the table's lock, and not siglock. siglock held.
  */

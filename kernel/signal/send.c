@@ -29,7 +29,7 @@ void (*signal_notify_hook)(struct process *p, int sig);
 static bool signal_action_ignores(struct process *p, int sig, bool forced)
 {
 	sigset64_t bit = SIGMASK(sig);
-	bool defaulted = !((p->sighand->ignored | p->sighand->caught) & bit);
+	bool defaulted = sighand_is_default(p->sighand, sig);
 
 	if (p == process_init_task && (bit & SIG_KERNEL_ONLY_MASK))
 		return true;
@@ -150,8 +150,7 @@ static bool signal_is_fatal(struct process *p, int sig)
 {
 	sigset64_t bit = SIGMASK(sig);
 
-	return !(bit & (SIG_STOP_MASK | SIG_IGNORE_MASK)) &&
-	       !((p->sighand->ignored | p->sighand->caught) & bit);
+	return !(bit & (SIG_STOP_MASK | SIG_IGNORE_MASK)) && sighand_is_default(p->sighand, sig);
 }
 
 static void signal_start_group_exit(struct process *p, int sig)
