@@ -5,6 +5,7 @@
            CPUs, counted by an emulator's plug-in (tools/profile/count.c): spinning, interrupts and calls between CPUs included.
            Two CPUs can do 2 * (cost with one worker) / (cost with two) times the work of one. Wall clock says the same on two
            quiet host CPUs (make bench), and nothing on busy ones
+  idle     four CPUs with nothing to do for ten seconds: fewer than five timer interrupts per second and CPU
 """
 
 import concurrent.futures
@@ -26,6 +27,16 @@ WORDS = "console=ttyS0 qemu-exit nokaslr quiet "
 NAMES = ["storm", "one", "two", "file"]
 CALLS = 1000000
 STORM_SECONDS, GDB_SECONDS, WORK_SECONDS = 120, 40, 150
+IDLE_SECONDS, IDLE_RATE = 10, 5
+IDLE_INIT = """#!/bin/sh
+mount -t proc proc /proc
+sleep 1
+grep LOC /proc/interrupts
+sleep %d
+grep LOC /proc/interrupts
+echo IDLE END
+exec sleep 1000
+""" % IDLE_SECONDS
 # What two CPUs must do, in times of one. The issue asks 1.8 of "opening and closing their own files".
 SPEED_UPS = {"scale_open_own_process": 1.8, "scale_getppid_process": 1.9, "scale_getppid_thread": 1.9,
              "scale_pipe_process": 1.8, "scale_fault_process": 1.8}
@@ -122,13 +133,30 @@ def work(report, build, folder):
                      "(at least %.1f)" % (name, one, two, 2 * one / two, least))
 
 
+def idle(report, build, folder):
+    archive = initrd.Initrd()
+    archive.shells()
+    archive.file("init", IDLE_INIT, 0o755)
+    disk = image.make(os.path.join(build, "halcyon.img"), os.path.join(folder, "idle.img"), options=WORDS,
+                      initrd=archive.write(os.path.join(folder, "idle.initrd")))
+    with machine.Machine(image=disk, cpus=4, tpm=True, name="idle", symbols=os.path.join(build, "kernel.elf")) as halcyon:
+        halcyon.serial.expect("IDLE END", 60 + IDLE_SECONDS)
+        text = halcyon.serial.text()
+    counts = [[int(word) for word in line.split()] for line in re.findall(r"LOC:((?: +\d+)+)", text)]
+    good = len(counts) == 2 and len(counts[0]) == len(counts[1]) == 4
+    rates = [(b - a) / IDLE_SECONDS for a, b in zip(*counts)] if good else []
+    if not report.check(good and max(rates) < IDLE_RATE, "idle: timer interrupts per second of four CPUs: %s (fewer than %d)" %
+                        (" ".join("%.1f" % rate for rate in rates) or "no figures", IDLE_RATE)):
+        report.note("\n".join(text.splitlines()[-20:]))
+
+
 def run(build, only=None, options=""):
     report = Report(build, "smp")
     ring_abi.build_programs(build)
     subprocess.run(["make", "-s", "--no-print-directory", "-C", TOP, "BUILD=" + os.path.relpath(build, TOP), "profile-programs"],
                    check=True)
     folder = image.scratch(build)
-    parts = {"storm": storm, "work": work}
+    parts = {"storm": storm, "work": work, "idle": idle}
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         jobs = {name: pool.submit(part, report, build, folder) for name, part in parts.items() if not only or name in only}
     for name, job in jobs.items():
