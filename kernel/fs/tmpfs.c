@@ -479,7 +479,7 @@ static long add_seals(struct file *file, u32 add)
 	rwsem_write_lock(&inode->lock);
 	if (inode->flags & F_SEAL_SEAL << INODE_SEAL_SHIFT)
 		err = -EPERM;
-	else if ((add & F_SEAL_WRITE) && vm_object_is_mapped(inode->object, true))
+	else if ((add & F_SEAL_WRITE) && !vm_object_seal(inode->object))
 		err = -EBUSY;
 	else
 		inode->flags |= add << INODE_SEAL_SHIFT;

@@ -35,6 +35,12 @@ extern struct page *vm_zero_page;	/* [I] */
 
 struct vm_area *area_alloc(struct vm_space *s);
 void area_free(struct vm_area *a);
+/*
+ * For fork: a copy of the parent's area in s, in the same place of the tree, but not locked (mlock(2): locks are not inherited).
+ * It is in the object's interval tree, and not counted: the space's totals are to be copied, too. Of an area that children must
+ * not have (AREA_DONTCOPY) it is a placeholder without object, file and policy. NULL: no memory.
+ */
+struct vm_area *area_copy(struct vm_space *s, const struct rb_copy *place);
 /* First area that ends behind addr; lock held either way. */
 struct vm_area *area_find(struct vm_space *s, vaddr_t addr);
 /* First area that intersects [start, end). */
@@ -122,6 +128,8 @@ void table_protect(struct vm_space *s, vaddr_t start, vaddr_t end, u32 area_flag
 int __must_check table_move(struct vm_area *from, vaddr_t old, vaddr_t to, u64 len, u64 *done);
 /* Copies the entries of an area to the same place in the child. 0 or -ENOMEM. */
 int __must_check table_copy_area(struct vm_space *child, struct vm_area *a);
+/* Has the area a page that is not its object's? For few pages; lock for writing. */
+bool table_has_private(const struct vm_area *a);
 int __must_check table_create_root(struct vm_space *s);
 void table_free_root(struct vm_space *s);
 
@@ -214,6 +222,8 @@ void object_cache_init(void);
 /* Into and out of the interval tree; no lock held. */
 void object_link_area(struct vm_area *a);
 void object_unlink_area(struct vm_area *a);
+/* Was the object sealed against an area like this, which is in its tree already? Either this sees the seal, or who seals the area. */
+bool object_refuses_area(const struct vm_area *a);
 /*
  * New bounds (and page offset) for an area. In the interval tree at every moment: truncation, which has no other lock,
  * must not miss what is mapped meanwhile. May be in no object, too.

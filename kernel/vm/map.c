@@ -134,7 +134,7 @@ static u64 pages_mapped(struct vm_space *s, vaddr_t start, vaddr_t end)
 
 /* The area itself, its place being free: takes references on object and file. */
 static int map_insert(struct vm_space *s, const struct vm_map_request *req, vaddr_t addr, u64 len,
-		      u32 flags)
+		      u32 flags, struct vm_area **dead)
 {
 	struct vm_object *obj = req->object;
 	struct vm_area *a = area_alloc(s);
@@ -161,6 +161,12 @@ static int map_insert(struct vm_space *s, const struct vm_map_request *req, vadd
 	if (a->file)
 		a->file->ops->get(a->file);
 	area_insert(a);
+	if (unlikely(object_refuses_area(a))) {
+		area_remove(a);
+		a->dead_next = *dead;
+		*dead = a;
+		return -EPERM;
+	}
 	area_merge(a);
 	return 0;
 }
@@ -195,7 +201,7 @@ static int map_locked(struct vm_space *s, struct vm_map_request *req, vaddr_t *o
 		if (err)
 			return err;
 	}
-	err = map_insert(s, req, addr, req->len, flags);
+	err = map_insert(s, req, addr, req->len, flags, dead);
 	if (err && flags & AREA_ACCOUNT)
 		commit_uncharge(s, pages);
 	*out = addr;

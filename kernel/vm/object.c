@@ -400,18 +400,28 @@ static void object_unmap(struct vm_object *obj, u64 first, u64 last, bool object
 	spin_unlock(&obj->lock);
 }
 
-bool vm_object_is_mapped(struct vm_object *obj, bool writable_shared)
+static bool may_write_object(const struct vm_area *a)
+{
+	return (a->flags & (AREA_SHARED | AREA_MAY_WRITE)) == (AREA_SHARED | AREA_MAY_WRITE);
+}
+
+bool vm_object_seal(struct vm_object *obj)
 {
 	struct rb_node *n;
 	bool found = false;
 
 	spin_lock(&obj->lock);
 	for (n = rb_first(&obj->mappings); n && !found; n = rb_next(n))
-		found = !writable_shared ||
-			(to_mapping(n)->flags & (AREA_SHARED | AREA_MAY_WRITE)) ==
-			(AREA_SHARED | AREA_MAY_WRITE);
+		found = may_write_object(to_mapping(n));
+	if (!found)
+		WRITE_ONCE(obj->flags, obj->flags | OBJECT_SEALED);
 	spin_unlock(&obj->lock);
-	return found;
+	return !found;
+}
+
+bool object_refuses_area(const struct vm_area *a)
+{
+	return a->object && READ_ONCE(a->object->flags) & OBJECT_SEALED && may_write_object(a);
 }
 
 /* ---- size and holes ---- */

@@ -45,14 +45,15 @@ struct vm_object_ops {
 	void (*release)(struct vm_object *obj);
 };
 
-/* struct vm_object.flags */
+/* struct vm_object.flags: [I], but for OBJECT_SEALED, which is set once under the lock */
 #define OBJECT_ANON	BIT(0)	/* anonymous shared memory: size is fixed; "/dev/zero (deleted)" in maps */
 #define OBJECT_SHMEM	BIT(1)	/* counted as Shmem (tmpfs and anonymous shared) */
 #define OBJECT_FIXED	BIT(2)	/* never truncated: `mappings` stays empty */
+#define OBJECT_SEALED	BIT(3)	/* vm_object_seal() */
 
 struct vm_object {
 	refcount_t refs;
-	u32 flags;			/* [I] OBJECT_* */
+	u32 flags;			/* OBJECT_* */
 	const struct vm_object_ops *ops;/* [I] may be NULL */
 	void *owner;			/* [I] e.g. the inode */
 	struct spinlock lock;
@@ -128,8 +129,8 @@ s64 vm_object_seek(const struct vm_object *obj, u64 pos, bool data);
 ssize_t vm_object_read(struct vm_object *obj, struct iter *it, u64 *pos);
 ssize_t vm_object_write(struct vm_object *obj, struct iter *it, u64 *pos);
 
-/* Is any area mapping it (shared and writable)? For ETXTBSY-like and seal tests. */
-bool vm_object_is_mapped(struct vm_object *obj, bool writable_shared);
+/* No shared mapping may write from now on: memfd_create(2), F_SEAL_WRITE. False: there is one, and nothing has changed. */
+bool vm_object_seal(struct vm_object *obj);
 
 /* Pages in all objects, and those of OBJECT_SHMEM: /proc/meminfo Cached and Shmem. */
 u64 vm_object_total_pages(void);
