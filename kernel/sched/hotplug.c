@@ -195,6 +195,7 @@ static int sched_cpu_offline(u32 cpu)
 	sched_evacuate(rq);
 	while (!is_empty(rq)) { /* a thread that runs in the kernel leaves at its next preemption point */
 		sched_kick_cpu(cpu);
+		thread_set_state(current_thread(), THREAD_UNINTERRUPTIBLE);
 		(void)thread_sleep_until(hal_clock_ns() + LEAVE_POLL_NS, THREAD_UNINTERRUPTIBLE, "cpu offline");
 	}
 	return 0;

@@ -195,7 +195,10 @@ const struct list_head *kthread_list_head(void)
 	return &kthread_list;
 }
 
-/* [run queue lock free] On the next thread's stack, interrupts off. */
+/*
+ * [run queue lock free] On the next thread's stack, interrupts off. Whoever stops a thread frees it: he may still be on his
+ * way from telling it so to waking it when it has already gone.
+ */
 static void kthread_release(struct thread *t)
 {
 	struct completion *exited = t->exited;
@@ -204,9 +207,10 @@ static void kthread_release(struct thread *t)
 	list_del(&t->all_node);
 	spin_unlock_no_resched(&kthread_list_lock);
 	thread_fini(t);
-	kfree(t);
 	if (exited)
 		complete(exited);
+	else
+		kfree(t);
 }
 
 static void kthread_main(void *arg)
@@ -281,4 +285,5 @@ void kthread_stop(struct thread *t)
 	__atomic_store_n(&t->should_stop, 1, __ATOMIC_RELEASE);
 	thread_wake(t);
 	wait_for_completion(&exited, "kthread_stop");
+	kfree(t);
 }

@@ -4,7 +4,8 @@
  * The hardware is programmed for the earliest deadline when that becomes earlier, and after each expiry;
  * cancelling programs nothing (a shot that finds nothing due costs less than reprogramming at each
  * cancelled time-out). A function runs without the base's lock, so it may arm and cancel timers; `running`
- * tells timer_cancel_sync() on another CPU to wait for it.
+ * tells timer_cancel_sync() on another CPU to wait for it. Whoever arms a timer takes it to his own CPU, but not while its
+ * function runs elsewhere: there is one base to look for it, and it never runs on two CPUs at once.
  *
  * The heap is ordered by the latest time at which a timer may fire, and an interrupt fires what may fire already: so
  * sleeps with slack share interrupts. One that may fire but stands behind one that may not waits for its latest time.
@@ -84,7 +85,7 @@ void timer_arm_slack(struct timer *t, u64 deadline_ns, u64 slack_ns)
 	struct timer_base *base = timer_lock(t, &flags), *here = this_cpu_ptr(&timer_bases);
 
 	base_take_out(base, t);
-	if (base != here) { /* off every heap and ours alone: nobody else may arm it at the same time */
+	if (base != here && base->running != t) { /* off every heap and ours alone: nobody else may arm it at the same time */
 		WRITE_ONCE(t->cpu, hal_cpu_id());
 		spin_unlock(&base->lock);
 		spin_lock(&here->lock);
@@ -94,7 +95,8 @@ void timer_arm_slack(struct timer *t, u64 deadline_ns, u64 slack_ns)
 	t->node.key = deadline_ns + slack_ns < deadline_ns ? deadline_ns : deadline_ns + slack_ns;
 	t->armed = 1;
 	heap_add(&base->heap, &t->node);
-	base_program(base);
+	if (base == here) /* else that CPU programs its hardware when the function has ended */
+		base_program(base);
 	spin_unlock_irqrestore(&base->lock, flags);
 }
 
@@ -112,11 +114,14 @@ bool timer_cancel(struct timer *t)
 
 bool timer_cancel_sync(struct timer *t)
 {
+	bool was_armed = false; /* in any round: the function may have armed it again */
+
 	for (;;) {
 		irqflags_t flags;
 		struct timer_base *base = timer_lock(t, &flags);
-		bool was_armed = base_take_out(base, t), runs = base->running == t;
+		bool runs = base->running == t;
 
+		was_armed |= base_take_out(base, t);
 		spin_unlock_irqrestore(&base->lock, flags);
 		if (!runs || base == this_cpu_ptr(&timer_bases))
 			return was_armed;
