@@ -207,10 +207,9 @@ bool sched_is_running(const struct thread *t, u32 *where)
 void sched_detach(struct runqueue *rq, struct thread *t)
 {
 	rq_remove(rq, t);
-	t->on_rq = 0;
 	if (!thread_is_realtime(t))
 		rq->load -= t->sp.weight;
-	thread_set_state(t, THREAD_WAKING);
+	t->moving = 1;
 }
 
 /* [from->lock] The first in this level that may run on `cpu` and weighs no more than `most`. */
@@ -481,10 +480,9 @@ void sched_evacuate(struct runqueue *rq)
 		flags = spin_lock_irqsave(&rq->lock);
 		t = rq->queued ? rq_pick(rq) : NULL;
 		if (t) {
-			t->on_rq = 0;
 			if (!thread_is_realtime(t))
 				rq->load -= t->sp.weight;
-			thread_set_state(t, THREAD_WAKING);
+			t->moving = 1;
 		}
 		vclock = rq->vclock;
 		spin_unlock_no_resched(&rq->lock);

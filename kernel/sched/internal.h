@@ -57,6 +57,7 @@ struct runqueue {
 	u64 bitmap[SCHED_LEVELS / 64]; /* [q] levels that are not empty */
 	u64 vclock; /* [q] virtual time: the furthest vruntime that was picked; never goes back */
 	u64 base_bucket; /* [q] absolute number of the calendar's first bucket */
+	struct list_head *first; /* [q] that bucket: calendar_level(0) of `level` */
 	u64 load; /* [q] weights of the fair threads that run or wait here; a hint for others */
 	u8 tick_mode; /* [q] enum tick_mode */
 	u8 after; /* [q] AFTER_*, from leaving to finishing the switch */
@@ -137,8 +138,9 @@ void schedule_preempted(void); /* the thread is still runnable, whatever state i
 
 /*
  * wake.c. thread_lock() locks the queue that `t` belongs to, and waits for a moment when it belongs to one.
- * sched_activate() puts a thread that is on no queue on `rq`, which is locked. sched_place() does that for a thread
- * in transit (THREAD_WAKING), preferably on `cpu`; interrupts off, nothing held.
+ * sched_activate() puts a thread that is on no queue on `rq`, which is locked; its state is the caller's. sched_place() does
+ * that for a thread in transit (THREAD_WAKING or `moving`), preferably on `cpu`, and ends the transit; interrupts off,
+ * nothing held.
  */
 struct runqueue *thread_lock(const struct thread *t, irqflags_t *flags);
 void sched_activate(struct runqueue *rq, struct thread *t, u64 from_vclock, u64 now);

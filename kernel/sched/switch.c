@@ -106,10 +106,9 @@ static noinline bool leave_for_good(struct runqueue *rq, struct thread *t)
 		if (cpumask_test(&t->affinity, rq->cpu))
 			return false;
 	}
-	t->on_rq = 0;
 	if (!thread_is_realtime(t))
 		rq->load -= t->sp.weight;
-	thread_set_state(t, THREAD_WAKING);
+	t->moving = 1;
 	rq->after |= AFTER_MOVE;
 	return true;
 }
@@ -154,13 +153,14 @@ static noinline void finish_after(struct runqueue *rq, struct thread *prev, u32 
 static __always_inline void finish_switch(struct thread *prev)
 {
 	struct runqueue *rq = rq_here();
-	u32 after = rq->after;
+	u32 after;
 
 	lock_handoff_in(&rq->lock);
-	if (likely(!after)) {
+	if (likely(!rq->after)) {
 		spin_unlock_no_resched(&rq->lock);
 		return;
 	}
+	after = rq->after;
 	rq->after = 0;
 	spin_unlock_no_resched(&rq->lock);
 	finish_after(rq, prev, after, rq->vclock);
@@ -171,17 +171,20 @@ void sched_finish_switch(struct thread *prev)
 	finish_switch(prev);
 }
 
-/* [rq->lock] next is not prev, which is in `state`. Comes back, with the lock released, when somebody switches to prev. */
-static __always_inline void switch_to(struct runqueue *rq, struct thread *prev, struct thread *next, u32 state, u64 now)
+/* [rq->lock] next, which is not the idle thread, has waited for the CPU and gets it. */
+static __always_inline void wait_ends(struct runqueue *rq, struct thread *next, u64 now)
 {
-	if (likely(next != rq->idle)) {
-		u64 waited = now - next->queued_ns;
+	u64 waited = now - next->queued_ns;
 
-		next->run_delay_ns += waited;
-		rq->run_delay_ns += waited;
-		if (unlikely(rq->tick_mode != TICK_ON))
-			tick_start(rq, now);
-	}
+	next->run_delay_ns += waited;
+	rq->run_delay_ns += waited;
+	if (unlikely(rq->tick_mode != TICK_ON))
+		tick_start(rq, now);
+}
+
+/* [rq->lock] As switch_to(), when wait_ends() has been called if it must. */
+static __always_inline void leave_to(struct runqueue *rq, struct thread *prev, struct thread *next, u32 state, u64 now)
+{
 	rq->switches++;
 	record_switch(state, next->id, next->name);
 	WRITE_ONCE(rq->current, next);
@@ -194,6 +197,14 @@ static __always_inline void switch_to(struct runqueue *rq, struct thread *prev, 
 		sched_space_switch_hook(prev, next);
 	lock_handoff_out(&rq->lock);
 	finish_switch(hal_switch(prev, next));
+}
+
+/* [rq->lock] next is not prev, which is in `state`. Comes back, with the lock released, when somebody switches to prev. */
+static __always_inline void switch_to(struct runqueue *rq, struct thread *prev, struct thread *next, u32 state, u64 now)
+{
+	if (likely(next != rq->idle))
+		wait_ends(rq, next, now);
+	leave_to(rq, prev, next, state, now);
 }
 
 /* What every passage through the scheduler does first. Interrupts off; the lock is held afterwards. */
@@ -300,65 +311,85 @@ void schedule_preempted(void)
 	hal_irq_restore(flags);
 }
 
-/* [rq->lock] Somebody fair waits: the first one takes the place of `prev`, which goes behind it, however far that is. */
+/*
+ * [rq->lock] The first fair thread that waits takes the place of `prev`, which goes behind it, however far that is. NULL:
+ * nobody waits after all.
+ */
 static noinline struct thread *trade_places_far(struct runqueue *rq, struct thread *prev)
 {
-	u32 first = calendar_first(rq), behind = MAX(fair_distance(rq, prev->vdeadline), first);
-	struct thread *next = list_first_entry(&rq->level[calendar_level(rq, first)], struct thread, run_node);
+	struct thread *next;
+	u32 first, behind;
 
+	if (!rq->queued)
+		return NULL;
+	first = calendar_first(rq);
+	behind = MAX(fair_distance(rq, prev->vdeadline), first);
+	next = list_first_entry(&rq->level[calendar_level(rq, first)], struct thread, run_node);
 	rq_remove(rq, next);
 	rq_insert(rq, prev, calendar_level(rq, behind), false);
 	calendar_advance(rq, next, first);
 	return next;
 }
 
-/* The same; when both belong into the first bucket and nobody else is there, only the list's node changes. */
+/* [rq->lock] Both belong into the first bucket, and nobody else is there but him who waits. */
+static __always_inline bool are_neighbours(const struct runqueue *rq, const struct thread *prev)
+{
+	const struct list_head *head = rq->first;
+
+	return head->next == head->prev && head->next != head && prev->vdeadline >> SCHED_BUCKET_SHIFT <= rq->base_bucket;
+}
+
+/* [rq->lock] The same for such two: nothing of the queue changes but the list's one node. */
 static __always_inline struct thread *trade_places(struct runqueue *rq, struct thread *prev)
 {
-	u32 level = calendar_level(rq, 0);
-	struct list_head *head = &rq->level[level], *node = head->next;
-	struct thread *next;
+	struct list_head *head = rq->first;
+	struct thread *next = list_first_entry(head, struct thread, run_node);
 
-	if (unlikely(node != head->prev || node == head || prev->vdeadline >> SCHED_BUCKET_SHIFT > rq->base_bucket))
-		return trade_places_far(rq, prev);
-	next = list_entry(node, struct thread, run_node);
 	head->next = head->prev = &prev->run_node;
 	prev->run_node.next = prev->run_node.prev = head;
-	prev->level = level;
+	prev->level = next->level;
 	prev->queued = 1;
 	next->queued = 0;
-	calendar_advance(rq, next, 0);
+	if (next->vruntime > rq->vclock)
+		rq->vclock = next->vruntime;
 	return next;
 }
 
-static noinline void yield_slow(struct runqueue *rq, struct thread *prev, u64 now)
+/* [rq->lock] A real-time thread yields or waits, or the thread must go: as if its slice were over. */
+static noinline long yield_slow(struct runqueue *rq, struct thread *prev, u64 now)
 {
 	requeue(rq, prev, true, now);
 	hal_irq_enable();
+	return 0;
 }
 
-/* Somebody waits, to the last look. Thread context, interrupts on. */
-static noinline void schedule_yield(void)
+/* Somebody waits, to the last look. Thread context, interrupts off; they are on afterwards. */
+static noinline long schedule_yield(struct runqueue *rq)
 {
-	struct runqueue *rq;
-	struct thread *prev;
-	u64 now;
+	struct thread *prev = current_thread(), *next;
+	u64 now = pass(rq, prev);
 
-	hal_irq_disable();
-	rq = rq_here();
-	prev = current_thread();
-	now = pass(rq, prev);
 	thread_charge(rq, prev, now);
-	if (unlikely(rq->bitmap[0] | rq->bitmap[1] | rq->evict) || unlikely(prev->level < SCHED_LEVEL_FAIR || !rq->queued)) {
-		yield_slow(rq, prev, now);
-		return;
-	}
+	if (unlikely(rq->bitmap[0] | rq->bitmap[1] | rq->evict) || unlikely(prev->level < SCHED_LEVEL_FAIR))
+		return yield_slow(rq, prev, now);
 	if (unlikely(prev->vruntime >= prev->vdeadline))
 		slice_renew(prev);
+	if (likely(are_neighbours(rq, prev))) {
+		next = trade_places(rq, prev);
+	} else {
+		next = trade_places_far(rq, prev);
+		if (!next) {
+			stay_here(rq, now);
+			hal_irq_enable();
+			return 0;
+		}
+	}
 	prev->queued_ns = now;
 	prev->switches_involuntary++;
-	switch_to(rq, prev, trade_places(rq, prev), THREAD_RUNNABLE, now);
+	wait_ends(rq, next, now);
+	leave_to(rq, prev, next, THREAD_RUNNABLE, now);
 	hal_irq_enable();
+	return 0;
 }
 
 void schedule(void)
@@ -382,14 +413,16 @@ void sched_exit_work(void)
 	schedule();
 }
 
-/* The count is a statistic: a yield that is preempted right here may be another CPU's, or get lost. */
 long sched_yield_self(void)
 {
-	struct runqueue *rq = rq_here();
+	struct runqueue *rq;
 
+	hal_irq_disable();
+	rq = rq_here();
 	rq->yields++;
 	if (READ_ONCE(rq->queued))
-		schedule_yield();
+		return schedule_yield(rq);
+	hal_irq_enable();
 	return 0;
 }
 

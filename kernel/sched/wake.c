@@ -7,6 +7,10 @@
  * WAKING, it is on no queue, its waker holds no lock and has interrupts off. Whoever wants to change such a thread waits
  * (thread_lock): its parameters and affinity stand still, and the place that was chosen stays a right one.
  *
+ * A runnable thread that moves to another queue is in transit too (`moving`), but keeps its state and counts as being on a
+ * queue: it may have been preempted between the write of its state and schedule(), and would lose its stop or its death. A
+ * waker that comes meanwhile makes it runnable under the old queue's lock.
+ *
  * Hand-off. A thread that wakes another one and sleeps at once (a pipe's or a futex's ping-pong) hands the CPU over: to
  * wake an idle CPU for the other one would cost two interrupts and gain nothing. Nobody says beforehand that he will
  * sleep at once; it is foretold from what the thread did before. schedule() sees how long ago it woke somebody, and
@@ -31,8 +35,9 @@ struct runqueue *thread_lock(const struct thread *t, irqflags_t *flags)
 		*flags = hal_irq_save();
 		rq = rq_of(READ_ONCE(t->cpu));
 		spin_lock(&rq->lock);
-		/* The state first: whoever ends the transit writes `cpu` before it. */
-		transit = __atomic_load_n(&t->state, __ATOMIC_ACQUIRE) == THREAD_WAKING;
+		/* These first: whoever ends the transit writes `cpu` before them. */
+		transit = __atomic_load_n(&t->state, __ATOMIC_ACQUIRE) == THREAD_WAKING ||
+			  __atomic_load_n(&t->moving, __ATOMIC_ACQUIRE);
 		if (likely(rq->cpu == READ_ONCE(t->cpu) && !transit))
 			return rq;
 		spin_unlock_irqrestore(&rq->lock, *flags);
@@ -65,7 +70,6 @@ void sched_activate(struct runqueue *rq, struct thread *t, u64 from_vclock, u64 
 		WRITE_ONCE(t->cpu, rq->cpu);
 	}
 	t->on_rq = 1;
-	thread_set_state(t, THREAD_RUNNABLE);
 	if (likely(!thread_is_realtime(t)))
 		rq->load += t->sp.weight;
 	if (unlikely(rq->tick_mode == TICK_SLOW)) {
@@ -88,6 +92,10 @@ void sched_place(struct thread *t, u32 cpu, u64 from_vclock, u64 now)
 		spin_lock(&rq->lock);
 		if (likely(rq->online && cpumask_test(&t->affinity, cpu))) {
 			sched_activate(rq, t, from_vclock, now);
+			if (t->moving)
+				__atomic_store_n(&t->moving, 0, __ATOMIC_RELEASE);
+			else
+				thread_set_state(t, THREAD_RUNNABLE);
 			spin_unlock_no_resched(&rq->lock);
 			return;
 		}
@@ -117,6 +125,7 @@ static noinline void wake_somewhere(struct runqueue *rq, struct thread *t, u64 n
 	here->wakes_elsewhere += cpu != here->cpu;
 	if (cpu == rq->cpu) {
 		sched_activate(rq, t, vclock, now);
+		thread_set_state(t, THREAD_RUNNABLE);
 		spin_unlock_no_resched(&rq->lock);
 		return;
 	}
@@ -158,6 +167,7 @@ static noinline bool wake_seen(struct thread *t, u32 mask)
 		return true;
 	}
 	sched_activate(rq, t, rq->vclock, now);
+	thread_set_state(t, THREAD_RUNNABLE);
 	spin_unlock_irqrestore(&rq->lock, flags);
 	return true;
 }

@@ -12,7 +12,7 @@
  *   UNINTERRUPTIBLE   asleep; only thread_wake() ends it
  *   KILLABLE          asleep; thread_wake() or a fatal signal ends it
  *   STOPPED, TRACED   stopped by job control or a tracer; only the signal layer ends it
- *   WAKING            between two run queues, on neither; only for moments, by a CPU with interrupts off
+ *   WAKING            woken, and between two run queues, on neither; only for moments, by a CPU with interrupts off
  *   DEAD              never runs again
  *
  * A thread puts *itself* to sleep (it writes its own state, then tests its condition, then calls
@@ -74,6 +74,7 @@ struct thread {
 	u8 fatal; /* [a] a fatal signal is pending: killable sleeps end */
 	u8 should_stop; /* [a] kthread_stop() was called */
 	u8 queued; /* [q] linked into a level's list */
+	u8 moving; /* [q] of the queue that it left: runnable, and between two queues */
 	u8 handoff; /* [s] how often in a row it slept soon after it woke somebody: sched/wake.c */
 	u32 id; /* [a] for people: the tid of a user thread, 0 of a kernel thread */
 	u32 switch_work; /* [s] work bits that are set whenever it is put on a CPU; read by the scheduler */
