@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calibration: the ratio of two counters over a short window. The reading of the pair is what errs, not
- * the counters, so each end of a window is read several times and the tightest pair counts.
+ * Calibration: the ratio of two counters over a short window. The reading of the counters together is what errs, not
+ * the counters: an SMI, or a host that gives the virtual CPU's time to another, may lie between any two of the reads. So
+ * all reads of one end of a window lie between two readings of the TSC, each end is read several times, and the tightest
+ * one counts. How far the two readings of the TSC are apart, against the length of the window, bounds the window's error
+ * whatever happened: a window whose bound is wide is not used but followed by a longer one. What lies between the ends
+ * does no harm, save to a reference that wraps meanwhile (the PIT does so in 55 ms), or to an APIC timer that runs out:
+ * so no window is believed that another one does not confirm.
  *
  * A second reference is read at both ends of the same window, so that a cross-check costs no time. References do lie:
  * an HPET whose period register is wrong, a PM timer that runs at double speed. Whom two of three say, is believed.
@@ -15,11 +20,16 @@
 #define MIN_APIC_HZ	1000000ull
 #define PAIR_TRIES	4
 #define AGREE_PARTS	100		/* 1 % */
+#define PPM		1000000ull
+#define GOOD_PPM	2000u		/* a window's error that is as small as one needs it: measure no more */
+#define USABLE_PPM	10000u		/* and what must do where no window was a good one */
+#define MAX_LONGER	5u		/* a window is at most 2^5 of the shortest: 32 ms, in which the PIT does not wrap */
 
-/* A reference and the TSC at one moment. */
+/* A reference, the TSC and the APIC timer at one moment, which was at most gap / 2 ticks of the TSC away from `tsc`. */
 struct pair {
 	u64 ref;
 	u64 tsc;
+	u64 gap;
 	u32 apic;
 };
 
@@ -27,29 +37,32 @@ struct sample {
 	struct pair reference, check;
 };
 
+/* One window's result, and how far from the truth it may be. */
+struct measured {
+	struct calibration c;
+	u64 error_ppm;
+};
+
 /* Between two readings of the TSC that are close together. */
 static struct pair take_pair(const struct calibrate_io *io, const struct calibrate_reference *r)
 {
-	struct pair best = { 0, 0, 0 };
-	u64 best_gap = ~0ull;
+	struct pair best = { 0, 0, ~0ull, 0 };
 
 	for (int i = 0; i < PAIR_TRIES; i++) {
 		u64 before = io->tsc(io->ctx);
 		u64 ref = r->read(io->ctx);
-		u64 after = io->tsc(io->ctx);
 		u32 apic = io->apic(io->ctx);
+		u64 gap = io->tsc(io->ctx) - before;
 
-		if (after - before < best_gap) {
-			best_gap = after - before;
-			best = (struct pair){ ref, before + (after - before) / 2, apic };
-		}
+		if (gap < best.gap)
+			best = (struct pair){ ref, before + gap / 2, gap, apic };
 	}
 	return best;
 }
 
 static struct sample take(const struct calibrate_io *io)
 {
-	struct sample s = { { 0, 0, 0 }, { 0, 0, 0 } };
+	struct sample s = { { 0, 0, 0, 0 }, { 0, 0, 0, 0 } };
 
 	if (io->check.read)
 		s.check = take_pair(io, &io->check);
@@ -66,10 +79,19 @@ static u64 tsc_hz_by(const struct calibrate_reference *r, const struct pair *sta
 	return ticks ? (end->tsc - start->tsc) * r->hz / ticks : 0;
 }
 
-static bool window(const struct calibrate_io *io, struct calibration *out)
+/* Half of what each end's reading took may be wrong. */
+static u64 error_ppm(const struct pair *start, const struct pair *end)
+{
+	u64 length = end->tsc - start->tsc;
+
+	return length ? (start->gap + end->gap) / 2 * PPM / length : PPM;
+}
+
+/* A window of 2^longer of the shortest. */
+static bool window(const struct calibrate_io *io, u32 longer, struct measured *out)
 {
 	const struct calibrate_reference *r = &io->reference;
-	u64 want = r->hz / CALIBRATE_WINDOW_PER_S, ticks = 0;
+	u64 want = (r->hz << longer) / CALIBRATE_WINDOW_PER_S, ticks = 0;
 	struct sample start = take(io), end;
 	u32 polls = 0;
 
@@ -82,26 +104,49 @@ static bool window(const struct calibrate_io *io, struct calibration *out)
 	ticks = (end.reference.ref - start.reference.ref) & r->mask;
 	if (!ticks)
 		return false;
-	out->tsc_hz = tsc_hz_by(r, &start.reference, &end.reference);
-	out->apic_hz = (u64)(u32)(start.reference.apic - end.reference.apic) * r->hz / ticks;
-	out->check_tsc_hz = io->check.read ? tsc_hz_by(&io->check, &start.check, &end.check) : 0;
+	out->c.tsc_hz = tsc_hz_by(r, &start.reference, &end.reference);
+	/* The timer stops at 0: what it says then is less than what passed. */
+	out->c.apic_hz = end.reference.apic ? (u64)(start.reference.apic - end.reference.apic) * r->hz / ticks : 0;
+	out->c.check_tsc_hz = io->check.read ? tsc_hz_by(&io->check, &start.check, &end.check) : 0;
+	out->error_ppm = error_ppm(&start.reference, &end.reference);
+	if (io->check.read)
+		out->error_ppm = MAX(out->error_ppm, error_ppm(&start.check, &end.check));
 	return true;
+}
+
+/* The best of the windows that err by at most max_ppm and that another such window confirms. */
+static const struct measured *confirmed_window(const struct measured *all, u32 n, u64 max_ppm)
+{
+	const struct measured *best = NULL;
+
+	for (u32 i = 0; i < n; i++)
+		for (u32 k = 0; k < n; k++)
+			if (k != i && MAX(all[i].error_ppm, all[k].error_ppm) <= max_ppm &&
+			    calibrate_agrees(all[i].c.tsc_hz, all[k].c.tsc_hz) &&
+			    calibrate_agrees(all[i].c.apic_hz, all[k].c.apic_hz) &&
+			    (!best || all[i].error_ppm < best->error_ppm))
+				best = &all[i];
+	return best;
 }
 
 int calibrate(const struct calibrate_io *io, struct calibration *out)
 {
-	struct calibration best = { ~0ull, ~0ull, ~0ull }, one;
+	struct measured all[CALIBRATE_MAX_WINDOWS];
+	const struct measured *best = NULL;
+	u32 n = 0, longer = 0;
 
-	for (int i = 0; i < CALIBRATE_WINDOWS; i++) {
-		if (!window(io, &one))
+	while (!best && n < CALIBRATE_MAX_WINDOWS) {
+		if (!window(io, longer, &all[n]))
 			return -EIO;
-		best.tsc_hz = MIN(best.tsc_hz, one.tsc_hz);
-		best.apic_hz = MIN(best.apic_hz, one.apic_hz);
-		best.check_tsc_hz = MIN(best.check_tsc_hz, one.check_tsc_hz);
+		if (all[n++].error_ppm > GOOD_PPM && longer < MAX_LONGER)
+			longer++;
+		best = confirmed_window(all, n, GOOD_PPM);
 	}
-	if (best.tsc_hz < MIN_TSC_HZ || best.tsc_hz > MAX_TSC_HZ || best.apic_hz < MIN_APIC_HZ)
+	if (!best)
+		best = confirmed_window(all, n, USABLE_PPM);
+	if (!best || best->c.tsc_hz < MIN_TSC_HZ || best->c.tsc_hz > MAX_TSC_HZ || best->c.apic_hz < MIN_APIC_HZ)
 		return -EIO;
-	*out = best;
+	*out = best->c;
 	return 0;
 }
 

@@ -26,13 +26,12 @@ struct calibration {
 	u64 check_tsc_hz;	/* by `check`; 0: no check, or it stood still */
 };
 
-#define CALIBRATE_WINDOWS	3
-#define CALIBRATE_WINDOW_PER_S	1000	/* 1 ms each */
+#define CALIBRATE_MAX_WINDOWS	10
+#define CALIBRATE_WINDOW_PER_S	1000	/* 1 ms each; more where reading takes long */
 
 /*
- * Measures in windows, takes the smallest of CALIBRATE_WINDOWS good ones (whatever disturbs a window, an
- * SMI or a busy host, makes the measured counter look faster). 0; -EIO when the reference stands still
- * or the results make no sense.
+ * Measures in windows until two good ones agree, at most CALIBRATE_MAX_WINDOWS. 0; -EIO when the reference stands
+ * still, no two windows agree, or the results make no sense.
  */
 int calibrate(const struct calibrate_io *io, struct calibration *out);
 

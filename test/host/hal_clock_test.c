@@ -21,6 +21,8 @@ struct machine {
 	u32 reads;
 	u32 smi_every;		/* every n-th reference read ... */
 	u64 smi_ns;		/* ... takes so much longer, after the value was taken */
+	u32 apic_reads, theft_at, theft_times;	/* before this read of the APIC timer, and each so many reads later, ... */
+	u64 theft_ns;		/* ... the host takes the CPU away for so long */
 };
 
 static u64 scale(u64 ns, u64 hz)
@@ -61,8 +63,13 @@ static u32 apic(void *ctx)
 {
 	struct machine *m = ctx;
 
+	if (m->theft_times && ++m->apic_reads == m->theft_at) {
+		m->now_ns += m->theft_ns;
+		m->apic_reads = 0;
+		m->theft_times--;
+	}
 	m->now_ns += 20;
-	return (u32)(0xffffffffu - scale(m->now_ns, m->apic_hz));
+	return scale(m->now_ns, m->apic_hz) >= 0xffffffffu ? 0 : (u32)(0xffffffffu - scale(m->now_ns, m->apic_hz));
 }
 
 static int run(struct machine *m, struct calibration *c)
@@ -108,6 +115,47 @@ TEST(hal_calibrate_smi)
 
 	EXPECT_EQ(run(&m, &c), 0);
 	EXPECT_NEAR(c.tsc_hz, m.tsc_hz);
+}
+
+/*
+ * A host that takes the CPU away between two reads, for many windows' time, wherever that is: right, or refused. Once it
+ * stood between the TSC's reading and the APIC timer's, and a timer of 1,000 MHz was taken for one of 15.
+ */
+TEST(hal_calibrate_theft)
+{
+	const u64 theft_ns[] = { 500000, 65000000, 1000000000 };
+	u32 right = 0;
+
+	for (u32 k = 0; k < 3; k++)
+		for (u32 times = 1; times <= 64; times *= 2)
+			for (u32 at = 1; at <= 16; at++) {
+				struct machine m = { .read_ns = 600, .ref_hz = 100000000, .ref_mask = 0xffffffff,
+						     .tsc_hz = 2500000000ull, .apic_hz = 1000000000, .theft_at = at,
+						     .theft_times = times, .theft_ns = theft_ns[k] };
+				struct calibration c;
+				int err = run(&m, &c);
+
+				EXPECT(err == 0 || err == -EIO);
+				if (err)
+					continue;
+				right++;
+				EXPECT(c.tsc_hz > m.tsc_hz / 100 * 99 && c.tsc_hz < m.tsc_hz / 100 * 101);
+				EXPECT(c.apic_hz > m.apic_hz / 100 * 99 && c.apic_hz < m.apic_hz / 100 * 101);
+			}
+	EXPECT(right > 200);
+}
+
+/* Reads that take long, as in a machine in a machine: longer windows make good for it. */
+TEST(hal_calibrate_slow_reads)
+{
+	struct machine m = { .read_ns = 60000, .ref_hz = 1193182, .ref_mask = 0xffff, .tsc_hz = 2500000000ull,
+			     .apic_hz = 100000000 };
+	struct calibration c;
+
+	EXPECT_EQ(run(&m, &c), 0);
+	EXPECT(c.tsc_hz > m.tsc_hz / 100 * 99 && c.tsc_hz < m.tsc_hz / 100 * 101);
+	EXPECT(c.apic_hz > m.apic_hz / 100 * 99 && c.apic_hz < m.apic_hz / 100 * 101);
+	EXPECT(m.now_ns < 200000000);
 }
 
 TEST(hal_calibrate_broken)
