@@ -2,8 +2,9 @@
 /*
  * The flight recorder's rings.
  *
- * A writer takes a place by one atomic addition on its CPU's head, so that an interrupt or an NMI between any two
- * instructions of it gets the next place. It marks the entry as unfinished, fills it, and stores the number of its
+ * A writer reads the time and takes its place by a compare-and-exchange of its CPU's head; whoever was between, an
+ * interrupt, an NMI, or another CPU after the thread moved, makes it do both anew. So within a ring time grows with the
+ * position, which the merging of rings relies on. It marks the entry as unfinished, fills it, and stores the number of its
  * position last. A reader copies an entry and takes it only when the number was right before and after.
  * A thread that is moved to another CPU in the middle writes into the ring it began with: the
  * entry says when and who, only the CPU is the one where it began.
@@ -73,12 +74,16 @@ static const struct {
 
 static void ring_write(struct record_ring *r, enum record_kind kind, u32 extra, u64 a, u64 b)
 {
-	u64 pos = __atomic_fetch_add(&r->head, 1, __ATOMIC_RELAXED);
-	struct record_entry *e = &r->entry[pos % RECORD_ENTRIES];
+	u64 pos = READ_ONCE(r->head), cycles;
+	struct record_entry *e;
 
+	do
+		cycles = hal_cycles();
+	while (!__atomic_compare_exchange_n(&r->head, &pos, pos + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	e = &r->entry[pos % RECORD_ENTRIES];
 	WRITE_ONCE(e->seq, 0);
 	smp_wmb();
-	e->cycles = hal_cycles();
+	e->cycles = cycles;
 	e->a = a;
 	e->b = b;
 	e->who = r->who & (BIT(WHO_BITS) - 1);
