@@ -390,6 +390,7 @@ static bool inject(size_t bytes, u32 flags)
 
 static u32 rescan_failing(struct pci_bus *bus, u32 nth)
 {
+	bool (*old)(size_t, u32) = mm_fail_hook;
 	u32 found;
 
 	hit = false;
@@ -397,7 +398,7 @@ static u32 rescan_failing(struct pci_bus *bus, u32 nth)
 	countdown = nth;
 	mm_fail_hook = inject;
 	found = pci_rescan_bus(bus);
-	mm_fail_hook = NULL;
+	mm_fail_hook = old; /* failslab's: without it nothing is ever injected again */
 	return found;
 }
 
