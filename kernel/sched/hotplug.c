@@ -102,6 +102,7 @@ void rq_init_here(struct thread *idle)
 	rq->cpu = cpu;
 	for (u32 i = 0; i < SCHED_LEVELS; i++)
 		list_init(&rq->level[i]);
+	rq->first = &rq->level[calendar_level(rq, 0)];
 	rq->idle = rq->current = idle;
 	rq->running_level = SCHED_LEVEL_IDLE;
 	rq->online_ns = rq->idle_since_ns = hal_clock_ns();

@@ -78,6 +78,7 @@ static inline u32 realtime_first(const struct runqueue *rq)
 /* [rq->lock] The calendar begins at the bucket of `t`, which runs next. */
 static inline void calendar_advance(struct runqueue *rq, const struct thread *t, u32 distance)
 {
+	rq->first = &rq->level[calendar_level(rq, distance)];
 	rq->base_bucket += distance;
 	if (t->vruntime > rq->vclock)
 		rq->vclock = t->vruntime;
