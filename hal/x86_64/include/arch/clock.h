@@ -22,10 +22,10 @@ __extension__ typedef unsigned __int128 x86_u128;
  */
 static __always_inline u64 hal_cycles(void)
 {
-	u32 lo, hi;
+	u64 lo, hi; /* RDTSC clears the upper halves */
 
 	__asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-	return (u64)hi << 32 | lo;
+	return hi << 32 | lo;
 }
 
 /* The clock where it is not the TSC: 0 before calibration. */
