@@ -154,6 +154,47 @@ static __always_inline struct rb_node *rb_find_le(const struct rb_root *root, co
 	     (pos) = rb_entry_safe(rb_next(&(pos)->member), __typeof__(*(pos)), member))
 
 /*
+ * Copying a tree node by node, in the very shape of the original, so that nothing is compared, rotated or summed up; an augmented
+ * summary may be copied with its node. Parents come first, and what is there at any time is a tree that can be torn down. The
+ * body must place a copy of `from`.
+ */
+struct rb_copy {
+	const struct rb_node *from;			/* the node to copy now; NULL: all are */
+	struct rb_node *parent, **link;			/* where its copy goes */
+};
+
+static inline void rb_copy_place(const struct rb_copy *c, struct rb_node *n)
+{
+	n->parent_color = (u64)(uintptr_t)c->parent | (c->from->parent_color & 1);
+	n->left = NULL;
+	n->right = NULL;
+	*c->link = n;
+}
+
+/* A child that the copy has not got is copied next: the left one, then the right one, then those of the parent. */
+static inline void rb_copy_next(struct rb_copy *c)
+{
+	const struct rb_node *n = c->from;
+	struct rb_node *copy = *c->link;
+
+	for (; n; n = rb_parent(n), copy = rb_parent(copy)) {
+		if (n->left && !copy->left) {
+			*c = (struct rb_copy){ n->left, copy, &copy->left };
+			return;
+		}
+		if (n->right && !copy->right) {
+			*c = (struct rb_copy){ n->right, copy, &copy->right };
+			return;
+		}
+	}
+	c->from = NULL;
+}
+
+/* `to` is empty at the start. */
+#define rb_for_each_copy(c, root, to)							\
+	for (*(c) = (struct rb_copy){ (root)->node, NULL, &(to)->node }; (c)->from; rb_copy_next(c))
+
+/*
  * Children first: every node is visited after its subtrees and may be freed in
  * the body; the root is to be reset afterwards. For tearing a tree down.
  */

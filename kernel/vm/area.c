@@ -42,6 +42,37 @@ struct vm_area *area_alloc(struct vm_space *s)
 	return a;
 }
 
+struct vm_area *area_copy(struct vm_space *s, const struct rb_copy *place)
+{
+	const struct vm_area *from = rb_entry(place->from, struct vm_area, node);
+	bool wanted = !(from->flags & AREA_DONTCOPY);
+	struct vm_area *a = kmem_cache_alloc(area_cache, 0);
+
+	if (!a)
+		return NULL;
+	a->space = s;
+	a->start = from->start;
+	a->end = from->end;
+	a->gap = from->gap;
+	a->max_gap = from->max_gap;
+	a->flags = from->flags & ~(AREA_LOCKED | AREA_LOCKONFAULT);
+	a->pgoff = from->pgoff;
+	a->object = wanted ? from->object : NULL;
+	a->file = wanted ? from->file : NULL;
+	a->policy = wanted ? mempolicy_get(from->policy) : NULL;
+	a->dead_next = NULL;
+	a->object_last = 0;
+	rb_node_clear(&a->object_node);
+	if (a->file)
+		a->file->ops->get(a->file);
+	rb_copy_place(place, &a->node);
+	if (a->object) {
+		vm_object_get(a->object);
+		object_link_area(a);
+	}
+	return a;
+}
+
 /* Drops what the area holds. Not in any tree; no spinlock held. */
 void area_free(struct vm_area *a)
 {

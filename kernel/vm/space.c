@@ -217,56 +217,68 @@ const struct cpuhp_step vm_cpuhp = { .name = "vm", .dying = space_dying, .dead =
 
 /* ---- fork ---- */
 
-static bool fork_wants_area(const struct vm_area *a)
+/*
+ * The vDSO's pages are left for the child's faults, because most children never look at the clock. But not when one of
+ * them is private: a debugger has put a breakpoint into the code.
+ */
+static bool fork_leaves_entries(struct vm_area *a)
 {
-	return !(a->flags & AREA_DONTCOPY);
+	return a->object && a->object->flags & OBJECT_FIXED && !table_has_private(a);
 }
 
-/* The area of the child: the same, but not locked (mlock(2): locks are not inherited). */
-static int fork_area(struct vm_space *child, struct vm_area *a)
+/* What the copy c of the parent's area maps. */
+static int fork_area(struct vm_area *a, struct vm_area *c)
 {
-	struct vm_area *c = area_alloc(child);
+	int err;
 
-	if (!c)
-		return -ENOMEM;
-	c->start = a->start;
-	c->end = a->end;
-	c->flags = a->flags & ~(AREA_LOCKED | AREA_LOCKONFAULT);
-	c->pgoff = a->pgoff;
-	c->policy = mempolicy_get(a->policy);
-	c->object = a->object;
-	c->file = a->file;
-	if (c->object)
-		vm_object_get(c->object);
-	if (c->file)
-		c->file->ops->get(c->file);
-	area_insert(c);
 	if (c->flags & AREA_ACCOUNT) {
-		int err = commit_charge(child, area_pages(c));
-
+		err = commit_charge(c->space, area_pages(c));
 		if (err)
 			return err;
 	}
-	if (a->flags & AREA_WIPEONFORK)
+	if (a->flags & AREA_WIPEONFORK || fork_leaves_entries(a))
 		return 0;
-	/* The vDSO's data: no private page can be there, and most children never look at the clock. */
-	if (a->object && a->object->flags & OBJECT_FIXED && !(a->flags & AREA_MAY_WRITE))
-		return 0;
-	return table_copy_area(child, a);
+	return table_copy_area(c->space, a);
 }
 
+/* Out with the placeholders of areas that the child does not get. */
+static void fork_drop_unwanted(struct vm_space *child)
+{
+	struct vm_area *a = rb_entry_safe(rb_first(&child->areas), struct vm_area, node), *next;
+
+	for (; a; a = next) {
+		next = area_next(a);
+		if (!(a->flags & AREA_DONTCOPY))
+			continue;
+		area_remove(a);
+		area_free(a);
+	}
+	child->peak_total = child->total_pages;
+}
+
+/* The child's tree gets the parent's shape. */
 static int fork_areas(struct vm_space *parent, struct vm_space *child)
 {
-	struct vm_area *a;
+	bool unwanted = false;
+	struct rb_copy place;
+	int err = 0;
 
-	rb_for_each_entry(a, &parent->areas, node) {
-		int err = fork_wants_area(a) ? fork_area(child, a) : 0;
+	rb_for_each_copy(&place, &parent->areas, &child->areas) {
+		struct vm_area *a = rb_entry(place.from, struct vm_area, node), *c = area_copy(child, &place);
 
+		if (!c)
+			return -ENOMEM;
+		if (a->flags & AREA_DONTCOPY)
+			unwanted = true;
+		else
+			err = fork_area(a, c);
 		if (err)
 			return err;
 		if (__atomic_load_n(&current_thread()->fatal, __ATOMIC_RELAXED))
 			return -EINTR;
 	}
+	if (unwanted)
+		fork_drop_unwanted(child);
 	return 0;
 }
 
@@ -284,6 +296,12 @@ static void fork_layout(const struct vm_space *p, struct vm_space *c)
 	c->arg_end = p->arg_end;
 	c->env_start = p->env_start;
 	c->env_end = p->env_end;
+	c->nr_areas = p->nr_areas;
+	c->total_pages = p->total_pages;
+	c->peak_total = p->total_pages;
+	c->data_pages = p->data_pages;
+	c->stack_pages = p->stack_pages;
+	c->exec_pages = p->exec_pages;
 	memcpy(c->auxv, p->auxv, sizeof(c->auxv));
 }
 

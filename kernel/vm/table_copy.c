@@ -100,6 +100,20 @@ int table_copy_area(struct vm_space *child, struct vm_area *a)
 	return err;
 }
 
+bool table_has_private(const struct vm_area *a)
+{
+	vaddr_t addr;
+
+	for (addr = a->start; addr < a->end; addr += PAGE_SIZE) {
+		struct page *table = table_find_leaf(a->space, addr);
+		hal_pte_t e = table ? hal_pte_read(leaf_entry(table, addr)) : hal_pte_none();
+
+		if (hal_pte_present(e) && !(hal_pte_soft(e) & PTE_OBJECT))
+			return true;
+	}
+	return false;
+}
+
 /* ---- moving ---- */
 
 struct leaf_move {

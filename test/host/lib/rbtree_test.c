@@ -206,3 +206,53 @@ TEST(rbtree_orders_and_replace)
 	}
 	EXPECT_EQ(n, NODES);
 }
+
+/* Every node of the copy mirrors its original, at every moment of the copying what is there is a tree. */
+static void copy_and_compare(unsigned int nodes)
+{
+	static struct item copies[NODES];
+	struct rb_root copied = { NULL };
+	struct item *pos, *from;
+	struct rb_copy place;
+	unsigned int n = 0;
+
+	rb_for_each_copy(&place, &root, &copied) {
+		unsigned int there = 0;
+
+		copies[n] = *item_of(place.from);
+		rb_copy_place(&place, &copies[n++].rb);
+		rb_for_each_entry(pos, &copied, rb)
+			there++;
+		EXPECT_EQ(there, n);
+	}
+	EXPECT_EQ(n, nodes);
+	from = rb_entry_safe(rb_first(&root), struct item, rb);
+	rb_for_each_entry(pos, &copied, rb) {
+		EXPECT(from && pos->start == from->start && pos != from);
+		if (!from)
+			return;
+		from = rb_entry_safe(rb_next(&from->rb), struct item, rb);
+		n--;
+	}
+	EXPECT_EQ(n, 0u);
+	/* Colours, parents and summaries: the copy is a red-black tree that can be changed. */
+	check_subtree(copied.node, true);
+	EXPECT(!copied.node || (!rb_parent(copied.node) && (copied.node->parent_color & 1)));
+	while (copied.node) {
+		rb_erase_augmented(&copied, copied.node, update_max);
+		check_subtree(copied.node, true);
+	}
+	check_subtree(root.node, true);
+}
+
+TEST(rbtree_copy)
+{
+	root.node = NULL;
+	copy_and_compare(0);
+	for (unsigned int k = 0; k < NODES && !test_failed(); k++) {
+		items[k] = (struct item){ .start = random_below(1000) };
+		items[k].end = items[k].start + random_below(1000);
+		rb_insert_augmented(&root, &items[k].rb, less, update_max);
+		copy_and_compare(k + 1);
+	}
+}
