@@ -53,15 +53,18 @@ static inline bool page_sole_owner(struct page *page)
 	return page_ref_count(page) == 1 && !page_pin_count(page);
 }
 
-static inline hal_pte_t fault_leaf(const struct fault *f, struct page *page, bool write, u32 soft)
+/* Born accessed: the CPU need not walk again to say so. */
+static __always_inline hal_pte_t fault_leaf_young(struct page *page, u32 prot, u32 soft)
 {
-	hal_pte_t e = hal_pte_leaf(page_to_phys(page), area_pt_prot(f->area->flags, write), 0);
+	return hal_pte_with_soft(hal_pte_mkyoung(hal_pte_leaf(page_to_phys(page), prot, 0)), soft);
+}
 
-	/* Born accessed and, when written at once, dirty: the CPU need not walk again to say so. */
-	e = hal_pte_mkyoung(e);
-	if (write && f->access & VM_ACCESS_WRITE)
-		e = hal_pte_mkdirty(e);
-	return hal_pte_with_soft(e, soft);
+/* ... and, when written at once, dirty. */
+static __always_inline hal_pte_t fault_leaf(const struct fault *f, struct page *page, bool write, u32 soft)
+{
+	hal_pte_t e = fault_leaf_young(page, area_pt_prot(f->area->flags, write), soft);
+
+	return write && f->access & VM_ACCESS_WRITE ? hal_pte_mkdirty(e) : e;
 }
 
 static void fault_count(struct fault *f, u32 soft, s64 n)
@@ -178,6 +181,7 @@ static struct page *around_page(struct vm_object *obj, u64 index)
 static void fault_around(struct fault *f, bool write, u32 soft)
 {
 	struct vm_object *obj = f->area->object;
+	u32 prot = area_pt_prot(f->area->flags, write);
 	struct rss_delta rss = { 0 };
 	vaddr_t addr, end;
 	hal_pte_t *p;
@@ -194,7 +198,7 @@ static void fault_around(struct fault *f, bool write, u32 soft)
 		page = around_page(obj, area_index(f->area, addr));
 		if (!page)
 			continue;
-		leaf_set(f->table, p, fault_leaf(f, page, write, soft));
+		leaf_set(f->table, p, fault_leaf_young(page, prot, soft));
 		rss_count(&rss, soft, 1);
 	}
 	spin_unlock(&f->table->pt.lock);
