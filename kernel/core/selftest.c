@@ -17,6 +17,8 @@ extern const struct selftest *const __selftests_start[], *const __selftests_end[
 static u32 test_failures;
 static const char *test_skipped;
 
+void (*selftest_settle_hook)(void);
+
 /* LOG_NOTICE: a failure must be seen while reports are captured. */
 void selftest_fail(const char *file, int line, const char *expr, u64 a, u64 b, bool values)
 {

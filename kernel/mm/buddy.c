@@ -23,6 +23,7 @@
 #include <kernel/core/assert.h>
 #include <kernel/core/cpuhp.h>
 #include <kernel/core/log.h>
+#include <kernel/core/smpcall.h>
 #include <kernel/mm/kmap.h>
 #include <kernel/mm/reclaim.h>
 #include <lib/string.h>
@@ -718,10 +719,25 @@ static void pages_dead(u32 cpu)
 
 const struct cpuhp_step pages_cpuhp = { .name = "page lists", .prepare = pages_prepare, .dead = pages_dead };
 
+/* Only a CPU itself may empty its caches. Interrupt context there: slabs, stacks and pages are freed in interrupts too. */
+static void drain_here(void *arg)
+{
+	(void)arg;
+	slab_drain();
+	kstack_drain_cpu();
+	page_cache_drain();
+}
+
+static void drain_pages_here(void *arg)
+{
+	(void)arg;
+	page_cache_drain();
+}
+
 void mm_drain(void)
 {
 	kmap_purge();
-	slab_drain();
+	smp_call_all(drain_here, NULL, true);
 	(void)kstack_trim(~0ull);
-	page_cache_drain();
+	smp_call_all(drain_pages_here, NULL, true); /* the stacks' pages, wherever this thread was meanwhile */
 }

@@ -241,7 +241,7 @@ void kmap_stack_free(vaddr_t base)
 		global_give(base);
 }
 
-static void cpu_stacks_flush(void)
+void kstack_drain_cpu(void)
 {
 	irqflags_t f = hal_irq_save();
 	struct stack_cache *c = this_cpu_ptr(&stack_caches);
@@ -259,7 +259,7 @@ u64 kstack_trim(u64 n)
 	u32 got;
 
 	if (n == ~0ull)
-		cpu_stacks_flush();
+		kstack_drain_cpu();
 	do {
 		for (got = 0; got < TRIM_BATCH && freed < n && (s = global_take()); freed += KSTACK_PAGES)
 			batch[got++] = (vaddr_t)(uintptr_t)s;

@@ -4,6 +4,7 @@
 #include <kernel/core/cpuhp.h>
 #include <kernel/core/percpu.h>
 #include <kernel/core/rcu.h>
+#include <kernel/core/selftest.h>
 #include <kernel/sched/completion.h>
 #include <kernel/sched/rcu_sync.h>
 #include <kernel/sched/sched.h>
@@ -73,9 +74,17 @@ void rcu_barrier(void)
 	(void)sched_set_affinity(me, &before);
 }
 
+/* See selftest.h. */
+static void settle(void)
+{
+	workq_flush(&system_work);
+	rcu_barrier();
+}
+
 void sched_work_init(void)
 {
 	workq_boot();
+	selftest_settle_hook = settle;
 	VERIFY(kthread_run(rcu_main, NULL, "rcu"));
 	rcu_wake_hook = rcu_wake;
 }

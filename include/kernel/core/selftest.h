@@ -70,6 +70,13 @@ struct selftest {
 u32 selftest_seconds(void);
 /* Marks the running test as skipped, with a reason. */
 void selftest_skip(const char *why);
+/* Waits for what threads have put off until now: work queues, RCU. For tests that compare counts. Thread context. */
+extern void (*selftest_settle_hook)(void); /* [I] NULL: no threads yet, and nothing put off */
+static inline void selftest_settle(void)
+{
+	if (selftest_settle_hook)
+		selftest_settle_hook();
+}
 void selftest_fail(const char *file, int line, const char *expr, u64 a, u64 b, bool values) __cold;
 
 /*

@@ -290,7 +290,7 @@ void mm_numa_stats(u32 node, struct mm_numa_stats *out);
 /* A CPU that comes learns its node; one that goes gives its pages back. */
 struct cpuhp_step;
 extern const struct cpuhp_step pages_cpuhp;
-/* Gives back all that caches of mm hold on this CPU and globally: for tests that compare counts. Thread context. */
+/* Gives back all that caches of mm hold, globally and on every CPU: for tests that compare counts. As smp_call_all(). */
 void mm_drain(void);
 
 #endif
