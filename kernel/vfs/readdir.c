@@ -30,10 +30,14 @@ bool dir_emit_dots(struct file *file, struct dir_context *ctx)
 	if (ctx->pos == 0 && !dir_emit(ctx, ".", 1, 1, d->inode->ino, DT_DIR))
 		return false;
 	if (ctx->pos == 1) {
+		const struct inode *parent;
 		u64 ino;
 
 		rcu_read_lock();
-		ino = READ_ONCE(d->parent)->inode->ino;
+		do {	/* without one: a rename has led away from there, and a rmdir followed it */
+			parent = READ_ONCE(READ_ONCE(d->parent)->inode);
+		} while (!parent);
+		ino = parent->ino;
 		rcu_read_unlock();
 		if (!dir_emit(ctx, "..", 2, POS_FIRST, ino, DT_DIR))
 			return false;
