@@ -131,6 +131,7 @@ static inline bool thread_is_realtime(const struct thread *t)
 
 /* timer.c */
 void timer_init_cpu(u32 cpu);
+struct timer *timer_first_here(void); /* for tests: who is due next on this CPU. Preemption off; debug kernel only */
 
 /* switch.c: the second half of every switch, on the stack of the thread that came, with the queue's lock held */
 void sched_finish_switch(struct thread *prev);

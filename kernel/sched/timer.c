@@ -136,6 +136,18 @@ static struct timer *base_first(struct timer_base *base)
 	return first ? heap_entry(first, struct timer, node) : NULL;
 }
 
+#if HALCYON_DEBUG
+struct timer *timer_first_here(void)
+{
+	struct timer_base *base = this_cpu_ptr(&timer_bases);
+	irqflags_t flags = spin_lock_irqsave(&base->lock);
+	struct timer *first = base_first(base);
+
+	spin_unlock_irqrestore(&base->lock, flags);
+	return first;
+}
+#endif
+
 void upcall_timer(void)
 {
 	struct timer_base *base = this_cpu_ptr(&timer_bases);

@@ -23,7 +23,7 @@ struct timer {
 void timer_init(struct timer *t, void (*fn)(struct timer *));
 /*
  * Arms or re-arms. Any context. A deadline in the past fires at the next opportunity. With slack, the timer may fire as late
- * as that: it goes off with the first interrupt that comes between.
+ * as that: it goes off with the first interrupt that comes between, unless a timer stands before it that may not fire yet.
  */
 void timer_arm_slack(struct timer *t, u64 deadline_ns, u64 slack_ns);
 static inline void timer_arm(struct timer *t, u64 deadline_ns)
