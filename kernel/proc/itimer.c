@@ -3,7 +3,13 @@
  * The interval timers of a process: setitimer(2), and alarm(2), which is ITIMER_REAL.
  *
  * ITIMER_REAL is a kernel timer; the other two count the process's CPU time and are looked at by the tick (cpu_timer.c). All
- * state is under the siglock. It is allocated when it is first needed and lives as long as the process's structure, so
+ * state is under the siglock.
+ *
+ * ITIMER_REAL with an interval goes on when its SIGALRM is taken, as on Linux: at most one signal waits, and a program that asks
+ * for one each microsecond is interrupted as often as it takes them, not the CPU as often as it could fire. As on Linux, too,
+ * an interval timer whose signal is thrown away (SIG_IGN) stands still.
+ *
+ * It is allocated when it is first needed and lives as long as the process's structure, so
  * whoever holds the process may look at it; the kernel timer, which holds nothing, is stopped when the last thread exits.
  */
 #include <abi/linux/time.h>
@@ -25,18 +31,28 @@ static void real_fire(struct timer *timer)
 	bool due;
 
 	spin_lock(&p->siglock);
-	due = tm->real_deadline_ns && clock_mono_ns() >= tm->real_deadline_ns;
-	if (due && tm->real_interval_ns) {
-		u64 late = clock_mono_ns() - tm->real_deadline_ns;
-
-		tm->real_deadline_ns += (late / tm->real_interval_ns + 1) * tm->real_interval_ns;
-		timer_arm(&tm->real, tm->real_deadline_ns);
-	} else if (due) {
+	due = tm->real_deadline_ns && !tm->real_fired && clock_mono_ns() >= tm->real_deadline_ns;
+	if (due && tm->real_interval_ns)
+		tm->real_fired = true;
+	else if (due)
 		tm->real_deadline_ns = 0;
-	}
 	spin_unlock(&p->siglock);
 	if (due) /* else it was set anew while this waited for the lock */
 		(void)signal_send_process(p, SIGALRM, true);
+}
+
+/* siglock held. The process's SIGALRM was taken. */
+static void real_go_on_locked(struct process *p)
+{
+	struct process_timers *tm = p->timers;
+	u64 now = clock_mono_ns(), late;
+
+	if (!tm || !tm->real_fired)
+		return;
+	tm->real_fired = false;
+	late = now > tm->real_deadline_ns ? now - tm->real_deadline_ns : 0;
+	tm->real_deadline_ns += (late / tm->real_interval_ns + 1) * tm->real_interval_ns;
+	timer_arm(&tm->real, tm->real_deadline_ns);
 }
 
 struct process_timers *process_timers_get(struct process *p)
@@ -73,6 +89,7 @@ static void timers_exit(struct process *p)
 		return;
 	flags = spin_lock_irqsave(&p->siglock);
 	tm->real_deadline_ns = tm->real_interval_ns = 0;
+	tm->real_fired = false;
 	tm->cpu[0].expires_ns = tm->cpu[1].expires_ns = 0;
 	while (!list_empty(&tm->waits))
 		list_del_init(tm->waits.next);
@@ -86,7 +103,7 @@ static void real_get_locked(struct process_timers *tm, u64 old[2])
 {
 	u64 now = clock_mono_ns(), at = tm->real_deadline_ns;
 
-	old[0] = !at ? 0 : at > now ? at - now : ABOUT_TO_FIRE_NS;
+	old[0] = !at || tm->real_fired ? 0 : at > now ? at - now : ABOUT_TO_FIRE_NS;
 	old[1] = tm->real_interval_ns;
 }
 
@@ -95,6 +112,7 @@ static void real_set_locked(struct process_timers *tm, u64 value_ns, u64 interva
 	u64 now = clock_mono_ns();
 
 	tm->real_interval_ns = interval_ns;
+	tm->real_fired = false;
 	tm->real_deadline_ns = !value_ns ? 0 : value_ns > INT64_MAX - now ? INT64_MAX : now + value_ns;
 	timer_cancel(&tm->real);
 	if (value_ns)
@@ -185,4 +203,5 @@ int itimer_set(int which, u64 value_ns, u64 interval_ns, u64 old[2])
 void itimers_init(void)
 {
 	process_itimer_exit_hook = timers_exit;
+	signal_alarm_hook = real_go_on_locked;
 }

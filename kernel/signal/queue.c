@@ -201,6 +201,8 @@ int signal_dequeue_locked(struct task *t, sigset64_t mask, siginfo_t *info)
 	}
 	if (sig) {
 		sigpending_collect(t->process, from, sig, info);
+		if (unlikely(sig == SIGALRM) && from != &t->pending && signal_alarm_hook)
+			signal_alarm_hook(t->process);
 		if (SIGMASK(sig) & SIG_STOP_MASK)
 			t->jobctl |= JOBCTL_STOP_DEQUEUED;
 	}

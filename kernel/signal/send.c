@@ -24,6 +24,7 @@
 #include "internal.h"
 
 void (*signal_notify_hook)(struct process *p, int sig);
+void (*signal_alarm_hook)(struct process *p);
 
 /* Would sig do nothing to a process in this state, if nobody blocked it? */
 static bool signal_action_ignores(struct process *p, int sig, bool forced)

@@ -231,6 +231,35 @@ static void check_real(void)
 	signal(SIGALRM, SIG_DFL);
 }
 
+/* An interval that no machine can keep up with: the next one begins when the signal is taken. */
+static void check_storm(void)
+{
+	sigset_t alarms;
+	int sig;
+
+	signal(SIGALRM, count);
+	came = 0;
+	works(set(ITIMER_REAL, 1, 1), "ITIMER_REAL each microsecond");
+	burn_until(1 << 30, 0.1);
+	works(set(ITIMER_REAL, 0, 0), "leaves time to turn it off");
+	ok(came >= 3, "came again and again");
+	sigemptyset(&alarms);
+	sigaddset(&alarms, SIGALRM);
+	sigprocmask(SIG_BLOCK, &alarms, NULL);
+	works(set(ITIMER_REAL, 1, 1), "the same, blocked");
+	tap_sleep_ms(20);
+	is(us(get(ITIMER_REAL).it_value), 0, "it waits until the signal is taken");
+	is(us(get(ITIMER_REAL).it_interval), 1, "with its interval");
+	for (int i = 0; i < 3; i++) {
+		is(sigwait(&alarms, &sig), 0, "taken");
+		is(sig, SIGALRM, "and it goes on");
+	}
+	set(ITIMER_REAL, 0, 0);
+	signal(SIGALRM, SIG_IGN); /* throws away what waits */
+	sigprocmask(SIG_UNBLOCK, &alarms, NULL);
+	signal(SIGALRM, SIG_DFL);
+}
+
 static void check_limit(void)
 {
 	struct rlimit rl = { 1, RLIM_INFINITY };
@@ -319,6 +348,7 @@ int main(void)
 	check_threads();
 	check_children();
 	check_real();
+	check_storm();
 	check_limit();
 	check_cpu_sleep();
 	return tap_done();

@@ -30,6 +30,7 @@ struct process_timers {
 	struct timer real;		/* ITIMER_REAL */
 	u64 real_deadline_ns;		/* [siglock] monotonic; 0: off */
 	u64 real_interval_ns;		/* [siglock] */
+	bool real_fired;		/* [siglock] and waits with its next interval until the signal is taken */
 	struct cpu_itimer cpu[2];	/* [siglock] CPU_CLOCK_PROF, CPU_CLOCK_VIRT */
 	struct list_head waits;		/* [siglock] of struct cpu_wait */
 };

@@ -139,6 +139,8 @@ int signal_dequeue_locked(struct task *t, sigset64_t mask, siginfo_t *info);
 int signal_wait(sigset64_t set, siginfo_t *info, u64 deadline_ns);
 /* Wakes signalfd readers: hook of the ipc layer, called with siglock held. */
 extern void (*signal_notify_hook)(struct process *p, int sig);
+/* A SIGALRM that was for the whole process is taken out of its queue: hook of the interval timers, called with siglock held. */
+extern void (*signal_alarm_hook)(struct process *p);
 
 /* ---- Life cycle, called by proc ---- */
 
