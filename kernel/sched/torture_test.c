@@ -399,3 +399,50 @@ SELFTEST(torture_migration, threads_are_moved_by_others)
 		kthread_stop(thread[--made]);
 	EXPECT(t.rounds > 0);
 }
+
+/* Preempted between the write of its state and schedule(), and moved: it is still about to stop, sleep or die. */
+SELFTEST(torture_migration, a_move_keeps_the_state)
+{
+	static const u32 states[] = { THREAD_STOPPED, THREAD_TRACED, THREAD_UNINTERRUPTIBLE, THREAD_DEAD };
+	struct thread *me = current_thread();
+	struct cpumask before = me->affinity, one;
+	u32 cpu, n = 0;
+
+	for_each_online_cpu(cpu) {
+		cpumask_clear(&one);
+		cpumask_set(&one, cpu);
+		thread_set_state(me, states[n % ARRAY_SIZE(states)]);
+		EXPECT_EQ(sched_set_affinity(me, &one), 0);
+		EXPECT_EQ(READ_ONCE(me->state), states[n % ARRAY_SIZE(states)]);
+		thread_set_state(me, THREAD_RUNNABLE);
+		EXPECT_EQ(hal_cpu_id(), cpu);
+		n++;
+	}
+	(void)sched_set_affinity(me, &before);
+}
+
+/* A thread that ends by itself as soon as it sees the wish: it may be gone before kthread_stop() comes to wake it. */
+static void short_lived_main(void *arg)
+{
+	(void)arg;
+	while (!kthread_should_stop()) {
+		thread_set_state(current_thread(), THREAD_UNINTERRUPTIBLE);
+		(void)thread_sleep_until(clock_mono_ns() + 20000, THREAD_UNINTERRUPTIBLE, "torture");
+	}
+}
+
+SELFTEST(torture_migration, threads_stop_by_themselves)
+{
+	u64 end = hal_clock_ns() + selftest_seconds() * NSEC_PER_SEC / 4;
+	u32 stopped = 0;
+
+	for (; hal_clock_ns() < end || !stopped; stopped++) {
+		struct thread *t = kthread_run(short_lived_main, NULL, "short");
+
+		REQUIRE(t);
+		if (stopped % 2)
+			sched_relax();
+		kthread_stop(t);
+	}
+	EXPECT(stopped > 0);
+}
