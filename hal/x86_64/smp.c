@@ -463,6 +463,8 @@ void hal_smp_online(void)
 	struct x86_cpu *cpu = x86_cpus[hal_cpu_id()];
 
 	__atomic_store_n(&cpu->pc.online, 1, __ATOMIC_SEQ_CST);
+	/* A kick that came too early was not sent (ipi.c), and no later one would be while it counts as under way. */
+	__atomic_store_n(&cpu->pc.kick_pending, 0, __ATOMIC_SEQ_CST);
 	/* It ran on the kernel's tables before anybody would tell it of a change: core/tlb.c. */
 	hal_tlb_flush_local_kernel(0, ~0ull);
 	__atomic_store_n(&cpu->state, X86_CPU_ONLINE, __ATOMIC_SEQ_CST);
