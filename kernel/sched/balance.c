@@ -11,6 +11,7 @@
  *	- a CPU that would idle pulls one thread from the CPU with the longest queue, near ones first;
  *	- a busy one looks each few ticks for one with more load (sum of weights) and takes half of the difference;
  *	- a busy CPU at whose tick something waits while another CPU idles asks that one to pull: idle CPUs have no tick;
+ *	- nor, but for one each second, has one whose only thread stays in user mode: a CPU that has more brings it a thread;
  *	- when a real-time thread leaves a CPU, one that waits elsewhere comes, and one that waits here may go.
  *
  * One lock at a time: a thread that moves is taken off its queue and is in transit (wake.c) until it is on the next.
@@ -244,8 +245,8 @@ static struct thread *movable(struct runqueue *from, u32 first, u32 end, u32 cpu
 	return NULL;
 }
 
-/* Interrupts off. Moves one thread from the levels [first, end) of `from` to this CPU's queue `to`. */
-static bool pull_one(struct runqueue *from, struct runqueue *to, u32 first, u32 end, u64 most, u64 *weight, u64 now)
+/* Interrupts off. Moves one thread from the levels [first, end) of `from` to the queue `to`. */
+static bool move_one(struct runqueue *from, struct runqueue *to, u32 first, u32 end, u64 most, u64 *weight, u64 now)
 {
 	struct thread *t;
 	u64 vclock;
@@ -258,10 +259,17 @@ static bool pull_one(struct runqueue *from, struct runqueue *to, u32 first, u32 
 	}
 	vclock = from->vclock;
 	spin_unlock_no_resched(&from->lock);
-	if (!t)
+	if (t)
+		sched_place(t, to->cpu, vclock, now);
+	return t != NULL;
+}
+
+/* The same, to this CPU's queue. */
+static bool pull_one(struct runqueue *from, struct runqueue *to, u32 first, u32 end, u64 most, u64 *weight, u64 now)
+{
+	if (!move_one(from, to, first, end, most, weight, now))
 		return false;
 	to->pulled++;
-	sched_place(t, to->cpu, vclock, now);
 	return true;
 }
 
@@ -302,6 +310,14 @@ bool sched_pull_idle(struct runqueue *rq)
 
 /* ---- the tick's part --------------------------------------------------------------------------- */
 
+/* Load of another CPU as it counts here. A far one must have a quarter more: what moves there leaves its cache behind. */
+static u64 load_from(const struct runqueue *rq, const struct runqueue *self)
+{
+	u64 load = READ_ONCE(rq->load);
+
+	return rq->llc == self->llc ? load : load - load / 4;
+}
+
 /* The CPU with the most load of those where somebody waits. */
 static struct runqueue *busiest(const struct runqueue *self)
 {
@@ -311,11 +327,8 @@ static struct runqueue *busiest(const struct runqueue *self)
 
 	cpumask_for_each(cpu, &sched_online) {
 		struct runqueue *rq = rq_of(cpu);
-		u64 load = READ_ONCE(rq->load);
+		u64 load = load_from(rq, self);
 
-		/* A far CPU must have a quarter more: what moves there leaves its cache behind. */
-		if (rq->llc != self->llc)
-			load -= load / 4;
 		if (rq != self && READ_ONCE(rq->queued) && load > most) {
 			most = load;
 			best = rq;
@@ -336,6 +349,28 @@ static void balance(struct runqueue *rq, u64 now)
 		    !pull_one(from, rq, SCHED_LEVEL_FAIR, SCHED_LEVELS, (theirs - ours) / 2, &weight, now))
 			return;
 	}
+}
+
+/* Somebody waits here: a CPU that has less, and no tick that would tell it so, gets one of them. */
+static void push_to_slow(struct runqueue *rq, u64 now)
+{
+	struct runqueue *to = NULL;
+	u64 least = READ_ONCE(rq->load), weight, ours;
+	u32 cpu;
+
+	if (!READ_ONCE(rq->queued))
+		return;
+	cpumask_for_each(cpu, &sched_online) {
+		struct runqueue *other = rq_of(cpu);
+
+		if (other != rq && READ_ONCE(other->tick_mode) == TICK_SLOW && READ_ONCE(other->load) < least) {
+			least = READ_ONCE(other->load);
+			to = other;
+		}
+	}
+	ours = to ? load_from(rq, to) : 0;
+	if (ours > least)
+		(void)move_one(rq, to, SCHED_LEVEL_FAIR, SCHED_LEVELS, (ours - least) / 2, &weight, now);
 }
 
 /* Somebody waits here: does anybody idle who could take him? Asked less and less often while it helps nothing. */
@@ -367,6 +402,7 @@ void sched_balance_tick(struct runqueue *rq, u64 now)
 		return;
 	rq->balance_next_ns = now + MAX(BALANCE_MIN_NS, BALANCE_PER_CPU_NS * hal_cpu_count());
 	balance(rq, now);
+	push_to_slow(rq, now);
 }
 
 /* ---- real-time --------------------------------------------------------------------------------- */
