@@ -12,7 +12,9 @@
  * stale; while it is switched out, memory holds it. Set: memory holds it, and the way out to user mode loads
  * it: a new thread's, or one whose area the thread itself is writing, which a switch must then leave alone. The
  * registers may still hold the state of a thread that is switched out: percpu fpu_owner == thread and thread
- * fpu_cpu == CPU. All of this changes with interrupts off, by the thread itself or by the switch on its CPU.
+ * fpu_cpu == CPU. Both also say so of the thread that runs with HAL_WORK_FPU clear: whoever clears it, or loads the
+ * registers, writes them (x86_fpu_own()), so that saving need not. All of this changes with interrupts off, by the thread
+ * itself or by the switch on its CPU.
  *
  * Signal frames. The state goes straight into the user's frame and comes straight back from it, as one XSAVE
  * and one XRSTOR of user memory with interrupts off, so that nobody takes the registers meanwhile. A page
@@ -25,10 +27,11 @@
 #include <hal/uaccess.h>
 #include <lib/errno.h>
 #include <lib/string.h>
-#include "user.h"
+#include "fpu.h"
 
 /* x87, SSE, AVX, MPX (2), AVX-512 (3). PKRU comes with protection keys, AMX asks for permission first. */
 #define XCR0_KNOWN	0x00000000000000ffull
+_Static_assert(XCR0_KNOWN >> 32 == 0, "x86_fpu_swap() gives no more than EAX");
 #define XCR0_AVX512	0x00000000000000e0ull
 #define XCR0_MPX	0x0000000000000018ull
 #define FXSAVE_BYTES	512
@@ -45,7 +48,7 @@
 u32 x86_fpu_bytes = FXSAVE_BYTES;
 u64 x86_xcr0;
 u32 x86_mxcsr_mask = MXCSR_MASK_DEFAULT;
-static bool have_xsaveopt;
+u8 x86_xsaveopt;
 /* [I] What XRSTOR takes the initial state from: no component is marked as in use. */
 static u8 initial[INITIAL_BYTES] __aligned(XSAVE_ALIGN);
 
@@ -110,7 +113,7 @@ void x86_fpu_init(void)
 	xsetbv0(x86_xcr0);
 	r = x86_cpuid(0xd, 0);
 	x86_fpu_bytes = r.b;
-	have_xsaveopt = x86_has(X86_F_XSAVEOPT);
+	x86_xsaveopt = x86_has(X86_F_XSAVEOPT) ? 1 : 0;
 }
 
 /* The format is the first CPU's; features were compared. */
@@ -125,7 +128,7 @@ static void save_to(void *area)
 {
 	u32 lo = (u32)x86_xcr0, hi = (u32)(x86_xcr0 >> 32);
 
-	if (have_xsaveopt)
+	if (x86_xsaveopt)
 		__asm__ volatile("xsaveopt64 (%0)" : : "r"(area), "a"(lo), "d"(hi) : "memory");
 	else if (x86_xcr0)
 		__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(lo), "d"(hi) : "memory");
@@ -142,16 +145,10 @@ static void area_reset(void *area)
 	fx->mxcsr = MXCSR_DEFAULT;
 }
 
-static void own(struct hal_thread *t)
-{
-	hal_percpu()->fpu_owner = (struct thread *)t;
-	t->arch.fpu_cpu = hal_cpu_id();
-}
-
 /* The registers hold t's state now, and only they. */
 static void registers_are_true(struct hal_thread *t)
 {
-	own(t);
+	x86_fpu_own(t);
 	if (hal_work_get(t) & HAL_WORK_FPU)
 		hal_work_clear(t, HAL_WORK_FPU);
 }
@@ -289,14 +286,13 @@ int x86_fpu_load_area(struct hal_thread *t)
 	return 0;
 }
 
+/* Any two threads; x86_fpu_swap() is the same for the common case. */
 void x86_fpu_switch(struct hal_thread *prev, struct hal_thread *next)
 {
 	struct hal_percpu *pc = hal_percpu();
 
-	if (prev->arch.fpu && !(hal_work_get(prev) & HAL_WORK_FPU)) {
+	if (prev->arch.fpu && !(hal_work_get(prev) & HAL_WORK_FPU))
 		save_to(prev->arch.fpu);
-		own(prev);
-	}
 	/* With HAL_WORK_FPU it left while it wrote its area: it goes on, and the way out loads what it has written. */
 	if (!next->arch.fpu || (hal_work_get(next) & HAL_WORK_FPU))
 		return;

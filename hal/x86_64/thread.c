@@ -12,8 +12,8 @@
 #include <hal/uaccess.h>
 #include <lib/errno.h>
 #include <lib/string.h>
+#include "fpu.h"
 #include "mitigate.h"
-#include "x86.h"
 
 #define ARCH_SET_GS	0x1001
 #define ARCH_SET_FS	0x1002
@@ -84,13 +84,18 @@ static void write_user_gs_base(u64 v)
 	hal_irq_restore(f);
 }
 
-/* Interrupts off. */
-static inline void save_segments(struct arch_thread *a)
+static __always_inline void save_selectors(struct arch_thread *a)
 {
 	__asm__ volatile("movw %%fs, %0" : "=m"(a->fs_sel));
 	__asm__ volatile("movw %%gs, %0" : "=m"(a->gs_sel));
 	__asm__ volatile("movw %%ds, %0" : "=m"(a->ds_sel));
 	__asm__ volatile("movw %%es, %0" : "=m"(a->es_sel));
+}
+
+/* Interrupts off. */
+static inline void save_segments(struct arch_thread *a)
+{
+	save_selectors(a);
 	a->fs_base = read_fs_base();
 	a->gs_base = read_user_gs_base_irqsoff();
 }
@@ -123,6 +128,18 @@ static inline void load_segments(const struct arch_thread *a, u64 left)
 		load_selectors(a);
 	write_fs_base(a->fs_base);
 	write_user_gs_base_irqsoff(a->gs_base);
+}
+
+/* Both bases of prev for those of next: FSGSBASE, interrupts off. One pair of SWAPGS does for reading and writing. */
+static __always_inline void swap_bases(struct arch_thread *prev, const struct arch_thread *next)
+{
+	u64 fs, gs;
+
+	__asm__ volatile("rdfsbase %0" : "=r"(fs));
+	__asm__ volatile("wrfsbase %0" : : "r"(next->fs_base) : "memory");
+	__asm__ volatile("swapgs; rdgsbase %0; wrgsbase %1; swapgs" : "=&r"(gs) : "r"(next->gs_base) : "memory");
+	prev->fs_base = fs;
+	prev->gs_base = gs;
 }
 
 /* ---- creation ---- */
@@ -255,14 +272,12 @@ static noinline u64 selectors_left(void)
 {
 	struct arch_thread now;
 
-	__asm__ volatile("movw %%fs, %0" : "=m"(now.fs_sel));
-	__asm__ volatile("movw %%gs, %0" : "=m"(now.gs_sel));
-	__asm__ volatile("movw %%ds, %0" : "=m"(now.ds_sel));
-	__asm__ volatile("movw %%es, %0" : "=m"(now.es_sel));
+	save_selectors(&now);
 	return selectors(&now);
 }
 
-struct thread *hal_switch(struct thread *prev, struct thread *next)
+/* Any two threads on any CPU. */
+static noinline struct thread *switch_any(struct thread *prev, struct thread *next)
 {
 	struct hal_thread *p = (struct hal_thread *)prev, *n = (struct hal_thread *)next;
 
@@ -273,6 +288,44 @@ struct thread *hal_switch(struct thread *prev, struct thread *next)
 		load_segments(&n->arch, p->arch.fpu ? selectors(&p->arch) : selectors_left());
 	if (unlikely(x86_spec_switch))
 		x86_spec_switch_to(n);
+	return x86_switch(prev, next);
+}
+
+static noinline struct thread *switch_spec(struct thread *prev, struct thread *next)
+{
+	x86_spec_switch_to((struct hal_thread *)next);
+	return x86_switch(prev, next);
+}
+
+/* Everything else is done; x86_fpu_load() knows what to do with an area that the CPU refuses. */
+static noinline struct thread *switch_damaged(struct thread *prev, struct thread *next)
+{
+	x86_fpu_load((struct hal_thread *)next);
+	return x86_spec_switch ? switch_spec(prev, next) : x86_switch(prev, next);
+}
+
+/*
+ * Between two threads that have user state, on a CPU with FSGSBASE and XSAVEOPT, there is nothing to decide: the bases
+ * and the vector state of one go, those of the other come. Whatever is not so is seen before anything has changed, and
+ * goes the way that decides each step. Each call is the last thing done, so that this function needs no stack: what C
+ * keeps over calls is saved once, by x86_switch().
+ */
+struct thread *hal_switch(struct thread *prev, struct thread *next)
+{
+	struct hal_thread *p = (struct hal_thread *)prev, *n = (struct hal_thread *)next;
+
+	if (unlikely(!p->arch.fpu || !n->arch.fpu || !(x86_fsgsbase & x86_xsaveopt)))
+		return switch_any(prev, next);
+	if (unlikely((hal_work_get(p) | hal_work_get(n)) & HAL_WORK_FPU))
+		return switch_any(prev, next);
+	save_selectors(&p->arch);
+	if (unlikely(selectors(&p->arch) | selectors(&n->arch)))
+		return switch_any(prev, next);
+	swap_bases(&p->arch, &n->arch);
+	if (unlikely(!x86_fpu_swap(p, n)))
+		return switch_damaged(prev, next);
+	if (unlikely(x86_spec_switch))
+		return switch_spec(prev, next);
 	return x86_switch(prev, next);
 }
 
