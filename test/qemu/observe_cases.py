@@ -18,7 +18,7 @@ def press(session, key):
 def sysrq_over_serial(ctx):
     s = ctx.prompt()
     for key, pattern in (("h", rb"sysrq: HELP : loglevel\(0-9\) reboot\(b\)"), ("t", rb"sysrq: task:init +state:S tid:1 "),
-                         ("t", rb"sysrq: task:work +state:S [^\n]* in workqueue"), ("m", rb"sysrq: Show Memory"),
+                         ("t", rb"sysrq: task:work/0 +state:S [^\n]* in workqueue"), ("m", rb"sysrq: Show Memory"),
                          ("p", rb"sysrq: Show Regs.*rip 0010:"), ("l", rb"CPU 0, thread idle/0"),
                          ("z", rb"sysrq: Show Recorder"), ("s", rb"sysrq: Emergency Sync complete"),
                          ("?", rb"sysrq: HELP")):

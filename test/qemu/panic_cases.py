@@ -27,7 +27,7 @@ echo c > /proc/sysrq-trigger
 
 # What the report of a crash inside of write(2) says, in this order.
 REPORT = (r"\*\*\* kernel panic: ", r"^cpu 0, thread init", r"^command line: .*panic=shell", r"^registers:",
-          r"^ rip 0010:[0-9a-f]{16} rsp", r"^backtrace:", r"^ #0 +\[[0-9a-f]{16}\] \w+", r"sys_write\+", r"x86_syscall_call\+",
+          r"^ rip 0010:[0-9a-f]{16} rsp", r"^backtrace:", r"^ #0 +\[[0-9a-f]{16}\] \w+", r"sys_write\+", r"x86_syscall_call[.\w]*\+",
           r"^ user mode at [0-9a-f]+, system call 1$", r"^current task:", r"^ +1 +1 +0 running .* init", r"1 threads, uid 0",
           r"in system call 1\(1, [0-9a-f]+, 2,", r"^its memory:", r"r-xp .* /bin/busybox$", r"rw-p .* \[heap\]$",
           r"rw-p .* \[stack\]$", r"^last log lines:", r"^\[ +[0-9.]+\] init: PID 1 is /init",
@@ -97,12 +97,12 @@ def look_around(ctx, s):
     s.want("help", r"^ +bt +\[pid", r"^ +vma ")
     s.want("help files", r"open files")
     ps = s.want("ps", r"^ +1 +1 +0 running .* init", r"^ +4 +4 +1 sleep .* busybox", r"^ +5 +5 +1 stopped .* sh ",
-                r"^ +0 +0 +0 sleep .* work ")
+                r"^ +0 +0 +0 sleep .* work/0 ")
     s.want("bt", r"^ #0 ", r"sys_write\+", r"system call 1$")
-    s.want("bt 4", r"schedule", r"x86_syscall_call\+", r"user mode at [0-9a-f]+, system call \d+$")
+    s.want("bt 4", r"schedule", r"x86_syscall_call[.\w]*\+", r"user mode at [0-9a-f]+, system call \d+$")
     s.want("bt 5", r"schedule", r"x86_syscall_exit\+", r"user mode at [0-9a-f]+, system call 62$")
-    s.want("bt " + re.search(r"(0x\w+) work ", ps)[1], r"schedule", r"kthread_main\+")
-    text = s.want("bt all", r" sleep ", r"system call", r" work ", r"kthread_main\+")
+    s.want("bt " + re.search(r"(0x\w+) work/0 ", ps)[1], r"schedule", r"kthread_main\+")
+    text = s.want("bt all", r" sleep ", r"system call", r" work/0 ", r"kthread_main\+")
     if text.count(" user mode at ") != 3:
         raise AssertionError("the backtraces of three tasks do not reach user mode: %r" % text)
     ctx.point("tasks and their backtraces")
@@ -267,7 +267,7 @@ def random_lines(ctx, s, count):
 def crash_of_init(ctx):
     m = ctx.boot(crash_image(ctx, "", script="#!/bin/sh\nexit 7\n"), cpus=1)
     s = Shell(m)
-    in_order(s.before, (r"(?i)kernel panic: .*init.*0x00000700", r"x86_syscall_call\+", r"system call 231$", r"end of panic report"),
+    in_order(s.before, (r"(?i)kernel panic: .*init.*0x00000700", r"x86_syscall_call[.\w]*\+", r"system call 231$", r"end of panic report"),
              "the report")
     random_lines(ctx, s, 200)
     s.serial.send("reboot\n")

@@ -342,7 +342,8 @@ def run_profiler(build, report):
     report.check(inclusive["x86_syscall_entry"] > own["sys_getppid"] + own["x86_syscall_entry"], "profile: callees are included")
     fault = [s for s in counted.paths if s[-1] == "hal_zero_page" and "x86_trap" in s and "x86_copy_user" in s]
     report.check(bool(fault), "profile: a fault of a copy stands below the copy")
-    report.check(max(len(s) for s in counted.paths) < 40, "profile: no call path grows without end")
+    # A context switch fills the return predictor with 32 calls, one inside of the other.
+    report.check(max(len(s) for s in counted.paths) < 40 + 32, "profile: no call path grows without end")
     report.check("sys_getppid" in text, "profile: the table is written")
     check_picture(report, os.path.join(args.out, "profile.svg"), counted)
 

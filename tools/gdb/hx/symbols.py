@@ -27,18 +27,18 @@ class Kernel:
     def __init__(self):
         self.elf = self.path = self.slide = None
         self.loaded = None      # at which slide gdb has the symbols
-        self.vectors, self.entry, self.trap = (), 0, 0
+        self.vectors, self.start, self.trap = (), 0, 0
 
     def open(self, path):
         try:
             self.elf, self.path = elf.Elf(path), path
         except (OSError, ValueError) as error:
             core.fail(str(error))
-        found = self.elf.symbols({"x86_vectors", "x86_hard_vectors", "x86_trap_common", "kernel_entry"})
+        found = self.elf.symbols({"x86_vectors", "x86_hard_vectors", "x86_trap_common", "__kernel_start"})
         if len(found) != 4:
             core.fail(f"{path} has no symbols, or is no Halcyon kernel")
         self.vectors = found["x86_vectors"], found["x86_hard_vectors"]
-        self.entry, self.trap = found["kernel_entry"], found["x86_trap_common"]
+        self.start, self.trap = found["__kernel_start"], found["x86_trap_common"]
         self.loaded = None
 
     def load(self, slide):
@@ -99,9 +99,9 @@ def find_slide():
 
 def same_kernel(slide):
     """Is what runs what the file says? By a page of its code."""
-    wanted = kernel.elf.read(kernel.entry, PROBE_BYTES)
+    wanted = kernel.elf.read(kernel.start, PROBE_BYTES)
     try:
-        return wanted == core.read(kernel.entry + slide, PROBE_BYTES)
+        return wanted == core.read(kernel.start + slide, PROBE_BYTES)
     except gdb.MemoryError:
         return False
 
@@ -119,7 +119,7 @@ def on_stop(event):
         try:
             before = kernel.loaded
             if follow() and before != kernel.slide:
-                core.say(f"[kernel at {kernel.entry + kernel.slide:#x}, slide {kernel.slide:#x}]")
+                core.say(f"[kernel at {kernel.start + kernel.slide:#x}, slide {kernel.slide:#x}]")
         except gdb.error:
             pass        # the next stop tries again
 
@@ -141,7 +141,7 @@ def hx_symbols(words):
         else:
             core.say(f"WARNING: the kernel that runs is not {path}, but another build or variant: hx-symbols ITS-KERNEL.ELF")
         return
-    core.say(f"kernel at {kernel.entry + kernel.slide:#x}, slide {kernel.slide:#x}")
+    core.say(f"kernel at {kernel.start + kernel.slide:#x}, slide {kernel.slide:#x}")
     if not same_kernel(kernel.slide):
         core.say(f"WARNING: {path} is not the kernel that runs: another build. What follows is nonsense")
 
