@@ -21,7 +21,7 @@ OPERATIONS = {
     "sigprocmask_change": (1, "sigprocmask that changes the mask", None),
     "signal_self": (1, "signal to self", 1300),
     "yield": (1, "sched_yield alone", 280),
-    "yield_two_threads": (1, "sched_yield of two threads", None),
+    "yield_two_threads": (1, "sched_yield of two threads", 300),
     "stat": (2, "stat", 1100),
     "fstat": (2, "fstat", 380),
     "open_close": (2, "open + close", 1800),
