@@ -37,11 +37,9 @@ static void rq_reposition(struct runqueue *rq, struct thread *t)
 	}
 }
 
-static void change(struct thread *t, const struct sched_param_state *sp)
+/* [rq->lock] */
+static void change_locked(struct runqueue *rq, struct thread *t, const struct sched_param_state *sp)
 {
-	irqflags_t flags;
-	struct runqueue *rq = thread_lock(t, &flags);
-
 	if (rq->current == t)
 		thread_charge(rq, t, hal_clock_ns());
 	if (t->on_rq && !thread_is_realtime(t))
@@ -51,7 +49,6 @@ static void change(struct thread *t, const struct sched_param_state *sp)
 	if (t->on_rq && !thread_is_realtime(t))
 		rq->load += t->sp.weight;
 	rq_reposition(rq, t);
-	spin_unlock_irqrestore(&rq->lock, flags);
 }
 
 int sched_set_params(struct thread *t, u32 policy, int rt_priority, int nice, bool reset_on_fork)
@@ -59,17 +56,24 @@ int sched_set_params(struct thread *t, u32 policy, int rt_priority, int nice, bo
 	struct sched_param_state sp = {
 		.policy = policy, .rt_priority = rt_priority, .nice = nice, .reset_on_fork = reset_on_fork,
 	};
+	struct runqueue *rq;
+	irqflags_t flags;
 
-	change(t, &sp);
+	rq = thread_lock(t, &flags);
+	change_locked(rq, t, &sp);
+	spin_unlock_irqrestore(&rq->lock, flags);
 	return 0;
 }
 
 void sched_set_nice(struct thread *t, int nice)
 {
-	struct sched_param_state sp = t->sp; /* racy: the last of two changes at one time wins whole */
+	irqflags_t flags;
+	struct runqueue *rq = thread_lock(t, &flags);
+	struct sched_param_state sp = t->sp;
 
 	sp.nice = nice;
-	change(t, &sp);
+	change_locked(rq, t, &sp);
+	spin_unlock_irqrestore(&rq->lock, flags);
 }
 
 void sched_get_params(const struct thread *t, struct sched_param_state *out)

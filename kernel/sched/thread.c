@@ -68,11 +68,12 @@ static void inherit_parameters(struct thread *t, const struct thread *from)
 	} else if (from->sp.reset_on_fork) { /* sched(7) */
 		t->sp.reset_on_fork = false;
 		t->sp.rt_priority = 0;
-		if (t->sp.policy == SCHED_FIFO || t->sp.policy == SCHED_RR)
+		if (thread_is_realtime(t)) {
 			t->sp.policy = SCHED_NORMAL;
-		if (t->sp.nice < 0)
 			t->sp.nice = 0;
-		t->sp.weight = sched_nice_weight(t->sp.nice);
+		}
+		t->sp.nice = MAX(t->sp.nice, 0);
+		t->sp.weight = t->sp.policy == SCHED_IDLE ? SCHED_WEIGHT_IDLE : sched_nice_weight(t->sp.nice);
 	}
 }
 

@@ -69,6 +69,9 @@ static void check_policies(void)
 	is(syscall(SYS_sched_getscheduler, 0), SCHED_RESET_ON_FORK, "is told");
 	works(set(SCHED_FIFO | SCHED_RESET_ON_FORK, 5), "FIFO with reset on fork");
 	is(in_child(_exit(syscall(SYS_sched_getscheduler, 0) != SCHED_OTHER)), 0, "a child is OTHER, without the flag");
+	works(setpriority(PRIO_PROCESS, 0, 7), "a nice value that is not used meanwhile");
+	is(in_child(_exit(getpriority(PRIO_PROCESS, 0))), 0, "the child's is 0");
+	works(setpriority(PRIO_PROCESS, 0, 0), "ours again");
 	works(set(SCHED_BATCH, 0), "BATCH");
 	is(in_child(_exit(syscall(SYS_sched_getscheduler, 0) != SCHED_BATCH)), 0, "is inherited");
 	works(set(SCHED_IDLE, 0), "IDLE");
