@@ -218,12 +218,16 @@ static void fpu_put_aside(void)
 static u64 enter_firmware(u64 entry, const u64 *args, void *stack_top)
 {
 	struct hal_percpu *pc = hal_percpu();
-	paddr_t root = pc->active_root;
-	struct hal_space *space = pc->active_space;
 	bool lazy = hal_space_is_lazy();
+	struct hal_space *space;
 	irqflags_t f;
+	paddr_t root;
 	u64 status;
 
+	if (lazy)
+		hal_space_drop();	/* it may go meanwhile: nobody would tell a CPU that has left its set */
+	root = pc->active_root;
+	space = pc->active_space;
 	fpu_put_aside();
 	hal_space_activate(efi.root, NULL);
 	WRITE_ONCE(efi.cpu, pc->cpu);
