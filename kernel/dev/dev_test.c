@@ -113,8 +113,10 @@ SELFTEST(sysfs, removal_waits_for_those_inside)
 	REQUIRE(kthread_run(sit_inside, n, "sysfs_sit"));
 	wait_for_completion(&sitting.inside, "selftest");
 	REQUIRE(kthread_run(take_away, NULL, "sysfs_take"));
-	while (sys_has("selftest"))
+	while (sys_has("selftest")) {
+		thread_set_state(current_thread(), THREAD_UNINTERRUPTIBLE);
 		(void)thread_sleep_until(clock_mono_ns() + 1000000, THREAD_UNINTERRUPTIBLE, "selftest");
+	}
 	EXPECT(!node_enter(n)); /* barred at once, though the removal is not over */
 	complete(&sitting.leave);
 	wait_for_completion(&sitting.out, "selftest");

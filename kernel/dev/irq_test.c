@@ -108,6 +108,7 @@ static void edu_end(void)
 
 static void nap(u64 ns)
 {
+	thread_set_state(current_thread(), THREAD_UNINTERRUPTIBLE);
 	(void)thread_sleep_until(clock_mono_ns() + ns, THREAD_UNINTERRUPTIBLE, "irq test");
 }
 

@@ -143,6 +143,7 @@ static int reset(struct virtio_dev *v)
 			v->io->dead = true;
 			return -EIO;
 		}
+		thread_set_state(current_thread(), THREAD_UNINTERRUPTIBLE);
 		(void)thread_sleep_until(clock_mono_ns() + RESET_POLL_NS, THREAD_UNINTERRUPTIBLE, "virtio_reset");
 	}
 	return 0;
