@@ -422,6 +422,17 @@ static int register_all(const char *dir, const struct cpu_file *files, u32 n, u3
 	return err;
 }
 
+static int files_offline(u32 cpu)
+{
+	char dir[64];
+
+	snprintf(dir, sizeof(dir), CPU_DIR "cpu%u/topology", cpu);
+	(void)sys_unregister(dir);
+	snprintf(dir, sizeof(dir), CPU_DIR "cpu%u/cache", cpu);
+	(void)sys_unregister(dir);
+	return 0;
+}
+
 static int files_online(u32 cpu)
 {
 	struct hal_cache c;
@@ -434,18 +445,9 @@ static int files_online(u32 cpu)
 		snprintf(dir, sizeof(dir), CPU_DIR "cpu%u/cache/index%u/", cpu, i);
 		err = register_all(dir, cache_files, ARRAY_SIZE(cache_files), cpu, i);
 	}
+	if (err) /* half of them would be in the way of the next try */
+		(void)files_offline(cpu);
 	return err;
-}
-
-static int files_offline(u32 cpu)
-{
-	char dir[64];
-
-	snprintf(dir, sizeof(dir), CPU_DIR "cpu%u/topology", cpu);
-	(void)sys_unregister(dir);
-	snprintf(dir, sizeof(dir), CPU_DIR "cpu%u/cache", cpu);
-	(void)sys_unregister(dir);
-	return 0;
 }
 
 const struct cpuhp_step cpu_files_cpuhp = { .name = "cpu files", .online = files_online, .offline = files_offline };
