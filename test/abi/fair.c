@@ -1,7 +1,9 @@
 /*
- * Many CPUs, many threads: each loop gets its share whatever CPU it began on, and of a thousand runnable threads none waits
- * for long. Run on a machine of four CPUs (plan.txt). The margins are wide, because the host of the emulated CPUs is
- * shared; what was measured is printed.
+ * Many CPUs, many threads: loops that all begin on one CPU are spread over all and stay so, each gets on, and of a thousand
+ * runnable threads none waits for long. Run on a machine of four CPUs (plan.txt). The host of the emulated CPUs is shared: it
+ * takes a CPU away for hundreds of milliseconds, in the middle of somebody's turn, and that somebody is charged for it. So what
+ * is claimed here is where the loops are, which no theft changes, and not how much time each was charged; how exact the
+ * shares are is measured where nothing is stolen (shares.c, ring figures). The thousand threads count turns, not seconds.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -10,11 +12,15 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "tap.h"
 
 #define LOOPS_PER_CPU 2
 #define MANY 1000
+#define MOST_TURNS 100 /* fair is 1 or 2, and some for whom wake-ups preempt (on Linux up to 50); 30 s of the CPUs have thousands */
+#define SAMPLES 100
+#define SECOND_NS 1000000000ull
 
 static uint64_t clock_of(clockid_t clock)
 {
@@ -25,9 +31,11 @@ static uint64_t clock_of(clockid_t clock)
 }
 
 struct shared {
-	atomic_uint ready, go, stop;
-	uint64_t ran[64];
-	_Atomic uint64_t first_ns[MANY]; /* when the thread had come along for the first time */
+	atomic_uint stop;
+	_Atomic int cpu[64]; /* where the loop was last seen; -1: not yet */
+	atomic_uint came; /* threads that have come along */
+	_Atomic uint64_t last_ns; /* when the last of them did */
+	unsigned turns[MANY]; /* how often the thread had to leave its CPU until then */
 };
 
 static struct shared *s;
@@ -39,99 +47,160 @@ static void spin(unsigned n)
 		;
 }
 
-static int cpus(void)
-{
-	cpu_set_t set;
+static cpu_set_t all_cpus;
 
-	sched_getaffinity(0, sizeof(set), &set);
-	return CPU_COUNT(&set);
+/* Loops on each CPU; true: the same number on each. */
+static bool count_loops(int n, unsigned count[CPU_SETSIZE])
+{
+	bool even = true;
+
+	memset(count, 0, CPU_SETSIZE * sizeof(*count));
+	for (int i = 0; i < n; i++)
+		if (atomic_load(&s->cpu[i]) >= 0)
+			count[atomic_load(&s->cpu[i])]++;
+	for (int c = 0; c < CPU_SETSIZE; c++)
+		even = even && (!CPU_ISSET(c, &all_cpus) || count[c] == LOOPS_PER_CPU);
+	return even;
 }
 
-/* Processes, each a loop: they are spread over the CPUs, and what one has had more than another is small. */
+/* A process that stays in user mode (sched_getcpu() is the vDSO's): no system call gives the kernel an occasion to balance. */
+static pid_t loop(int i)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	while (!atomic_load(&s->stop)) {
+		spin(2000);
+		atomic_store(&s->cpu[i], sched_getcpu());
+	}
+	_exit(0);
+}
+
+/* Does each CPU have its loops, on average over this second? Single samples may see one on its way. */
+static void check_stays(int n)
+{
+	unsigned sum[CPU_SETSIZE] = { 0 }, count[CPU_SETSIZE];
+	bool good = true;
+
+	for (int k = 0; k < SAMPLES; k++) {
+		usleep(10000);
+		count_loops(n, count);
+		for (int c = 0; c < CPU_SETSIZE; c++)
+			sum[c] += count[c];
+	}
+	for (int c = 0; c < CPU_SETSIZE; c++) {
+		if (!CPU_ISSET(c, &all_cpus))
+			continue;
+		good = good && sum[c] * 2 >= SAMPLES * (LOOPS_PER_CPU * 2 - 1) && sum[c] * 2 <= SAMPLES * (LOOPS_PER_CPU * 2 + 1);
+		tap_line("# CPU %d: %u.%02u loops on average", c, sum[c] / SAMPLES, sum[c] * 100 / SAMPLES % 100);
+	}
+	ok(good, "and stay so: %d per CPU, within a half", LOOPS_PER_CPU);
+}
+
+/* CPU time of each since `before`; true: all have had so much. */
+static bool all_have(int n, const clockid_t *clock, const uint64_t *before, uint64_t want_ns)
+{
+	for (int i = 0; i < n; i++)
+		if (clock_of(clock[i]) - before[i] < want_ns)
+			return false;
+	return true;
+}
+
 static void check_spread(void)
 {
-	int n = cpus() * LOOPS_PER_CPU;
-	uint64_t least = ~0ull, most = 0;
+	int n = CPU_COUNT(&all_cpus) * LOOPS_PER_CPU;
+	unsigned count[CPU_SETSIZE];
+	uint64_t start, before[64];
+	clockid_t clock[64];
 	pid_t child[64];
+	cpu_set_t one;
+	bool good;
 
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	sched_setaffinity(0, sizeof(one), &one);
 	for (int i = 0; i < n; i++) {
-		child[i] = fork();
-		if (child[i])
-			continue;
-		atomic_fetch_add(&s->ready, 1);
-		while (!atomic_load(&s->go))
-			sched_yield();
-		for (uint64_t start = clock_of(CLOCK_THREAD_CPUTIME_ID); !atomic_load(&s->stop);) {
-			spin(2000);
-			s->ran[i] = clock_of(CLOCK_THREAD_CPUTIME_ID) - start;
-			if (s->ran[i] >= 1000000000ull)
-				atomic_store(&s->stop, 1);
-		}
-		_exit(0);
+		atomic_store(&s->cpu[i], -1);
+		child[i] = loop(i);
 	}
-	while (atomic_load(&s->ready) < (unsigned)n)
+	for (int i = 0; i < n; i++)
+		while (atomic_load(&s->cpu[i]) < 0)
+			usleep(1000);
+	for (int i = 0; i < n; i++) {
+		clock_getcpuclockid(child[i], &clock[i]);
+		sched_setaffinity(child[i], sizeof(all_cpus), &all_cpus);
+	}
+	sched_setaffinity(0, sizeof(all_cpus), &all_cpus);
+	start = clock_of(CLOCK_MONOTONIC);
+	while (!(good = count_loops(n, count)) && clock_of(CLOCK_MONOTONIC) - start < 10 * SECOND_NS)
 		usleep(1000);
-	atomic_store(&s->go, 1);
+	ok(good, "loops that begin on one CPU are spread evenly within 10 s");
+	tap_line("# spread after %llu ms", (unsigned long long)(clock_of(CLOCK_MONOTONIC) - start) / 1000000);
+	check_stays(n);
+	for (int i = 0; i < n; i++)
+		before[i] = clock_of(clock[i]);
+	start = clock_of(CLOCK_MONOTONIC);
+	while (!(good = all_have(n, clock, before, SECOND_NS / 5)) && clock_of(CLOCK_MONOTONIC) - start < 20 * SECOND_NS)
+		usleep(10000);
+	ok(good, "each of them gets on: 200 ms of CPU time within 20 s");
+	atomic_store(&s->stop, 1);
 	for (int i = 0; i < n; i++)
 		tap_wait(child[i]);
-	for (int i = 0; i < n; i++) {
-		least = s->ran[i] < least ? s->ran[i] : least;
-		most = s->ran[i] > most ? s->ran[i] : most;
-	}
-	ok(least * 100 >= most * 60, "two loops per CPU: none gets less than 60 %% of another");
-	tap_line("# %d loops on %d CPUs: least %llu us, most %llu us", n, cpus(), (unsigned long long)least / 1000,
-		 (unsigned long long)most / 1000);
 }
 
 static void *one_of_many(void *arg)
 {
-	_Atomic uint64_t *first_ns = arg;
+	unsigned *turns = arg;
+	struct rusage usage;
 
 	while (!atomic_load(&gate))
 		syscall(SYS_futex, &gate, 0 /* FUTEX_WAIT */, 0, NULL, NULL, 0);
-	while (!atomic_load(&s->stop)) {
-		spin(1000);
-		if (!atomic_load(first_ns))
-			atomic_store(first_ns, clock_of(CLOCK_MONOTONIC));
+	spin(1000);
+	if (atomic_fetch_add(&s->came, 1) + 1 == MANY) {
+		atomic_store(&s->last_ns, clock_of(CLOCK_MONOTONIC));
+		atomic_store(&s->stop, 1);
 	}
+	while (!atomic_load(&s->stop))
+		spin(1000);
+	getrusage(RUSAGE_THREAD, &usage);
+	*turns = usage.ru_nivcsw;
 	return NULL;
 }
 
+/* All have had a turn before anybody has had many. */
 static void check_many(void)
 {
 	static pthread_t thread[MANY];
-	unsigned made = 0, idle = 0;
+	unsigned made = 0, most = 0;
 	pthread_attr_t attr;
-	uint64_t start, last = 0;
+	uint64_t start;
 
 	atomic_store(&s->stop, 0);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 16384);
-	while (made < MANY && !pthread_create(&thread[made], &attr, one_of_many, &s->first_ns[made]))
+	while (made < MANY && !pthread_create(&thread[made], &attr, one_of_many, &s->turns[made]))
 		made++;
 	is(made, MANY, "a thousand threads");
 	start = clock_of(CLOCK_MONOTONIC);
 	atomic_store(&gate, 1);
 	syscall(SYS_futex, &gate, 1 /* FUTEX_WAKE */, MANY, NULL, NULL, 0);
-	do {
+	while (!atomic_load(&s->stop) && clock_of(CLOCK_MONOTONIC) - start < 30 * SECOND_NS)
 		usleep(100000);
-		idle = 0;
-		for (unsigned i = 0; i < made; i++)
-			idle += atomic_load(&s->first_ns[i]) == 0;
-	} while (idle && clock_of(CLOCK_MONOTONIC) - start < 10000000000ull);
 	atomic_store(&s->stop, 1);
 	for (unsigned i = 0; i < made; i++)
 		pthread_join(thread[i], NULL);
-	/* This thread made all the others: it has had more than its share, and may look late. They tell themselves. */
 	for (unsigned i = 0; i < made; i++)
-		last = s->first_ns[i] > last ? s->first_ns[i] : last;
-	ok(!idle && last - start < 10000000000ull, "all have come along within 10 s");
-	tap_line("# a thousand threads: all after %llu ms", (unsigned long long)(last - start) / 1000000);
+		most = s->turns[i] > most ? s->turns[i] : most;
+	ok(s->last_ns && most <= MOST_TURNS, "all have come along before one has had many turns");
+	tap_line("# a thousand threads: all after %llu ms, %u came, at most %u turns", (unsigned long long)(s->last_ns - start) / 1000000,
+		 atomic_load(&s->came), most);
 }
 
 int main(void)
 {
 	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	sched_getaffinity(0, sizeof(all_cpus), &all_cpus);
 	check_spread();
 	check_many();
 	return tap_done();

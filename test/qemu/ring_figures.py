@@ -3,7 +3,8 @@
 Under -icount shift=0 one virtual nanosecond is one guest instruction, so the
 time stamp counter counts instructions.  test/abi/count.c runs as /init of an
 empty initrd and prints its figures; each has a limit that the issues set.
-Boots need the software TPM, without which OVMF polls for half a minute.
+test/abi/shares.c, in a boot of its own, says how exactly the fair class shares
+the CPU.  Boots need the software TPM, without which OVMF polls for half a minute.
 """
 
 import os
@@ -27,24 +28,47 @@ LIMITS = (
 BIG_MIB, BIG_FACTOR = 8192, 1.2
 KERNEL_LIMIT = 1 << 20
 OVERHEAD_KIB = 16 << 10
+SHARE_PERCENT, NICE5, NICE_PERCENT = 3, 335 / 1024, 10
 
 
-def measure(build, disk, ram_mib):
+def figures_of(build, disk, ram_mib, end="end", seconds=110):
+    """({name: value}, the serial text)"""
     with machine.Machine(image=disk, icount=True, tpm=True, cpus=1, cpu=CPU, ram_mib=ram_mib,
                          name="figures", symbols=os.path.join(build, "kernel.elf")) as halcyon:
         try:
-            halcyon.wait(110)
+            halcyon.wait(seconds)
         except machine.Hang as hang:
             raise machine.Hang("%s\n%s" % (hang, halcyon.dump()))
         text = halcyon.serial.text()
     figures = {k: int(v) for k, v in re.findall(r"FIGURE (\w+) (\d+)", text)}
-    if "end" not in figures:
+    if end not in figures:
         raise machine.Hang("no figures:\n" + "\n".join(text.splitlines()[-40:]))
+    return figures, text
+
+
+def measure(build, disk, ram_mib):
+    figures, text = figures_of(build, disk, ram_mib)
     usable = re.search(r"(\d+) KiB usable in the firmware's map", text)
     if not usable:
         raise machine.Hang("the log does not say how much RAM is usable")
     figures["usable_kib"] = int(usable.group(1))
     return figures
+
+
+def shares(report, build, folder, options):
+    """Equal loops get equal shares, a nicer one what its weight says."""
+    archive = initrd.Initrd()
+    archive.copy("init", ring_abi.binary_of(build, "shares"))
+    disk = image.make(os.path.join(build, "halcyon.img"), os.path.join(folder, "shares.img"), options=WORDS + options,
+                      initrd=archive.write(os.path.join(folder, "shares.initrd")))
+    got, _ = figures_of(build, disk, 512, "end_0", 200)
+    for n in (3, 5):
+        least, most = got["share_least_%d" % n], got["share_most_%d" % n]
+        report.check(least * 100 >= most * (100 - SHARE_PERCENT), "%d loops on one CPU: %.1f to %.1f ms, %.2f %% apart (at most %d %%)" %
+                     (n, least / 1e6, most / 1e6, (most - least) * 100 / most, SHARE_PERCENT))
+    ratio = got["share_nice_5"] / got["share_nice_0"]
+    report.check(abs(ratio / NICE5 - 1) * 100 <= NICE_PERCENT, "nice 5 against nice 0: %.4f, by weight %.4f (within %d %%)" %
+                 (ratio, NICE5, NICE_PERCENT))
 
 
 def run(build, options=""):
@@ -71,4 +95,5 @@ def run(build, options=""):
     gone = small["usable_kib"] - small["memfree_kib"]
     report.check(gone < OVERHEAD_KIB + os.path.getsize(path) // 1024,
                  "usable RAM less MemFree: %d KiB" % gone)
+    shares(report, build, folder, options)
     return report.finish(folder)
