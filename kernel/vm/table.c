@@ -298,6 +298,13 @@ void table_free_range(struct vm_space *s, vaddr_t start, vaddr_t end, vaddr_t fl
 	table_free_level(&f, s->root, HAL_PT_LEVELS - 1, start, end);
 }
 
+/* The batch of a whole space: what it flushes is known before. */
+static void free_all_flush(struct vm_batch *b)
+{
+	batch_finish(b);
+	batch_range(b, 0, ~0ULL);
+}
+
 static void free_all_leaf(struct page *table, struct vm_batch *b)
 {
 	hal_pte_t *entries = page_address(table);
@@ -306,16 +313,17 @@ static void free_all_leaf(struct page *table, struct vm_batch *b)
 
 	for_each_leaf_index(i, mask, 0, LEAF_SIZE) {
 		hal_pte_t e = hal_pte_read(&entries[i]);
+		struct page *page;
 
 		if (!hal_pte_present(e))
 			continue;
+		page = phys_to_page(hal_pte_paddr(e, 0));
 		hal_pte_write(&entries[i], hal_pte_none());
 		if (hal_pte_soft(e) & PTE_SPECIAL)
 			continue;
 		if (batch_full(b))
-			batch_finish(b);
-		batch_range(b, 0, ~0ULL);
-		batch_add_page(b, phys_to_page(hal_pte_paddr(e, 0)));
+			free_all_flush(b);
+		batch_add_page(b, page);
 	}
 	table->pt.groups = 0;
 	table->pt.live = 0;
@@ -338,14 +346,15 @@ static void free_all_level(struct page *table, unsigned int level, struct vm_bat
 			hal_pte_t e = hal_pte_read(&entries[i]);
 			struct page *child;
 
-			if (!hal_pte_present(e))
+			if (hal_pte_is_none(e))		/* else it leads to a table: no tests for what only leaves can be */
 				continue;
 			child = phys_to_page(hal_pte_table_paddr(e));
 			free_all_level(child, level - 1, b);
 			hal_pte_write(&entries[i], hal_pte_none());
 			if (level == HAL_PT_LEVELS - 1)
 				hal_pt_root_changed(&entries[i]);
-			batch_range(b, 0, ~0ULL);
+			if (batch_full(b))
+				free_all_flush(b);
 			batch_add_table(b, child);
 		}
 	}
@@ -358,6 +367,7 @@ void table_free_all(struct vm_space *s)
 	struct vm_batch b;
 
 	batch_init(&b, s);
+	batch_range(&b, 0, ~0ULL);
 	free_all_level(phys_to_page(s->root), HAL_PT_LEVELS - 1, &b);
 	batch_finish(&b);
 	atomic64_store_relaxed(&s->rss_anon, 0);

@@ -122,12 +122,10 @@ static inline bool hal_pte_is_none(hal_pte_t e)
 
 static inline bool hal_pte_present(hal_pte_t e)
 {
-	u64 v = e.v;
-
-	if (likely(v & X86_PTE_P))
+	if (likely(e.v & X86_PTE_P))
 		return true;
-	__asm__("" : "+r"(v));	/* two tests: what follows then knows which bit it was, and x86_pte_hide() costs nothing */
-	return v & X86_PTE_NONE;
+	__asm__ volatile("");	/* two tests: what follows then knows which bit it was, and x86_pte_hide() costs nothing */
+	return e.v & X86_PTE_NONE;
 }
 
 static inline bool hal_pte_is_leaf(hal_pte_t e, unsigned int level)
