@@ -20,6 +20,8 @@
  * whatever CPUs its thread ran. What others are about to give back counts too: a purge under way elsewhere, the slabs that
  * wait for RCU. What those free may be the last of a slab: it is all given back once more.
  */
+static struct mm_stats settled_last; /* what settled_free() saw */
+
 static u64 settled_free(void)
 {
 	struct mm_stats s;
@@ -28,6 +30,7 @@ static u64 settled_free(void)
 	selftest_settle();
 	mm_drain();
 	mm_stats(&s);
+	settled_last = s;
 	/* What a section that was built meanwhile, and a cache that was used for the first time, keep for ever. */
 	return s.free + s.frame_table + s.magazines;
 }
@@ -164,6 +167,15 @@ SELFTEST(buddy, exhaustion_and_return)
 static uintptr_t fail_stack; /* only what is called on this stack counts and fails: others allocate at the same time */
 static u32 fail_countdown;
 
+/* For the one who reads why counts differ: whose pages they are. */
+static void say_pages(const char *when, const struct mm_stats *s)
+{
+	log_printf(LOG_NOTICE, "# %s: slab %llu, stacks %llu, vmalloc %llu, tables %llu, user %llu, frames %llu, magazines %llu", when,
+		   (unsigned long long)s->slab, (unsigned long long)s->stacks, (unsigned long long)s->vmalloc,
+		   (unsigned long long)s->tables, (unsigned long long)s->user, (unsigned long long)s->frame_table,
+		   (unsigned long long)s->magazines);
+}
+
 /* Threads' stacks are aligned to their size. */
 static __always_inline uintptr_t this_stack(void)
 {
@@ -180,6 +192,7 @@ static bool fail_one(size_t bytes, u32 flags)
 SELFTEST(buddy, injected_failures_unwind)
 {
 	u64 before = settled_mapped();
+	struct mm_stats was = settled_last;
 	bool (*old)(size_t, u32) = mm_fail_hook, done = false;
 
 	fail_stack = this_stack();
@@ -201,7 +214,10 @@ SELFTEST(buddy, injected_failures_unwind)
 			kmap_stack_free(base);
 	}
 	EXPECT(done);
-	EXPECT_EQ(settled_mapped(), before);
+	if (!EXPECT_EQ(settled_mapped(), before)) {
+		say_pages("before", &was);
+		say_pages("after", &settled_last);
+	}
 }
 
 /* ---- slab -------------------------------------------------------------------------------------- */
