@@ -29,8 +29,7 @@
 #define CHECK_PERIOD_NS (10 * (u64)NSEC_PER_SEC)
 
 static struct spinlock offset_lock = SPINLOCK_INIT("wall clock", LOCK_RANK_LEAF);
-static struct seqcount offset_seq; /* written under offset_lock */
-static u64 offset_ns; /* [offset_lock, offset_seq] real minus monotonic */
+static u64 offset_ns; /* [offset_lock] real minus monotonic; one word, read without */
 static s32 tai_seconds; /* [offset_lock; a] TAI minus UTC */
 static s32 zone_west, zone_dst; /* [offset_lock; a] */
 static struct hal_vvar *vvar; /* [offset_lock] NULL until there is one */
@@ -40,14 +39,7 @@ static struct list_head listeners = LIST_HEAD_INIT(listeners); /* [clock_listen_
 
 static __always_inline u64 real_ns(void)
 {
-	u64 offset;
-	u32 seq;
-
-	do {
-		seq = seqcount_read_begin(&offset_seq);
-		offset = READ_ONCE(offset_ns);
-	} while (seqcount_read_retry(&offset_seq, seq));
-	return clock_mono_ns() + offset;
+	return clock_mono_ns() + READ_ONCE(offset_ns);
 }
 
 u64 clock_real_ns(void)
@@ -163,9 +155,7 @@ void clock_unlisten(struct clock_listener *l)
 
 static void offset_set_locked(u64 offset)
 {
-	seqcount_write_begin(&offset_seq);
 	WRITE_ONCE(offset_ns, offset);
-	seqcount_write_end(&offset_seq);
 	vvar_update_locked();
 }
 

@@ -1,6 +1,6 @@
 /*
  * Clocks. The monotonic clock counts nanoseconds since the HAL's clock started; the wall clock is
- * the monotonic one plus an offset that settimeofday(2) changes (seqlock, read without a shared write).
+ * the monotonic one plus an offset that settimeofday(2) changes (one word, read without a lock).
  */
 #pragma once
 
