@@ -196,6 +196,8 @@ void hal_tlb_flush_local_page(vaddr_t va)
 {
 	if (in_windows(va))
 		hal_tlb_flush_local_kernel(va, va + 1);
+	else
+		hal_percpu()->flushed_pages++;
 }
 
 void hal_tlb_flush_local_all(void)
