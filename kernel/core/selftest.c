@@ -53,16 +53,23 @@ static bool word_matches(const char *word, size_t n, const struct selftest *t)
 	       strncmp(word + suite + 1, t->name, n - suite - 1) == 0;
 }
 
+/* A word that begins with - takes out what it names. */
 static bool filter_matches(const char *filter, const struct selftest *t)
 {
+	bool chosen = false;
+
 	while (*filter) {
 		const char *end = strchrnul(filter, ',');
+		bool out = *filter == '-';
 
-		if (word_matches(filter, (size_t)(end - filter), t))
-			return true;
+		if (word_matches(filter + out, (size_t)(end - filter) - out, t)) {
+			if (out)
+				return false;
+			chosen = true;
+		}
 		filter = *end ? end + 1 : end;
 	}
-	return false;
+	return chosen;
 }
 
 static bool run_one(const struct selftest *t, u32 number)

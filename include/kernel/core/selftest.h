@@ -10,8 +10,8 @@
  *		EXPECT_EQ(after.free, before.free);
  *	}
  *
- * `selftest=all`, `selftest=buddy`, `selftest=buddy.coalesces,rcu` or `selftest=torture_*` on the command line chooses; one TAP
- * line per test goes to the log's consoles. A test must leave no page, object or thread behind.
+ * `selftest=all`, `selftest=buddy`, `selftest=buddy.coalesces,rcu` or `selftest=all,-torture_*` (but not those) on the command
+ * line chooses; one TAP line per test goes to the log's consoles. A test must leave no page, object or thread behind.
  *
  * DEATHTEST(name) { ... } breaks something on purpose and must not return: `deathtest=name` runs one,
  * `deathtest=list` prints all, each with the text that the panic's reason must contain.
