@@ -2,10 +2,11 @@
 
   kernel   the self tests whose suite is named torture_*: timers, wait queues, mutex, rwsem, RCU, work queues, calls and
            shootdowns between CPUs, migration
-  user     ABI programs that race with themselves (PROGRAMS), three rounds in one boot, while CPUs go offline and come back
+  user     ABI programs that race with themselves (PROGRAMS) in one boot, while CPUs go offline and come back
 
-`make test` runs the first on 2 CPUs (ring selftest has them on 4) and the second on 4, for a second each; TORTURE_SECONDS and
-TORTURE_CPUS in the environment ask for more (make test-long: both on 1, 2, 4 and 8 CPUs). A detector's report, a leak at power-off or a missing line fails.
+`make test` runs the first on 2 CPUs (ring selftest has them on 4) and the second on 4, for a second each. TORTURE_SECONDS
+and TORTURE_CPUS in the environment ask for more (make test-long: both on 1, 2, 4 and 8 CPUs). A detector's report, a leak
+at power-off or a missing line fails.
 """
 
 import os
