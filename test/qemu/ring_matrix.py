@@ -9,7 +9,6 @@ import concurrent.futures
 import json
 import os
 import re
-import traceback
 
 import image
 import machine
@@ -237,24 +236,6 @@ CASES = [("boots: " + name, boots(name)) for name in SHAPES] + [
 ]
 
 
-def run_case(build, folder, report, name, case):
-    ctx = ring_machine.Context(build, folder, report, name)
-    try:
-        case(ctx)
-        said = [line for m in ctx.machines for line in machine.reports(m.serial.text())]
-        report.check(not said, "%s%s" % (name, "".join("\n# " + line for line in said[:20])))
-    except Exception as trouble:        # a case may fail in any way; it is told, and the next runs
-        report.fail("%s: %s" % (name, trouble))
-        if not isinstance(trouble, (machine.Hang, AssertionError)):
-            report.note(traceback.format_exc())
-        for m in ctx.machines:
-            report.note(m.dump(30) if m.process and m.process.poll() is None
-                        else m.serial.tail(30) if m.serial else "did not start")
-    finally:
-        for m in ctx.machines:
-            m.close()
-
-
 def run(build, only=None, options=""):
     del options
     report = Report(build, "matrix")
@@ -264,5 +245,5 @@ def run(build, only=None, options=""):
         # The widest machine takes longest: first.
         for name, case in sorted(CASES, key=lambda c: "64" not in c[0]):
             if not only or any(word in name for word in only):
-                pool.submit(run_case, build, folder, report, name, case)
+                pool.submit(ring_machine.run_case, build, folder, report, name, case, may_panic=False)
     return report.finish(folder)
