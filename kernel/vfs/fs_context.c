@@ -4,11 +4,21 @@
  *
  * chroot, chdir and pivot_root write under the context's lock, within its seq, and put
  * the old place's references only after that.
+ *
+ * pivot_root moves everybody who stands at the old root, so it must find everybody. It does not look for them among the
+ * tasks, which come and go meanwhile: a context that fork has copied and that no task in the table has yet would be missed, and so
+ * would be a thread behind one that ends. All contexts are in one list; a copy is made and entered under the list's lock.
+ * So a context is in the list when pivot_root comes by, or is copied from one that it has been to. Whether somebody stands
+ * there, and his move, are one step under his context's lock: a chdir() at the same time comes before it or after it.
+ *
+ * Locks: all_lock, then one context's lock.
  */
 #include "internal.h"
 
-#include <kernel/task/pid.h>
 #include <kernel/task/process.h>
+
+static struct spinlock all_lock = SPINLOCK_INIT("fs contexts", LOCK_RANK_FS_CONTEXTS);
+static LIST_HEAD(all_contexts); /* [all_lock] but fs_context_init_data */
 
 struct fs_context fs_context_init_data = {
 	.umask = 022,
@@ -28,6 +38,9 @@ void fs_context_put(struct fs_context *fs)
 	might_sleep();
 	if (!atomic_dec_and_test(&fs->ref))
 		return;
+	spin_lock(&all_lock);
+	list_del(&fs->all_node);
+	spin_unlock(&all_lock);
 	path_put(&fs->root);
 	path_put(&fs->cwd);
 	kfree(fs);
@@ -42,6 +55,7 @@ struct fs_context *fs_context_copy(struct fs_context *from)
 	atomic_store(&fs->ref, 1);
 	seqcount_init(&fs->seq);
 	spin_init(&fs->lock, "fs context", LOCK_RANK_FS_CONTEXT);
+	spin_lock(&all_lock);
 	spin_lock(&from->lock);
 	fs->umask = from->umask;
 	fs->root = from->root;
@@ -49,6 +63,8 @@ struct fs_context *fs_context_copy(struct fs_context *from)
 	path_get(&fs->root);
 	path_get(&fs->cwd);
 	spin_unlock(&from->lock);
+	list_add_tail(&fs->all_node, &all_contexts);
+	spin_unlock(&all_lock);
 	return fs;
 }
 
@@ -122,56 +138,36 @@ struct fs_context *task_fs_get(struct task *t)
 	return fs;
 }
 
-static void move_if_there(struct fs_context *fs, const struct path *from, const struct path *to)
+/* How many references on `from` the caller has to drop: they are `to`'s now. */
+static int move_if_there(struct fs_context *fs, const struct path *from, const struct path *to)
 {
-	struct path root, cwd;
+	bool root, cwd;
 
-	fs_context_root(fs, &root);
-	fs_context_cwd(fs, &cwd);
-	if (path_equal(&root, from))
-		fs_context_set_root(fs, to);
-	if (path_equal(&cwd, from))
-		fs_context_set_cwd(fs, to);
-	path_put(&root);
-	path_put(&cwd);
-}
-
-/* The i-th thread of p with a reference, or NULL. */
-static struct task *thread_at(struct process *p, u32 i)
-{
-	struct task *t, *found = NULL;
-
-	rcu_read_lock();
-	for_each_thread_rcu(p, t) {
-		if (i-- == 0) {
-			if (task_get_not_zero(t))
-				found = t;
-			break;
-		}
-	}
-	rcu_read_unlock();
-	return found;
+	spin_lock(&fs->lock);
+	seqcount_write_begin(&fs->seq);
+	root = path_equal(&fs->root, from);
+	cwd = path_equal(&fs->cwd, from);
+	if (root)
+		fs->root = *to;
+	if (cwd)
+		fs->cwd = *to;
+	for (int i = 0; i < root + cwd; i++)
+		path_get(to);
+	seqcount_write_end(&fs->seq);
+	spin_unlock(&fs->lock);
+	return root + cwd;
 }
 
 void fs_context_replace_all(const struct path *from, const struct path *to)
 {
-	struct process *p;
-	int nr = 1;
+	struct fs_context *fs;
+	u64 drop = 0;
 
-	move_if_there(&fs_context_init_data, from, to);
-	while ((p = process_next_get(nr))) {
-		struct task *t;
-
-		nr = p->pid->nr + 1;
-		for (u32 i = 0; (t = thread_at(p, i)); i++) {
-			struct fs_context *fs = task_fs_get(t);
-
-			if (fs) {
-				move_if_there(fs, from, to);
-				fs_context_put(fs);
-			}
-			task_put(t);
-		}
-		process_put(p);
-	}
+	spin_lock(&all_lock);
+	list_for_each_entry(fs, &all_contexts, all_node)
+		drop += (u64)move_if_there(fs, from, to);
+	spin_unlock(&all_lock);
+	drop += (u64)move_if_there(&fs_context_init_data, from, to);
+	while (drop--)
+		path_put(from);
 }

@@ -42,6 +42,7 @@ enum lock_rank {
 	LOCK_RANK_SPIN_FIRST,
 	LOCK_RANK_TASK = LOCK_RANK_SPIN_FIRST,	/* one task: its files, fs context, vfork parent */
 	LOCK_RANK_FILES,		/* descriptor table */
+	LOCK_RANK_FS_CONTEXTS,		/* the list of the next ones */
 	LOCK_RANK_FS_CONTEXT,		/* root, cwd, umask */
 	LOCK_RANK_RENAME_SPIN,		/* writers of rename_seq */
 	LOCK_RANK_DENTRY,		/* never two */

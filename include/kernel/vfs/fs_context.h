@@ -6,11 +6,12 @@
  * Where a task stands: root, working directory, umask. Shared by threads
  * (CLONE_FS). Path walk copies root and cwd between two reads of seq and writes nothing.
  *
- * Keys: [a] atomic, [l] lock for writing, seq for reading.
+ * Keys: [a] atomic, [l] lock for writing, seq for reading, [list] the list's own lock (fs_context.c).
  */
 #include <kernel/core/seqlock.h>
 #include <kernel/core/spinlock.h>
 #include <kernel/vfs/path.h>
+#include <lib/list.h>
 
 struct fs_context {
 	struct seqcount seq;
@@ -20,6 +21,7 @@ struct fs_context {
 	atomic_t ref;			/* [a] tasks */
 	struct spinlock lock;
 	bool in_exec;			/* [l] clone(CLONE_FS) is refused meanwhile */
+	struct list_head all_node;	/* [list] */
 };
 
 /* What kernel threads have, and PID 1 copies: / and umask 022 (set after mount_init_root). */
