@@ -17,6 +17,11 @@
  * it is decided whether it stays. 0 -> DENTRY_REFS_DEAD happens only there and in the
  * shrinker, by compare-and-swap, against readers that take it from 0 to 1.
  *
+ * Without the lock the flags are read before the count falls, and in between somebody may find the dentry, unhash it and
+ * drop his reference: the count is 1 again and falls to 0, and nobody would free what nobody can find. So they are read once
+ * more when it has fallen. Either that read sees the mark, or who unhashes does so after it, with a reference of his own
+ * whose put sees it.
+ *
  * Locks, outer to inner: directory's inode.lock, rename_lock, dentry.lock,
  * bucket lock, sb.lru_lock. No two dentry locks are ever held together.
  */
@@ -409,20 +414,42 @@ static struct dentry *put_slow(struct dentry *d)
 	return kill_locked(d);
 }
 
+static inline bool stays_unused(const struct dentry *d)
+{
+	const u32 idle = DENTRY_LRU | DENTRY_REFERENCED;
+
+	return (READ_ONCE(d->flags) & (idle | DENTRY_UNHASHED | DENTRY_NOCACHE)) == idle;
+}
+
+/* The last reference goes without the lock. False: it is still the caller's, who looks again. */
+static bool put_to_lru(struct dentry *d)
+{
+	int one = 1;
+	bool gone;
+
+	rcu_read_lock();
+	gone = atomic_try_cmpxchg(&d->refs, &one, 0);
+	if (gone && unlikely(!stays_unused(d)) && dentry_get_rcu(d))
+		gone = false;
+	rcu_read_unlock();
+	return gone;
+}
+
 void dentry_put(struct dentry *d)
 {
 	might_sleep();
 	while (d) {
-		const u32 idle = DENTRY_LRU | DENTRY_REFERENCED;
 		int v = atomic_load_relaxed(&d->refs);
 
 		ASSERT(v > 0);
-		while (v > 1 || (READ_ONCE(d->flags) &
-				 (idle | DENTRY_UNHASHED | DENTRY_NOCACHE)) == idle) {
+		while (v > 1) {
 			if (atomic_try_cmpxchg(&d->refs, &v, v - 1))
 				return;
 		}
-		d = put_slow(d);
+		if (!stays_unused(d))
+			d = put_slow(d);
+		else if (put_to_lru(d))
+			return;
 	}
 }
 
