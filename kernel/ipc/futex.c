@@ -18,6 +18,10 @@
  * (the lock keeps preemption off). A requeue moves a waiter to another bucket, so a
  * waiter that takes itself off must look which lock it needs, and look again under it.
  *
+ * A key compares addresses, so what they belong to must stay as long as somebody is queued under it: memory that
+ * is given out again would make a stranger's wake-ups end there. A waiter counts the object of its key; its own address space
+ * it has anyway. One that is moved counts what its new key names, also when that is another process's space.
+ *
  * Two buckets are locked in the order of their addresses.
  */
 #include <abi/linux/futex.h>
@@ -43,7 +47,7 @@
 struct futex_key {
 	void *owner;			/* vm_space or vm_object */
 	u64 offset;			/* address or byte in the object */
-	struct vm_object *object;	/* counted while the key lives, NULL for private ones */
+	struct vm_object *object;	/* counted while the key lives, NULL: owner is a space */
 };
 
 struct futex_bucket {
@@ -57,6 +61,7 @@ struct futex_waiter {
 	struct thread *thread;		/* [I] */
 	struct futex_key key;		/* [bucket lock] */
 	u32 bitset;			/* [I] */
+	bool moved;			/* [bucket lock] the key counts the space too, if it names one */
 };
 
 static struct futex_bucket futex_table[1 << FUTEX_HASH_BITS];
@@ -252,7 +257,6 @@ static u64 futex_deadline_mono(u64 deadline_ns, bool realtime)
 static long futex_wait(uptr_t uaddr, bool shared, u32 val, u64 deadline_ns, bool realtime, u32 bitset)
 {
 	struct futex_waiter w = { .thread = current_thread(), .bitset = bitset };
-	struct vm_object *object;
 	int err;
 
 	if (!bitset)
@@ -260,7 +264,6 @@ static long futex_wait(uptr_t uaddr, bool shared, u32 val, u64 deadline_ns, bool
 	err = futex_key_get(uaddr, shared, &w.key);
 	if (err)
 		return err;
-	object = w.key.object;		/* a requeue changes the key, but not whose reference it is */
 	for (;;) {
 		err = futex_queue(&w, uaddr, val);
 		if (err)
@@ -276,8 +279,9 @@ static long futex_wait(uptr_t uaddr, bool shared, u32 val, u64 deadline_ns, bool
 		if (err)
 			break;
 	}
-	if (object)
-		vm_object_put(object);
+	if (unlikely(w.moved) && !w.key.object)
+		vm_space_release(w.key.owner);
+	futex_key_put(&w.key);
 	return err;
 }
 
@@ -338,14 +342,37 @@ static int futex_keys_get(uptr_t u1, uptr_t u2, bool shared, struct futex_key *k
 	return err;
 }
 
+static void futex_waiter_count_key(struct futex_waiter *w)
+{
+	if (w->key.object)
+		vm_object_get(w->key.object);
+	else
+		vm_space_hold(w->key.owner);
+	w->moved = true;
+}
+
+/* The caller's own key names the same and counts it, or is of the caller's space: this is never the last reference. */
+static void futex_waiter_uncount_key(struct futex_waiter *w)
+{
+	bool last = false;
+
+	if (w->key.object)
+		last = refcount_put_and_test(&w->key.object->refs);
+	else if (w->moved)
+		vm_space_release(w->key.owner);
+	ASSERT(!last);
+}
+
 /*
- * Moves a waiter to k2. Both locks held. Its own key reference stays with its own call. In the same bucket it
- * keeps its place: the caller's walk would meet it again at the tail, without end.
+ * Moves a waiter to k2. Both locks held. In the same bucket it keeps its place: the caller's walk would meet it again at
+ * the tail, without end.
  */
 static void futex_requeue_waiter(struct futex_waiter *w, struct futex_bucket *b2,
 				 const struct futex_key *k2)
 {
+	futex_waiter_uncount_key(w);
 	w->key = *k2;
+	futex_waiter_count_key(w);
 	if (w->bucket == b2)
 		return;
 	list_move_tail(&w->node, &b2->waiters);

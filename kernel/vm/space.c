@@ -28,6 +28,7 @@
 static struct kmem_cache *space_cache;
 static DEFINE_PER_CPU(struct vm_space *, active_space);
 struct page *vm_zero_page;
+bool vm_many_cpus;
 
 void vm_init(void)
 {
@@ -81,6 +82,11 @@ bool vm_space_get_not_zero(struct vm_space *s)
 	return refcount_get_not_zero(&s->users);
 }
 
+void vm_space_hold(struct vm_space *s)
+{
+	refcount_get(&s->refs);
+}
+
 /* Any context: also from the switch, under the run queue's lock. */
 static void space_put_ref(struct vm_space *s)
 {
@@ -88,6 +94,11 @@ static void space_put_ref(struct vm_space *s)
 		return;
 	table_free_root(s);
 	kmem_cache_free(space_cache, s);
+}
+
+void vm_space_release(struct vm_space *s)
+{
+	space_put_ref(s);
 }
 
 static void space_teardown(struct vm_space *s)
@@ -163,6 +174,35 @@ void vm_space_switch(struct thread *prev, struct thread *next)
 		hal_space_set_lazy();
 }
 
+/* A CPU that is lazy already (a kernel thread's, or the stretch lies in another one) stays so: false. */
+bool vm_quiet_enter(void)
+{
+	bool begins;
+
+	preempt_disable();
+	begins = !hal_space_is_lazy();
+	if (begins)
+		hal_space_set_quiet();
+	preempt_enable();
+	return begins;
+}
+
+/*
+ * Interrupts off: nobody is switched to between the end of laziness and the look at the generation. When the thread has been
+ * switched away meanwhile, and back, the stretch ended with that.
+ */
+void vm_quiet_leave(void)
+{
+	irqflags_t flags = hal_irq_save();
+	struct vm_space *s = thread_space(current_thread());
+
+	if (!s)
+		s = this_cpu(active_space);	/* a kernel thread that has activated one */
+	if (s && hal_space_is_lazy())
+		space_enter(s);
+	hal_irq_restore(flags);
+}
+
 /* Interrupts off: drop_here() comes by one. */
 void vm_space_activate(struct vm_space *s)
 {
@@ -213,7 +253,13 @@ static void space_dead(u32 cpu)
 	(void)table_cache_drain_cpu(cpu);
 }
 
-const struct cpuhp_step vm_cpuhp = { .name = "vm", .dying = space_dying, .dead = space_dead };
+static void space_starting(u32 cpu)
+{
+	(void)cpu;
+	WRITE_ONCE(vm_many_cpus, true);
+}
+
+const struct cpuhp_step vm_cpuhp = { .name = "vm", .starting = space_starting, .dying = space_dying, .dead = space_dead };
 
 /* ---- fork ---- */
 
@@ -308,10 +354,12 @@ static void fork_layout(const struct vm_space *p, struct vm_space *c)
 int vm_space_fork(struct vm_space *parent, struct vm_space **out)
 {
 	struct vm_space *child = space_alloc();
+	bool quiet;
 	int err;
 
 	if (!child)
 		return -ENOMEM;
+	quiet = vm_quiet_begin();
 	err = rwsem_write_lock_killable(&parent->lock);
 	if (err)
 		goto put_child;
@@ -322,9 +370,11 @@ int vm_space_fork(struct vm_space *parent, struct vm_space **out)
 	rwsem_write_unlock(&parent->lock);
 	if (err)
 		goto put_child;
+	vm_quiet_end(quiet);
 	*out = child;
 	return 0;
 put_child:
+	vm_quiet_end(quiet);
 	vm_space_put(child);
 	return err;
 }

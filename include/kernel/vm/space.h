@@ -81,6 +81,9 @@ void vm_space_get(struct vm_space *s);
 bool __must_check vm_space_get_not_zero(struct vm_space *s);
 /* The last user's put unmaps everything. May sleep. */
 void vm_space_put(struct vm_space *s);
+/* Keeps the structure alone, so that its address names no other space: any context, the space has a user. */
+void vm_space_hold(struct vm_space *s);
+void vm_space_release(struct vm_space *s);	/* any context */
 
 /* The space of the calling thread's process; NULL for kernel threads and late in exit. */
 struct vm_space *vm_current(void);
