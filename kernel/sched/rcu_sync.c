@@ -5,7 +5,9 @@
 #include <kernel/core/percpu.h>
 #include <kernel/core/rcu.h>
 #include <kernel/core/selftest.h>
+#include <kernel/core/smpcall.h>
 #include <kernel/sched/completion.h>
+#include <kernel/sched/mutex.h>
 #include <kernel/sched/rcu_sync.h>
 #include <kernel/sched/sched.h>
 #include <kernel/sched/work.h>
@@ -56,22 +58,52 @@ void synchronize_rcu(void)
 	wait_for_completion(&s.done, "synchronize_rcu");
 }
 
-/* The callbacks of one CPU run in order: one more at the end of each CPU's queue, one after the other. */
+/* ---- waiting for all callbacks ----------------------------------------------------------------- */
+
+/* One barrier at a time has a callback on each CPU. */
+static struct mutex barrier_mutex;
+static DEFINE_PER_CPU(struct rcu_head, barrier_heads); /* [barrier_mutex] */
+static u32 barrier_left; /* [a] CPUs whose callbacks have not all run, and one for the caller */
+static struct completion barrier_done; /* [barrier_mutex] */
+
+static void barrier_drop(void)
+{
+	if (__atomic_sub_fetch(&barrier_left, 1, __ATOMIC_ACQ_REL) == 0)
+		complete(&barrier_done);
+}
+
+static void barrier_fn(struct rcu_head *head)
+{
+	(void)head;
+	barrier_drop();
+}
+
+/* On each CPU, interrupts off: what is queued here now is in front of this one. */
+static void barrier_queue_here(void *arg)
+{
+	(void)arg;
+	__atomic_fetch_add(&barrier_left, 1, __ATOMIC_RELAXED);
+	call_rcu(this_cpu_ptr(&barrier_heads), barrier_fn);
+	rcu_expedite();
+}
+
+/*
+ * The callbacks of one CPU run in order: one more goes to the end of each CPU's queue. The CPU is asked to queue it
+ * itself: its caller stays where it is, as its affinity is its own and may be changed by others at any time. A CPU that goes
+ * afterwards hands its queue on as it is; one that has gone before has handed it to a CPU that is asked.
+ */
 void rcu_barrier(void)
 {
-	struct thread *me = current_thread();
-	struct cpumask before = me->affinity, one;
-	u32 cpu;
-
-	cpuhp_read_lock(); /* callbacks of a CPU that goes move to another one's end, where this has perhaps been */
-	for_each_online_cpu(cpu) {
-		cpumask_clear(&one);
-		cpumask_set(&one, cpu);
-		if (sched_set_affinity(me, &one) == 0)
-			synchronize_rcu();
-	}
+	might_sleep();
+	cpuhp_read_lock();
+	mutex_lock(&barrier_mutex);
+	completion_init(&barrier_done);
+	__atomic_store_n(&barrier_left, 1, __ATOMIC_RELAXED);
+	smp_call_all(barrier_queue_here, NULL, true);
+	barrier_drop();
+	wait_for_completion(&barrier_done, "rcu_barrier");
+	mutex_unlock(&barrier_mutex);
 	cpuhp_read_unlock();
-	(void)sched_set_affinity(me, &before);
 }
 
 /* See selftest.h. */
@@ -83,6 +115,7 @@ static void settle(void)
 
 void sched_work_init(void)
 {
+	mutex_init(&barrier_mutex, "rcu barrier", LOCK_RANK_SLEEP_LEAF);
 	workq_boot();
 	selftest_settle_hook = settle;
 	VERIFY(kthread_run(rcu_main, NULL, "rcu"));

@@ -461,8 +461,3 @@ SELFTEST(rcu, synchronize_waits_for_readers)
 		wait_for_completion(&w.done, "selftest");
 	}
 }
-
-SELFTEST(rcu, barrier_returns)
-{
-	rcu_barrier();
-}

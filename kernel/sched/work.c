@@ -2,9 +2,13 @@
 /*
  * Work queues. The contract is in work.h.
  *
- * `pending` has one owner: who changes it from 0 to 1 may put the item into a lane, and does so at once, with
- * interrupts off, or by a timer. It goes back to 0 under the lane's lock when the worker takes the item to run it, or
- * somebody cancels it. So an item is in at most one list, and `lane` says in which.
+ * `pending` has one owner: who changes it from WORK_FREE to WORK_QUEUED may put the item into a lane, and does so at once,
+ * with interrupts off from before the change, or by a timer. It goes back under the lane's lock when the worker takes the
+ * item to run it, or somebody cancels it. So an item is in at most one list, and `lane` says in which.
+ *
+ * Who cancels and waits makes it WORK_HELD, from either value, until the execution that he found is over: nobody can
+ * queue the item meanwhile, so one that queues itself each time it runs is waited for once. Executions are numbered, because a lane
+ * that takes the same item twice in a row leaves no moment in between at which a sleeper could see it not running.
  *
  * Two lanes never run one item: its next owner looks under the lock of the lane where it was last whether it runs there, and
  * if so puts it there again. (It cannot begin to run anywhere else meanwhile: only the owner could queue it.)
@@ -30,10 +34,13 @@ struct work_lane {
 	struct spinlock lock; /* rank LOCK_RANK_WORK */
 	struct list_head items; /* [lock] */
 	struct work *running; /* [lock] */
+	u64 run; /* [lock] the number of the execution, or of the last one */
 	struct waitq wait; /* the worker */
 	struct waitq idle_wait; /* who waits for an item to have ended */
 	struct thread *worker; /* [I] */
 };
+
+enum { WORK_FREE, WORK_QUEUED, WORK_HELD }; /* work.pending */
 
 struct workq system_work, unbound_work;
 
@@ -47,6 +54,7 @@ static bool lane_is_wanted(struct work_lane *lane)
 	return !list_empty(&lane->items) || kthread_should_stop();
 }
 
+/* The item before is over with this, and who waits for that hears it now, not when the next one has run. */
 static struct work *lane_take(struct work_lane *lane)
 {
 	irqflags_t flags = spin_lock_irqsave(&lane->lock);
@@ -54,10 +62,12 @@ static struct work *lane_take(struct work_lane *lane)
 
 	if (w) {
 		list_del_init(&w->node);
-		__atomic_store_n(&w->pending, 0, __ATOMIC_RELEASE); /* it may be queued again, also by itself */
+		__atomic_store_n(&w->pending, WORK_FREE, __ATOMIC_RELEASE); /* it may be queued again, also by itself */
+		lane->run++;
 	}
 	WRITE_ONCE(lane->running, w);
 	spin_unlock_irqrestore(&lane->lock, flags);
+	waitq_wake_all(&lane->idle_wait);
 	return w;
 }
 
@@ -68,11 +78,8 @@ static void lane_main(void *arg)
 
 	while (!kthread_should_stop() || !list_empty(&lane->items)) {
 		WAIT_EVENT_IDLE(&lane->wait, lane_is_wanted(lane), "workqueue");
-		while ((w = lane_take(lane))) {
+		while ((w = lane_take(lane)))
 			w->fn(w); /* may free w */
-			waitq_wake_all(&lane->idle_wait);
-		}
-		waitq_wake_all(&lane->idle_wait);
 	}
 }
 
@@ -106,9 +113,12 @@ static void lane_destroy(struct work_lane *lane)
 
 /* ---- queueing ---------------------------------------------------------------------------------- */
 
+/* Interrupts are off: who finds the item claimed and nowhere yet may wait for it by spinning. */
 static bool work_claim(struct work *w)
 {
-	return !__atomic_exchange_n(&w->pending, 1, __ATOMIC_ACQ_REL);
+	u32 none = WORK_FREE;
+
+	return try_cmpxchg(&w->pending, &none, WORK_QUEUED);
 }
 
 static struct work_lane *lane_of(struct workq *wq, u32 cpu)
@@ -133,17 +143,15 @@ static struct work_lane *lane_lock_for(struct work *w, struct work_lane *wanted)
 	return wanted;
 }
 
-/* The caller has claimed the item. */
+/* The caller has claimed the item; interrupts off. */
 static void work_insert(struct workq *wq, u32 cpu, struct work *w)
 {
-	irqflags_t flags = hal_irq_save();
 	struct work_lane *lane = lane_lock_for(w, lane_of(wq, cpu == MAX_CPUS ? hal_cpu_id() : cpu));
 
 	__atomic_store_n(&w->lane, lane, __ATOMIC_RELEASE);
 	list_add_tail(&w->node, &lane->items);
 	spin_unlock(&lane->lock);
 	waitq_wake_all(&lane->wait);
-	hal_irq_restore(flags);
 }
 
 void work_init(struct work *w, void (*fn)(struct work *))
@@ -151,7 +159,7 @@ void work_init(struct work *w, void (*fn)(struct work *))
 	list_init(&w->node);
 	w->fn = fn;
 	w->lane = NULL;
-	w->pending = 0;
+	w->pending = WORK_FREE;
 }
 
 bool work_queue(struct workq *wq, struct work *w)
@@ -161,35 +169,36 @@ bool work_queue(struct workq *wq, struct work *w)
 
 bool work_queue_on(u32 cpu, struct workq *wq, struct work *w)
 {
-	if (!work_claim(w))
-		return false;
-	work_insert(wq, cpu, w);
-	return true;
+	irqflags_t flags = hal_irq_save();
+	bool mine = work_claim(w);
+
+	if (mine)
+		work_insert(wq, cpu, w);
+	hal_irq_restore(flags);
+	return mine;
 }
 
 /* ---- ending ------------------------------------------------------------------------------------ */
 
-/* 1: taken out of its list; 0: it is not queued; -1: it is on its way into one. */
-static int work_take_out(struct work *w)
+/* 1: taken out of its list, and `pending` is what the caller wants; 0: it is not queued; -1: it is on its way into one. */
+static int work_take_out(struct work *w, u32 becomes)
 {
 	irqflags_t flags;
 	struct work_lane *lane;
 	int result = 0;
 
-	if (!__atomic_load_n(&w->pending, __ATOMIC_ACQUIRE))
+	if (__atomic_load_n(&w->pending, __ATOMIC_ACQUIRE) != WORK_QUEUED)
 		return 0;
 	lane = __atomic_load_n(&w->lane, __ATOMIC_ACQUIRE);
 	if (!lane)
 		return -1;
 	flags = spin_lock_irqsave(&lane->lock);
-	if (w->pending && w->lane == lane) {
-		result = list_empty(&w->node) ? -1 : 1;
+	if (w->pending == WORK_QUEUED) {
+		result = w->lane != lane || list_empty(&w->node) ? -1 : 1;
 		if (result == 1) {
 			list_del_init(&w->node);
-			__atomic_store_n(&w->pending, 0, __ATOMIC_RELEASE);
+			__atomic_store_n(&w->pending, becomes, __ATOMIC_RELEASE);
 		}
-	} else if (w->pending) {
-		result = -1;
 	}
 	spin_unlock_irqrestore(&lane->lock, flags);
 	return result;
@@ -199,37 +208,73 @@ bool work_cancel(struct work *w)
 {
 	int result;
 
-	while ((result = work_take_out(w)) < 0) /* whoever claimed it has interrupts off and puts it somewhere at once */
+	while ((result = work_take_out(w, WORK_FREE)) < 0) /* whoever claimed it puts it somewhere at once */
 		hal_cpu_relax();
 	return result;
 }
 
-static bool work_runs(struct work *w)
+/* 0: it does not run. */
+static u64 run_of(struct work_lane *lane, const struct work *w)
+{
+	irqflags_t flags = spin_lock_irqsave(&lane->lock);
+	u64 run = lane->running == w ? lane->run : 0;
+
+	spin_unlock_irqrestore(&lane->lock, flags);
+	return run;
+}
+
+/* Waits until the execution that goes on now, if one does, is over. A lane's worker cannot wait for itself. */
+static void work_wait_run(const struct work *w)
 {
 	struct work_lane *lane = __atomic_load_n(&w->lane, __ATOMIC_ACQUIRE);
-	irqflags_t flags;
-	bool runs;
+	u64 run;
 
-	if (!lane)
-		return false;
-	flags = spin_lock_irqsave(&lane->lock);
-	runs = lane->running == w;
-	spin_unlock_irqrestore(&lane->lock, flags);
-	return runs;
+	if (!lane || lane->worker == current_thread())
+		return;
+	run = run_of(lane, w);
+	if (run)
+		WAIT_EVENT(&lane->idle_wait, run_of(lane, w) != run, "work_cancel");
+}
+
+/*
+ * Makes the item the caller's, who alone can let it be queued again. 1: it was queued; 0: it was not; -1: somebody else holds
+ * it. d: the item's timer is to be stopped, too; it is tried again until the item is somewhere: who claims it arms it or queues
+ * it at once.
+ */
+static int work_hold(struct work *w, struct delayed_work *d)
+{
+	for (;;) {
+		u32 was = WORK_FREE;
+
+		if (try_cmpxchg(&w->pending, &was, WORK_HELD))
+			return 0;
+		if (was == WORK_HELD)
+			return -1;
+		if (d && timer_cancel_sync(&d->timer)) {
+			__atomic_store_n(&w->pending, WORK_HELD, __ATOMIC_RELEASE);
+			return 1;
+		}
+		if (work_take_out(w, WORK_HELD) == 1)
+			return 1;
+		hal_cpu_relax();
+	}
+}
+
+static bool cancel_and_wait(struct work *w, struct delayed_work *d)
+{
+	int held;
+
+	might_sleep();
+	held = work_hold(w, d);
+	work_wait_run(w);
+	if (held >= 0)
+		__atomic_store_n(&w->pending, WORK_FREE, __ATOMIC_RELEASE);
+	return held > 0;
 }
 
 bool work_cancel_sync(struct work *w)
 {
-	bool cancelled = work_cancel(w);
-
-	might_sleep();
-	while (work_runs(w)) { /* it may queue itself again before it ends */
-		struct work_lane *lane = __atomic_load_n(&w->lane, __ATOMIC_ACQUIRE);
-
-		WAIT_EVENT(&lane->idle_wait, !work_runs(w), "work_cancel");
-		cancelled |= work_cancel(w);
-	}
-	return cancelled;
+	return cancel_and_wait(w, NULL);
 }
 
 struct barrier_work {
@@ -251,7 +296,7 @@ static void lane_flush(struct work_lane *lane)
 	work_init(&b.work, barrier_fn);
 	completion_init(&b.done);
 	flags = spin_lock_irqsave(&lane->lock);
-	b.work.pending = 1;
+	b.work.pending = WORK_QUEUED;
 	b.work.lane = lane;
 	list_add_tail(&b.work.node, &lane->items);
 	spin_unlock_irqrestore(&lane->lock, flags);
@@ -264,7 +309,7 @@ void work_flush(struct work *w)
 	struct work_lane *lane = __atomic_load_n(&w->lane, __ATOMIC_ACQUIRE);
 
 	might_sleep();
-	if (lane && (__atomic_load_n(&w->pending, __ATOMIC_ACQUIRE) || work_runs(w)))
+	if (lane && (__atomic_load_n(&w->pending, __ATOMIC_ACQUIRE) == WORK_QUEUED || run_of(lane, w)))
 		lane_flush(lane);
 }
 
@@ -289,8 +334,10 @@ void workq_flush(struct workq *wq)
 static void delayed_fire(struct timer *t)
 {
 	struct delayed_work *d = container_of(t, struct delayed_work, timer);
+	irqflags_t flags = hal_irq_save();
 
 	work_insert(d->wq, MAX_CPUS, &d->work);
+	hal_irq_restore(flags);
 }
 
 void delayed_work_init(struct delayed_work *d, void (*fn)(struct work *))
@@ -302,51 +349,33 @@ void delayed_work_init(struct delayed_work *d, void (*fn)(struct work *))
 
 bool delayed_work_queue(struct workq *wq, struct delayed_work *d, u64 delay_ns)
 {
-	if (!work_claim(&d->work))
-		return false;
-	d->wq = wq;
-	if (delay_ns)
-		timer_arm(&d->timer, hal_clock_ns() + delay_ns);
-	else
-		work_insert(wq, MAX_CPUS, &d->work);
-	return true;
-}
+	irqflags_t flags = hal_irq_save();
+	bool mine = work_claim(&d->work);
 
-/* The timer is tried again until the item is queued, runs, or waits for nothing: who claims it arms it or queues it at once. */
-static bool delayed_cancel(struct delayed_work *d)
-{
-	for (;;) {
-		int result;
-
-		if (timer_cancel_sync(&d->timer)) {
-			__atomic_store_n(&d->work.pending, 0, __ATOMIC_RELEASE);
-			return true;
-		}
-		result = work_take_out(&d->work);
-		if (result >= 0)
-			return result;
-		hal_cpu_relax();
+	if (mine) {
+		d->wq = wq;
+		if (delay_ns)
+			timer_arm(&d->timer, hal_clock_ns() + delay_ns);
+		else
+			work_insert(wq, MAX_CPUS, &d->work);
 	}
+	hal_irq_restore(flags);
+	return mine;
 }
 
 bool delayed_work_cancel_sync(struct delayed_work *d)
 {
-	bool cancelled = delayed_cancel(d);
-
-	might_sleep();
-	while (work_runs(&d->work)) {
-		struct work_lane *lane = __atomic_load_n(&d->work.lane, __ATOMIC_ACQUIRE);
-
-		WAIT_EVENT(&lane->idle_wait, !work_runs(&d->work), "work_cancel");
-		cancelled |= delayed_cancel(d);
-	}
-	return cancelled;
+	return cancel_and_wait(&d->work, d);
 }
 
+/* While somebody cancels it and waits, this does as little as any other queueing. */
 void delayed_work_mod(struct workq *wq, struct delayed_work *d, u64 delay_ns)
 {
-	while (!delayed_work_queue(wq, d, delay_ns))
-		(void)delayed_cancel(d);
+	while (!delayed_work_queue(wq, d, delay_ns)) {
+		if (work_hold(&d->work, d) < 0)
+			return;
+		__atomic_store_n(&d->work.pending, WORK_FREE, __ATOMIC_RELEASE);
+	}
 }
 
 /* ---- queues ------------------------------------------------------------------------------------ */

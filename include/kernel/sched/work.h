@@ -10,7 +10,9 @@
  * `system_work` has a lane for each CPU and is for short items. Who may block for long uses `unbound_work`, whose thread
  * runs anywhere, or makes a queue.
  *
- * An item may be freed by its own function, and by who has cancelled it with ..._sync().
+ * An item may be freed by its own function, and by who has cancelled it with ..._sync(). That waits for the execution that it
+ * finds, and while it does nobody can queue the item, its own function included (work_queue() says false). The item's own
+ * function may call it, too: the item is then not queued, and that it still runs is its own business.
  */
 #pragma once
 
@@ -24,7 +26,7 @@ struct work {
 	struct list_head node; /* [lane->lock] */
 	void (*fn)(struct work *w); /* [I] */
 	struct work_lane *lane; /* [a] where it was queued last; changed by whoever set `pending` */
-	u32 pending; /* [a] it will run: whoever sets it puts the item into a lane */
+	u32 pending; /* [a] WORK_*, work.c: whoever makes it QUEUED puts the item into a lane */
 };
 
 struct delayed_work {
@@ -49,10 +51,10 @@ int __must_check workq_init(struct workq *wq, const char *name, u32 flags); /* 0
 void workq_destroy(struct workq *wq); /* runs what is queued, ends the threads. Nobody queues any more. May sleep */
 
 void work_init(struct work *w, void (*fn)(struct work *));
-bool work_queue(struct workq *wq, struct work *w); /* any context; false when it was queued already */
+bool work_queue(struct workq *wq, struct work *w); /* any context; false when it was queued already, or is being cancelled */
 bool work_queue_on(u32 cpu, struct workq *wq, struct work *w); /* the same, in that CPU's lane */
 bool work_cancel(struct work *w); /* any context; true: it was queued and will not run. It may be running */
-bool work_cancel_sync(struct work *w); /* the same; it is not running any more either. Thread context, not by itself */
+bool work_cancel_sync(struct work *w); /* the same; it is not running any more either. Thread context */
 void work_flush(struct work *w); /* waits until it has run, if it was queued */
 void workq_flush(struct workq *wq); /* waits until what is queued now has run */
 
