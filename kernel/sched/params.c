@@ -2,6 +2,7 @@
 /* Policies, priorities and nice values of threads: sched(7). Who may do it is the caller's question. */
 #include <hal/clock.h>
 #include <kernel/core/assert.h>
+#include <lib/errno.h>
 
 #include "queue.h"
 
@@ -49,6 +50,24 @@ static void change_locked(struct runqueue *rq, struct thread *t, const struct sc
 	if (t->on_rq && !thread_is_realtime(t))
 		rq->load += t->sp.weight;
 	rq_reposition(rq, t);
+}
+
+static bool same_params(const struct sched_param_state *a, const struct sched_param_state *b)
+{
+	return a->policy == b->policy && a->rt_priority == b->rt_priority && a->nice == b->nice &&
+	       a->reset_on_fork == b->reset_on_fork;
+}
+
+int sched_change_params(struct thread *t, const struct sched_param_state *seen, const struct sched_param_state *wanted)
+{
+	irqflags_t flags;
+	struct runqueue *rq = thread_lock(t, &flags);
+	bool same = same_params(&t->sp, seen);
+
+	if (same)
+		change_locked(rq, t, wanted);
+	spin_unlock_irqrestore(&rq->lock, flags);
+	return same ? 0 : -EAGAIN;
 }
 
 int sched_set_params(struct thread *t, u32 policy, int rt_priority, int nice, bool reset_on_fork)

@@ -46,27 +46,40 @@ static struct task *target_get(int tid, long *err)
 	return t;
 }
 
-/* The caller's effective id is the target's real or effective one. */
-static bool owns(struct task *t)
-{
-	const struct cred *mine = current_cred(), *its = task_cred_get(t);
-	bool same = mine->euid == its->euid || mine->euid == its->uid;
+/*
+ * Rights are looked at first and the change is made after that. What may happen in between:
+ *  - The target's parameters change. What was allowed from the old ones may not be from the new ones (root has just made it
+ *    nicer, and a nice value that was a sacrifice is now a gain), so sched_change_params() takes what was seen along, and all begins
+ *    again if it is not so any more.
+ *  - The target executes a set-user-ID program, or its limits change. Neither changes its parameters: what is left is what the
+ *    same call leaves that came just before, when it was allowed. Both questions below are asked of one set of credentials,
+ *    so that there is such a moment.
+ */
 
-	cred_put(its);
-	return same;
+/* The caller's effective id is the target's real or effective one. */
+static bool owns(const struct cred *its)
+{
+	const struct cred *mine = current_cred();
+
+	return mine->euid == its->euid || mine->euid == its->uid;
 }
 
 /*
  * The target can do nothing that the caller could not do itself: who may send signals to a set-user-ID program
  * that he started shall not slow it down (cap_safe_nice() of Linux).
  */
-static bool has_all_of(struct task *t)
+static bool has_all_of(const struct cred *its)
+{
+	return !(its->cap_permitted & ~current_cred()->cap_permitted);
+}
+
+static bool owns_all_of(struct task *t)
 {
 	const struct cred *its = task_cred_get(t);
-	bool subset = !(its->cap_permitted & ~current_cred()->cap_permitted);
+	bool both = owns(its) && has_all_of(its);
 
 	cred_put(its);
-	return subset;
+	return both;
 }
 
 static bool may_nice(struct task *t, int nice)
@@ -105,7 +118,7 @@ static bool needs_privilege(struct task *t, const struct sched_param_state *now,
 		return true;
 	if (now->policy == SCHED_IDLE && c->policy != SCHED_IDLE && !may_nice(t, now->nice))
 		return true;
-	return !owns(t) || !has_all_of(t) || (now->reset_on_fork && !c->reset_on_fork);
+	return !owns_all_of(t) || (now->reset_on_fork && !c->reset_on_fork);
 }
 
 #define DEADLINE_MIN_NS 1024ull
@@ -126,12 +139,13 @@ static bool deadline_is_valid(const struct sched_change *c)
 /*
  * In Linux's order. SCHED_DEADLINE is known and checked, and then refused as on a machine whose CPUs have no bandwidth left to
  * give (EBUSY, sched(7)): there is no admission control here, and to accept a guarantee that is not kept would be a lie. Utilisation
- * clamps belong to a governor of clock rates, which Linux need not have either: EOPNOTSUPP.
+ * clamps belong to a governor of clock rates, which Linux need not have either: EOPNOTSUPP. EAGAIN: *now is not true any more.
  */
 static long apply_change(struct task *t, const struct sched_param_state *now, const struct sched_change *c)
 {
 	bool known = is_realtime(c->policy) || c->policy == SCHED_NORMAL || c->policy == SCHED_BATCH ||
 		     c->policy == SCHED_IDLE || c->policy == SCHED_DEADLINE;
+	struct sched_param_state wanted;
 
 	if (!known || (c->flags & ~(u64)SCHED_FLAG_ALL) || c->rt_priority > 99)
 		return -EINVAL;
@@ -143,7 +157,10 @@ static long apply_change(struct task *t, const struct sched_param_state *now, co
 		return -EOPNOTSUPP;
 	if (c->policy == SCHED_DEADLINE)
 		return -EBUSY;
-	return sched_set_params(&t->thread, c->policy, (int)c->rt_priority, c->nice, c->reset_on_fork);
+	wanted = (struct sched_param_state){
+		.policy = c->policy, .rt_priority = (int)c->rt_priority, .nice = c->nice, .reset_on_fork = c->reset_on_fork,
+	};
+	return sched_change_params(&t->thread, now, &wanted);
 }
 
 static long set_scheduler(int tid, int policy, uptr_t param, bool keep_policy)
@@ -161,12 +178,14 @@ static long set_scheduler(int tid, int policy, uptr_t param, bool keep_policy)
 	t = target_get(tid, &err);
 	if (!t)
 		return err;
-	sched_get_params(&t->thread, &now);
-	c.policy = keep_policy ? now.policy : (u32)policy & ~(u32)SCHED_RESET_ON_FORK;
-	c.reset_on_fork = keep_policy ? now.reset_on_fork : (u32)policy & SCHED_RESET_ON_FORK;
-	c.rt_priority = (u32)priority;
-	c.nice = now.nice;
-	err = apply_change(t, &now, &c);
+	do {
+		sched_get_params(&t->thread, &now);
+		c.policy = keep_policy ? now.policy : (u32)policy & ~(u32)SCHED_RESET_ON_FORK;
+		c.reset_on_fork = keep_policy ? now.reset_on_fork : (u32)policy & SCHED_RESET_ON_FORK;
+		c.rt_priority = (u32)priority;
+		c.nice = now.nice;
+		err = apply_change(t, &now, &c);
+	} while (err == -EAGAIN);
 	task_put(t);
 	return err;
 }
@@ -297,9 +316,11 @@ long sys_sched_setattr(int pid, uptr_t attr, unsigned flags)
 	t = target_get(pid, &err);
 	if (!t)
 		return err;
-	sched_get_params(&t->thread, &now);
-	change_from_attr(&c, &a, &now);
-	err = apply_change(t, &now, &c);
+	do {
+		sched_get_params(&t->thread, &now);
+		change_from_attr(&c, &a, &now);
+		err = apply_change(t, &now, &c);
+	} while (err == -EAGAIN);
 	task_put(t);
 	return err;
 }
@@ -330,6 +351,7 @@ long sys_sched_getattr(int pid, uptr_t attr, unsigned size, unsigned flags)
 
 long sys_sched_setaffinity(int pid, unsigned len, uptr_t mask)
 {
+	const struct cred *its;
 	struct cpumask m;
 	struct task *t;
 	long err;
@@ -340,7 +362,9 @@ long sys_sched_setaffinity(int pid, unsigned len, uptr_t mask)
 	t = target_get(pid, &err);
 	if (!t)
 		return err == -EINVAL ? -ESRCH : err;
-	err = owns(t) || capable(CAP_SYS_NICE) ? sched_set_affinity(&t->thread, &m) : -EPERM;
+	its = task_cred_get(t);
+	err = owns(its) || capable(CAP_SYS_NICE) ? sched_set_affinity(&t->thread, &m) : -EPERM;
+	cred_put(its);
 	task_put(t);
 	return err;
 }
@@ -376,23 +400,41 @@ struct nice_walk {
 	long result; /* get: the highest 20 - nice; set: 0 or the last error; -ESRCH: nobody yet */
 };
 
+/* 0, -EPERM or -EACCES; -EAGAIN: the thread has changed meanwhile. */
+static long nice_set(struct task *t, int nice)
+{
+	const struct cred *its = task_cred_get(t);
+	struct sched_param_state now, wanted;
+	long err = 0;
+
+	sched_get_params(&t->thread, &now);
+	if (!owns(its) && !capable(CAP_SYS_NICE))
+		err = -EPERM;
+	else if (nice < now.nice && !may_nice(t, nice))
+		err = -EACCES;
+	else if (!has_all_of(its) && !capable(CAP_SYS_NICE))
+		err = -EPERM;
+	cred_put(its);
+	if (err)
+		return err;
+	wanted = now;
+	wanted.nice = nice;
+	return sched_change_params(&t->thread, &now, &wanted);
+}
+
 static void nice_visit(struct nice_walk *w, struct task *t)
 {
+	long err;
+
 	if (!w->set) {
 		w->result = MAX(w->result, 20l - t->thread.sp.nice);
 		return;
 	}
-	if (!owns(t) && !capable(CAP_SYS_NICE)) {
-		w->result = -EPERM;
-	} else if (w->nice < t->thread.sp.nice && !may_nice(t, w->nice)) {
-		w->result = -EACCES;
-	} else if (!has_all_of(t) && !capable(CAP_SYS_NICE)) {
-		w->result = -EPERM;
-	} else {
-		if (w->result == -ESRCH)
-			w->result = 0;
-		sched_set_nice(&t->thread, w->nice);
-	}
+	do {
+		err = nice_set(t, w->nice);
+	} while (err == -EAGAIN);
+	if (err || w->result == -ESRCH)
+		w->result = err;
 }
 
 /* All threads of a process: task_tree_lock is not held meanwhile, each is visited with a reference. */

@@ -58,6 +58,11 @@ static inline void sched_relax(void)
 /* sched_setscheduler(2) and friends on a thread; parameters already validated. */
 int sched_set_params(struct thread *t, u32 policy, int rt_priority, int nice, bool reset_on_fork);
 void sched_set_nice(struct thread *t, int nice);
+/*
+ * The same, if t still has what the caller saw (policy, priority, nice value, reset on fork) when it decided that the change
+ * is allowed; else -EAGAIN, and nothing has changed.
+ */
+int __must_check sched_change_params(struct thread *t, const struct sched_param_state *seen, const struct sched_param_state *wanted);
 int sched_set_affinity(struct thread *t, const struct cpumask *mask); /* -EINVAL: no online CPU in it */
 u32 sched_nice_weight(int nice);
 void sched_get_params(const struct thread *t, struct sched_param_state *out);
