@@ -178,7 +178,8 @@ int clock_step_real_ns(s64 by_ns)
 {
 	irqflags_t flags = spin_lock_irqsave(&offset_lock);
 	u64 offset = offset_ns + (u64)by_ns;
-	bool possible = by_ns < 0 ? offset < offset_ns : offset >= offset_ns && offset <= (u64)INT64_MAX;
+	bool possible = (by_ns < 0 ? offset < offset_ns : offset >= offset_ns) &&
+			(offset + clock_mono_ns()) / NSEC_PER_SEC <= (u64)CLOCK_SET_MAX_S;
 
 	if (possible)
 		offset_set_locked(offset);

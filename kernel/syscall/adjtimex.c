@@ -30,6 +30,7 @@
 #define ERROR_GROWTH_US	500		/* a second */
 #define TOLERANCE_PPM	500
 #define PPM_SCALE	65536		/* of freq and tolerance */
+#define FREQ_MAX	(INT64_MAX / (PPM_SCALE * 1000ll)) /* more would overflow in Linux, which refuses it */
 #define TICK_US		10000		/* as USER_HZ has it */
 #define TICK_MIN_US	9000
 #define TICK_MAX_US	11000
@@ -79,7 +80,7 @@ static int check_values(const struct timex *tx)
 		if (fraction < 0 || fraction >= (tx->modes & ADJ_NANO ? (s64)NSEC_PER_SEC : 1000000))
 			return -EINVAL;
 	}
-	if (tx->modes & ADJ_FREQUENCY && (tx->freq > INT64_MAX / PPM_SCALE || tx->freq < INT64_MIN / PPM_SCALE))
+	if (tx->modes & ADJ_FREQUENCY && (tx->freq > FREQ_MAX || tx->freq < -FREQ_MAX))
 		return -EINVAL;
 	return 0;
 }
@@ -128,7 +129,8 @@ static void keep_locked(const struct timex *tx)
 	if (tx->modes & ADJ_ESTERROR)
 		ntp.estimated_error_us = tx->esterror;
 	if (tx->modes & ADJ_TIMECONST) {
-		ntp.constant = tx->constant + (ntp.status & STA_NANO ? 0 : CONSTANT_MICRO);
+		ntp.constant = CLAMP(tx->constant, (s64)-CONSTANT_MAX, (s64)CONSTANT_MAX);
+		ntp.constant += ntp.status & STA_NANO ? 0 : CONSTANT_MICRO;
 		ntp.constant = CLAMP(ntp.constant, (s64)0, (s64)CONSTANT_MAX);
 	}
 }

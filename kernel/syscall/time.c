@@ -14,7 +14,6 @@
 #include "time.h"
 
 #define TICK_NS			4000000		/* resolution of what the tick tells */
-#define SETTOD_MAX_S		(INT64_MAX / (s64)NSEC_PER_SEC - 30ll * 365 * 24 * 3600) /* 30 years to run on */
 #define ZONE_MAX_MINUTES	(15 * 60)
 
 /* ---- reading ----------------------------------------------------------------------------------- */
@@ -112,7 +111,7 @@ long sys_time(uptr_t t)
 /* Checks in Linux's order: the value, the right to, the rest. */
 static int set_wall_clock(const struct timespec *t)
 {
-	if (!clock_timespec_valid(t) || t->tv_sec > SETTOD_MAX_S)
+	if (!clock_timespec_valid(t) || t->tv_sec > CLOCK_SET_MAX_S)
 		return -EINVAL;
 	if (!capable(CAP_SYS_TIME))
 		return -EPERM;
@@ -171,7 +170,7 @@ long sys_settimeofday(uptr_t tv, uptr_t tz)
 	}
 	if (has_zone && copy_from_user(zone, tz, sizeof(zone)))
 		return -EFAULT;
-	if (has_time && (!clock_timespec_valid(&t) || t.tv_sec > SETTOD_MAX_S))
+	if (has_time && (!clock_timespec_valid(&t) || t.tv_sec > CLOCK_SET_MAX_S))
 		return -EINVAL;
 	if (!capable(CAP_SYS_TIME))
 		return -EPERM;

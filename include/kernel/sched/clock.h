@@ -24,6 +24,8 @@ u64 clock_boot_real_seconds(void); /* btime of /proc/stat */
  * Setting. Thread context, no spinlock. clock_set_real_ns() fails with -EINVAL when the machine would have been started before
  * 1970; then it calls every listener.
  */
+/* Linux's last second: from there it has 30 years to run on until 63 bits of nanoseconds are full. */
+#define CLOCK_SET_MAX_S (INT64_MAX / (s64)NSEC_PER_SEC - 30ll * 365 * 24 * 3600 - 1)
 int __must_check clock_set_real_ns(u64 real_ns);
 int __must_check clock_step_real_ns(s64 by_ns);
 void clock_set_tai_offset(s32 seconds);
