@@ -120,6 +120,10 @@ static struct inode *make_inode(struct super_block *sb, struct task *t, enum pid
 	if (!inode)
 		return NULL;
 	pi = pid_inode_of(inode);
+	/*
+	 * The caller's reference on the task keeps t->pid, which the task counts until task_put() frees it, also when the process
+	 * has been reaped and its number belongs to another struct pid by now. Then the inode is of a task that is gone, and says so.
+	 */
 	pi->pid = pid_get(t->pid);
 	pi->node = NULL;
 	pi->fd = 0;

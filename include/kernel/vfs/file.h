@@ -195,7 +195,15 @@ int vfs_fallocate(struct file *file, u32 mode, s64 offset, s64 len);
 s64 vfs_llseek(struct file *file, s64 offset, int whence);
 long vfs_ioctl(struct file *file, u32 cmd, u64 arg);
 
-/* The position is used by one operation at a time when the file is shared. */
+/*
+ * The position is used by one operation at a time when the file is shared. With one reference it is not, and cannot become so
+ * while the caller is at it: that one reference is either the slot of a table that he is alone with, whose descriptors only
+ * he himself can duplicate or hand to a child, or one that fd_get() has counted for him after which another thread
+ * closed the last descriptor, so that nobody can find the file any more. A second reference from outside (/proc/PID/fd and
+ * fdinfo look into tables of others) reads no position that matters and moves none: opening /proc/PID/fd/N makes a file of its own.
+ * Whoever adds a way to take a file out of another process's table (pidfd_getfd(2), SCM_RIGHTS, an asynchronous read) must
+ * make this unconditional for it.
+ */
 static inline bool file_pos_lock(struct file *f)
 {
 	if ((f->mode & FMODE_ATOMIC_POS) && refcount_read(&f->ref) > 1) {
