@@ -11,6 +11,7 @@
  *	- a CPU that would idle pulls one thread from the CPU with the longest queue, near ones first;
  *	- a busy one looks each few ticks for one with more load (sum of weights) and takes half of the difference;
  *	- a busy CPU at whose tick something waits while another CPU idles asks that one to pull: idle CPUs have no tick;
+ *	- what cannot be divided, three loops on two CPUs, is passed round: see pass_round();
  *	- nor, but for one each second, has one whose only thread stays in user mode: a CPU that has more brings it a thread;
  *	- when a real-time thread leaves a CPU, one that waits elsewhere comes, and one that waits here may go.
  *
@@ -30,6 +31,7 @@
 #define BALANCE_MOST 8u /* threads that move at once */
 #define SCAN_MOST 32u /* threads that are looked at under a lock */
 #define KICK_BACKOFF_MOST 6u
+#define UNEVEN_LOOKS 3u /* before a thread is passed on: what wakes for a moment is no imbalance */
 
 /* ---- placement --------------------------------------------------------------------------------- */
 
@@ -373,6 +375,79 @@ static void push_to_slow(struct runqueue *rq, u64 now)
 		(void)move_one(rq, to, SCHED_LEVEL_FAIR, SCHED_LEVELS, (ours - least) / 2, &weight, now);
 }
 
+/* Of the CPUs with the least load, the one where nobody was passed to or from for longest. */
+static struct runqueue *least_disturbed(const struct runqueue *rq)
+{
+	u64 least = READ_ONCE(rq->load);
+	struct runqueue *best = NULL;
+	u32 cpu;
+
+	cpumask_for_each(cpu, &sched_online) {
+		struct runqueue *other = rq_of(cpu);
+		u64 load = READ_ONCE(other->load);
+
+		if (other == rq || load > least || READ_ONCE(other->running_level) < SCHED_LEVEL_FAIR)
+			continue;
+		if (load < least || (best && READ_ONCE(other->passed_ns) < READ_ONCE(best->passed_ns)))
+			best = other;
+		least = load;
+	}
+	return best;
+}
+
+/*
+ * [rq->lock] Who has been here for longest, of those that may run on `cpu` and weigh at most `most`. NULL: nobody who waits; if it
+ * is the running thread, it waits soon.
+ */
+static struct thread *longest_here(const struct runqueue *rq, u32 cpu, u64 most)
+{
+	struct thread *running = rq->current, *best = NULL, *t;
+	u32 scan = SCAN_MOST;
+
+	if (running != rq->idle && !thread_is_realtime(running) && running->sp.weight <= most &&
+	    cpumask_test(&running->affinity, cpu))
+		best = running;
+	for (u32 level = SCHED_LEVEL_FAIR; level < SCHED_LEVELS; level++) {
+		list_for_each_entry(t, &rq->level[level], run_node) {
+			if (!scan--)
+				return best != running ? best : NULL;
+			if (t->sp.weight <= most && cpumask_test(&t->affinity, cpu) &&
+			    (!best || t->arrived_ns <= best->arrived_ns))
+				best = t;
+		}
+	}
+	return best != running ? best : NULL;
+}
+
+/*
+ * Three loops on two CPUs: whatever is moved, one CPU has two of them. To be fair, that must be another one each time: after some
+ * looks that found it so, the thread that has been here longest goes to the CPU that has been left in peace longest. Both
+ * orders together give each thread its turn at sharing a CPU, and at having one for itself.
+ */
+static void pass_round(struct runqueue *rq, u64 now)
+{
+	struct runqueue *to = READ_ONCE(rq->queued) ? least_disturbed(rq) : NULL;
+	struct thread *t;
+	u64 vclock, gap;
+
+	rq->uneven = to ? rq->uneven + 1 : 0;
+	if (rq->uneven < UNEVEN_LOOKS)
+		return;
+	spin_lock(&rq->lock);
+	gap = rq->load - MIN(rq->load, READ_ONCE(to->load));
+	t = longest_here(rq, to->cpu, gap);
+	if (t)
+		sched_detach(rq, t);
+	vclock = rq->vclock;
+	spin_unlock_no_resched(&rq->lock);
+	if (!t)
+		return;
+	rq->uneven = 0;
+	WRITE_ONCE(rq->passed_ns, now);
+	WRITE_ONCE(to->passed_ns, now);
+	sched_place(t, to->cpu, vclock, now);
+}
+
 /* Somebody waits here: does anybody idle who could take him? Asked less and less often while it helps nothing. */
 static void kick_idle(struct runqueue *rq, u64 now)
 {
@@ -403,6 +478,7 @@ void sched_balance_tick(struct runqueue *rq, u64 now)
 	rq->balance_next_ns = now + MAX(BALANCE_MIN_NS, BALANCE_PER_CPU_NS * hal_cpu_count());
 	balance(rq, now);
 	push_to_slow(rq, now);
+	pass_round(rq, now);
 }
 
 /* ---- real-time --------------------------------------------------------------------------------- */

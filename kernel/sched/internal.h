@@ -83,6 +83,8 @@ struct runqueue {
 	u64 balance_next_ns; /* [own] */
 	u64 kick_next_ns; /* [own] when an idle CPU may be asked again to pull from here */
 	u32 kick_backoff; /* [own] */
+	u32 uneven; /* [own] looks in a row that found a CPU with less to do */
+	u64 passed_ns; /* [a] when a thread was last passed on from here, or to here; a hint */
 	/* For /proc/schedstat. */
 	u64 yields; /* [own] */
 	u64 idles; /* [q] switches to the idle thread */

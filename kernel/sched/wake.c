@@ -67,6 +67,7 @@ void sched_activate(struct runqueue *rq, struct thread *t, u64 from_vclock, u64 
 
 	if (unlikely(t->cpu != rq->cpu)) {
 		t->migrations++;
+		t->arrived_ns = now;
 		WRITE_ONCE(t->cpu, rq->cpu);
 	}
 	t->on_rq = 1;

@@ -89,6 +89,7 @@ struct thread {
 	u64 slice_left_ns; /* [q] of the current slice (FIFO ignores it) */
 	u64 run_start_ns; /* [q] when it was last put on a CPU, or charged */
 	u64 queued_ns; /* [q] since when it waits for a CPU */
+	u64 arrived_ns; /* [q] when it came to its CPU from another one; 0: it never has */
 	u64 woke_ns; /* [s] when it woke another thread last; 0: it has not since it slept */
 	struct cpumask affinity; /* [q] */
 
