@@ -463,22 +463,30 @@ HOST_CFLAGS := -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-reco
 	$(if $(filter 1,$(COVERAGE)),--coverage) -Wall -Wextra -Werror -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla \
 	-Wno-unused-parameter
 HOST_TESTS :=
-# host_test NAME SOURCES FLAGS
+# host_test NAME SOURCES FLAGS. Tests that compile a source with the same flags share the object, in the folder of the first
+# of them; the framework and kernel/lib need no flags of a test's own. host_folder+FLAGS remembers who was first.
+host_word     = $(subst =,+,$(subst $(subst ,, ),+,$(strip $(1))))
+host_flags_of = $(if $(filter $(HOST_FRAMEWORK) $(HOST_LIB),$(1)),$(HOST_FLAGS),$(2))
+host_name_of  = $(BUILD)/host/$(host_folder+$(call host_word,$(call host_flags_of,$(1),$(2))))/$(1).o
 define host_test_rule
 HOST_TESTS += $(BUILD)/host/$(1)
-$$(foreach s,$(2),$$(eval $$(call host_object,$(1),$$(s),$(3))))
-$(BUILD)/host/$(1): $(foreach s,$(2),$(BUILD)/host/$(1).obj/$(s).o)
+$(BUILD)/host/$(1): $(foreach s,$(2),$(call host_name_of,$(s),$(3)))
 	$$(call say,HOSTLD,$$@)
 	$$(Q)$$(CC) $$(HOST_CFLAGS) -o $$@ $$^ -lpthread
--include $(foreach s,$(2),$(BUILD)/host/$(1).obj/$(s).d)
 endef
-define host_object
-$(BUILD)/host/$(1).obj/$(2).o: $(2) $(BUILD)/flags Makefile
+# host_object_rule OBJECT SOURCE FLAGS
+define host_object_rule
+host_made+$(1) := 1
+$(1): $(2) $(BUILD)/flags Makefile
 	$$(call say,HOSTCC,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(HOST_CFLAGS) $(3) -MMD -MP -MF $$(@:.o=.d) -c $$< -o $$@
+-include $(1:.o=.d)
 endef
-host_test = $(eval $(call host_test_rule,$(1),$(2),$(3)))
+# host_object NAME SOURCE FLAGS
+host_object = $(if $(host_folder+$(call host_word,$(3))),,$(eval host_folder+$(call host_word,$(3)) := $(1).obj))$\
+	$(if $(host_made+$(call host_name_of,$(2),$(3))),,$(eval $(call host_object_rule,$(call host_name_of,$(2),$(3)),$(2),$(3))))
+host_test = $(foreach s,$(2),$(call host_object,$(1),$(s),$(call host_flags_of,$(s),$(3))))$(eval $(call host_test_rule,$(1),$(2),$(3)))
 ifeq ($(VARIANT),release)
 -include $(call sources,test/host/*.mk)
 endif
