@@ -6,60 +6,11 @@
  * what is left is what one of the two orders leaves. On one CPU the points hold
  * too, and prove less.
  */
-#include "tap.h"
+#include "race.h"
 
-#include <pthread.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <stdatomic.h>
-#include <sys/mman.h>
-
-#define PAGE	4096ul
 #define PAGES	64ul
 #define TABLE	(2ul << 20)	/* what one page table maps */
-#define RW	(PROT_READ | PROT_WRITE)
 #define NS_EACH	800000000ll	/* a point */
-
-static __thread sigjmp_buf out;
-static __thread volatile sig_atomic_t armed;
-static int cpus;
-
-static void on_fault(int sig)
-{
-	if (!armed)
-		_exit(100 + sig);
-	siglongjmp(out, sig);
-}
-
-/* The signal that a read ends with; 0: none. */
-static int try_read(volatile uint64_t *p)
-{
-	int sig = sigsetjmp(out, 1);
-
-	if (!sig) {
-		armed = 1;
-		(void)*p;
-	}
-	armed = 0;
-	return sig;
-}
-
-static long long now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
-}
-
-static void pin(int n)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(n % cpus, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
 
 static int file_of(unsigned long pages)
 {
@@ -89,60 +40,18 @@ static char *map_at(char *at, unsigned long pages, int fd, unsigned long page)
 	return at;
 }
 
-/* ---- rounds: one thread does the one thing, one the other, then the first looks ---- */
-
 static struct {
-	void (*other)(void);
-	atomic_uint round, done;	/* that has begun; that the other one has done */
-	atomic_bool end;
 	bool sealed;
 	int fd, fd2;
 	char *at, *spare;
 } r;
 
-static void *second(void *arg)
+/* The signal that a look ends with; 0: none. */
+static int look_at(char *p)
 {
-	unsigned int seen = 0;
+	uint64_t value;
 
-	pin(1);
-	while (!r.end) {
-		if (r.round == seen) {
-			if (cpus == 1)
-				sched_yield();
-			continue;
-		}
-		seen = r.round;
-		r.other();
-		r.done = seen;
-	}
-	return NULL;
-}
-
-/* False: a round left what no order leaves. */
-static bool rounds(void (*one)(void), void (*other)(void), bool (*look)(void))
-{
-	long long end = now() + NS_EACH;
-	bool good = true;
-	pthread_t t;
-
-	r.other = other;
-	r.round = r.done = 0;
-	r.end = false;
-	if (pthread_create(&t, NULL, second, NULL))
-		_exit(93);
-	pin(0);
-	while (good && now() < end) {
-		unsigned int n = ++r.round;
-
-		one();
-		while (r.done != n)
-			if (cpus == 1)
-				sched_yield();
-		good = look();
-	}
-	r.end = true;
-	pthread_join(t, NULL);
-	return good;
+	return try_read((uint64_t *)p, &value);
 }
 
 /* ---- truncation ---- */
@@ -155,7 +64,7 @@ static void truncate_now(void)
 
 static void read_first(void)
 {
-	(void)try_read((uint64_t *)r.at);
+	(void)look_at(r.at);
 }
 
 /* Behind the end nothing is mapped; then all is as before the round, with the page in the file and the tables empty. */
@@ -165,7 +74,7 @@ static bool all_gone(void)
 	bool gone = true;
 
 	for (unsigned long i = 0; i < PAGES && gone; i++)
-		gone = try_read((uint64_t *)(r.at + i * PAGE)) == SIGBUS;
+		gone = look_at(r.at + i * PAGE) == SIGBUS;
 	if (ftruncate(r.fd, PAGES * PAGE))
 		_exit(95);
 	for (unsigned long i = 0; i < PAGES; i++)
@@ -179,7 +88,7 @@ static void test_truncate_fault(void)
 	r.fd = file_of(PAGES);
 	r.at = map_at(room(TABLE), PAGES, r.fd, 0);
 	(void)all_gone();
-	ok(rounds(truncate_now, read_first, all_gone), "a fault into an empty table leaves nothing behind a new end of file");
+	ok(rounds(NS_EACH, truncate_now, read_first, all_gone), "a fault into an empty table leaves nothing behind a new end of file");
 	close(r.fd);
 }
 
@@ -195,7 +104,7 @@ static void cut_and_merge(void)
 static void touch_and_truncate(void)
 {
 	for (unsigned long i = 0; i < PAGES; i++)
-		(void)try_read((uint64_t *)(r.at + i * PAGE));
+		(void)look_at(r.at + i * PAGE);
 	truncate_now();
 }
 
@@ -204,7 +113,7 @@ static void test_truncate_cut(void)
 	r.fd = file_of(PAGES);
 	r.at = map_at(room(TABLE), PAGES, r.fd, 0);
 	(void)all_gone();
-	ok(rounds(touch_and_truncate, cut_and_merge, all_gone), "an area that is cut and joined is not missed by truncation");
+	ok(rounds(NS_EACH, touch_and_truncate, cut_and_merge, all_gone), "an area that is cut and joined is not missed by truncation");
 	close(r.fd);
 }
 
@@ -251,7 +160,7 @@ static void truncate_often(void)
 		for (unsigned long i = 0; i < PAGES; i += 7) {
 			if (pwrite(r.fd, &mark, sizeof(mark), (off_t)(i * PAGE)) != sizeof(mark))
 				_exit(96);
-			(void)try_read((uint64_t *)(r.at + i * PAGE));
+			(void)look_at(r.at + i * PAGE);
 		}
 	}
 }
@@ -274,7 +183,7 @@ static void test_truncate_fork(void)
 		*(uint64_t *)(r.at + (2 * PAGES + i) * PAGE) = ~i;
 	}
 	fork_good = true;
-	ok(rounds(fork_once, truncate_often, look_fork), "a fork beside a truncation copies the neighbours whole");
+	ok(rounds(NS_EACH, fork_once, truncate_often, look_fork), "a fork beside a truncation copies the neighbours whole");
 	close(r.fd);
 	close(r.fd2);
 }
@@ -313,7 +222,7 @@ static void test_seal(void)
 	r.sealed = false;
 	r.spare = NULL;
 	(void)one_of_both();
-	ok(rounds(seal, map_writable, one_of_both), "a file is sealed or mapped for writing, and not both");
+	ok(rounds(NS_EACH, seal, map_writable, one_of_both), "a file is sealed or mapped for writing, and not both");
 	close(r.fd);
 }
 
@@ -353,7 +262,7 @@ static void test_action(void)
 		struct sigaction handler = { .sa_handler = on_user };
 
 		sigaction(SIGUSR1, &handler, NULL);
-		_exit(!rounds(send_some, flip, alive));
+		_exit(!rounds(NS_EACH, send_some, flip, alive));
 	}
 	waitpid(pid, &status, 0);
 	ok(!status, "a signal whose action changes finds a handler or none, and not the address 1");
@@ -400,14 +309,7 @@ static void test_last_table(void)
 
 int main(void)
 {
-	struct sigaction sa = { .sa_handler = on_fault };
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set))
-		return 1;
-	cpus = CPU_COUNT(&set);
-	sigaction(SIGSEGV, &sa, NULL);
-	sigaction(SIGBUS, &sa, NULL);
+	race_init();
 	test_truncate_fault();
 	test_truncate_cut();
 	test_truncate_fork();

@@ -7,48 +7,12 @@
  * value of the past, or as a write into memory that is somebody else's by then.
  * On one CPU the points hold too, and prove less.
  */
-#include "tap.h"
+#include "race.h"
 
 #include <linux/futex.h>
-#include <pthread.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <stdatomic.h>
-#include <sys/mman.h>
 
-#define PAGE	4096ul
-#define RW	(PROT_READ | PROT_WRITE)
 #define NS_EACH	700000000ll	/* a point */
 #define MARK	0xb00bb00bb00bb00bull
-
-static __thread sigjmp_buf out;
-static __thread volatile sig_atomic_t armed;
-static int cpus;
-
-static void on_fault(int sig)
-{
-	if (!armed)
-		_exit(100 + sig);
-	siglongjmp(out, sig);
-}
-
-static long long now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
-}
-
-/* This thread on the n-th CPU, counted round. */
-static void pin(int n)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(n % cpus, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
 
 static volatile uint64_t *map(void *at, int fixed)
 {
@@ -57,31 +21,6 @@ static volatile uint64_t *map(void *at, int fixed)
 	if (p == MAP_FAILED)
 		_exit(90);
 	return p;
-}
-
-/* The signal that the access ended with; 0: none. */
-static int try_read(volatile uint64_t *p, uint64_t *value)
-{
-	int sig = sigsetjmp(out, 1);
-
-	if (!sig) {
-		armed = 1;
-		*value = *p;
-	}
-	armed = 0;
-	return sig;
-}
-
-static int try_write(volatile uint64_t *p, uint64_t value)
-{
-	int sig = sigsetjmp(out, 1);
-
-	if (!sig) {
-		armed = 1;
-		*p = value;
-	}
-	armed = 0;
-	return sig;
 }
 
 /*
@@ -476,14 +415,7 @@ static void test_wanderers(void)
 
 int main(void)
 {
-	struct sigaction sa = { .sa_handler = on_fault };
-	cpu_set_t set;
-
-	if (sched_getaffinity(0, sizeof(set), &set))
-		return 1;
-	cpus = CPU_COUNT(&set);
-	sigaction(SIGSEGV, &sa, NULL);
-	sigaction(SIGBUS, &sa, NULL);
+	race_init();
 	test_munmap();
 	test_mprotect();
 	test_reuse();
