@@ -74,7 +74,7 @@ struct runqueue {
 	u64 irq_ns, irq_idle_ns; /* [own] spent in interrupts, and of that while idle */
 	u64 online_ns; /* [q] when it came, moved on by the time that it was away */
 	u64 offline_since_ns; /* [q] 0: it is online, or has never been */
-	u64 user_ns, nice_ns, system_ns; /* [own] what the ticks found, adding up to the time that was not idle */
+	u64 user_ns, nice_ns, system_ns; /* [q] what the ticks found, adding up to the time that was not idle */
 	u64 slow_since_ns; /* [q] TICK_SLOW: since when */
 
 	u64 rt_period_ns; /* [q] when the period of the real-time limit began */

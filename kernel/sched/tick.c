@@ -249,6 +249,9 @@ u64 thread_runtime(const struct thread *t)
 
 	if (rq->current == t && now > t->run_start_ns)
 		sum += now - t->run_start_ns;
+	/* Else its division would go by the few samples from before the tick became slow. */
+	if (rq->current == t && rq->tick_mode == TICK_SLOW && now > rq->slow_since_ns)
+		slow_account(rq, now);
 	spin_unlock_irqrestore(&rq->lock, flags);
 	return sum;
 }
