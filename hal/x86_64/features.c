@@ -216,6 +216,12 @@ bool hal_cpu_is_virtual(void)
 	return x86_has(X86_F_HYPERVISOR);
 }
 
+/* CPUID is the one that every CPU has and that changes nothing: SDM vol. 3A 9.3. */
+void hal_cpu_serialize(void)
+{
+	(void)x86_cpuid(0, 0);
+}
+
 u64 hal_hwcap(void)
 {
 	return words[W_1D];

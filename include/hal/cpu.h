@@ -54,6 +54,9 @@ void hal_cpu_kick(u32 cpu);
  */
 bool hal_cpu_is_virtual(void);
 
+/* This CPU forgets what it has fetched of the program and not executed: the SDM's serializing instruction. Any context. */
+void hal_cpu_serialize(void);
+
 /* Interrupts off, halt, for ever. NMIs are ignored. Any context. */
 __noreturn void hal_cpu_halt_forever(void);
 

@@ -98,6 +98,7 @@ static void fork_copy_fields(struct task *t, const struct task *self, u64 flags)
 	t->flags = TASK_FORKNOEXEC;
 	t->blocked = self->blocked;
 	t->personality = self->personality;
+	t->ioprio = READ_ONCE(self->ioprio);
 	t->mempolicy = mempolicy_get(self->mempolicy);
 	t->interleaved = self->interleaved;
 	t->no_new_privs = self->no_new_privs;

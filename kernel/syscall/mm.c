@@ -6,7 +6,7 @@
 #include <abi/linux/personality.h>
 #include <kernel/mm/slab.h>
 #include <kernel/proc/access.h>
-#include <kernel/sched/rcu_sync.h>
+#include <kernel/proc/membarrier.h>
 #include <kernel/task/capability.h>
 #include <kernel/task/cred.h>
 #include <kernel/task/pid.h>
@@ -363,53 +363,7 @@ long sys_process_vm_writev(int pid, uptr_t local, unsigned long nlocal, uptr_t r
 	return process_vm(pid, local, nlocal, remote, nremote, flags, true);
 }
 
-/* ---- membarrier ---- */
-
-#define MB_QUERY			0
-#define MB_GLOBAL			BIT(0)
-#define MB_GLOBAL_EXPEDITED		BIT(1)
-#define MB_REGISTER_GLOBAL_EXPEDITED	BIT(2)
-#define MB_PRIVATE_EXPEDITED		BIT(3)
-#define MB_REGISTER_PRIVATE_EXPEDITED	BIT(4)
-#define MB_SUPPORTED (MB_GLOBAL | MB_GLOBAL_EXPEDITED | MB_REGISTER_GLOBAL_EXPEDITED |	\
-		      MB_PRIVATE_EXPEDITED | MB_REGISTER_PRIVATE_EXPEDITED)
-
-/* A grace period is a full barrier on every CPU: each has gone through the scheduler or user mode's edge. */
-static long barrier_everywhere(void)
-{
-	u32 cpu, online = 0;
-
-	for_each_online_cpu(cpu)
-		online++;
-	if (online > 1)
-		synchronize_rcu();
-	else
-		smp_mb();
-	return 0;
-}
-
 long sys_membarrier(int cmd, unsigned int flags, int cpu)
 {
-	struct vm_space *s = vm_current();
-
-	(void)cpu;
-	if (flags)
-		return -EINVAL;
-	switch (cmd) {
-	case MB_QUERY:
-		return MB_SUPPORTED;
-	case MB_GLOBAL:
-	case MB_GLOBAL_EXPEDITED:
-		return barrier_everywhere();
-	case MB_REGISTER_GLOBAL_EXPEDITED:
-	case MB_REGISTER_PRIVATE_EXPEDITED:
-		(void)__atomic_fetch_or(&s->membarrier, (u32)cmd, __ATOMIC_SEQ_CST);
-		return 0;
-	case MB_PRIVATE_EXPEDITED:
-		if (!(READ_ONCE(s->membarrier) & MB_REGISTER_PRIVATE_EXPEDITED))
-			return -EPERM;
-		return barrier_everywhere();
-	default:
-		return -EINVAL;
-	}
+	return membarrier(cmd, flags, cpu);
 }

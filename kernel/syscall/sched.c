@@ -10,11 +10,12 @@
 #include <kernel/task/pid.h>
 #include <kernel/task/process.h>
 #include <kernel/task/rlimit.h>
-#include <kernel/task/session.h>
 #include <kernel/task/task.h>
 #include <kernel/vm/uaccess.h>
 #include <lib/string.h>
 #include <gen/syscall_protos.h>
+
+#include "who.h"
 
 long sys_sched_yield(void)
 {
@@ -87,6 +88,12 @@ static bool may_nice(struct task *t, int nice)
 	return (u64)(20 - nice) <= rlimit_get(t->process, RLIMIT_NICE) || capable(CAP_SYS_NICE);
 }
 
+/* Only of these is the nice value part of what is set: the others keep theirs until they are one of these again. */
+static bool has_nice(u32 policy)
+{
+	return policy == SCHED_NORMAL || policy == SCHED_BATCH;
+}
+
 static bool is_realtime(u32 policy)
 {
 	return policy == SCHED_FIFO || policy == SCHED_RR;
@@ -104,7 +111,7 @@ struct sched_change {
 /* Does the change need CAP_SYS_NICE? sched(7), "Privileges and resource limits". */
 static bool needs_privilege(struct task *t, const struct sched_param_state *now, const struct sched_change *c)
 {
-	if (!is_realtime(c->policy) && c->nice < now->nice && !may_nice(t, c->nice))
+	if (has_nice(c->policy) && c->nice < now->nice && !may_nice(t, c->nice))
 		return true;
 	if (is_realtime(c->policy)) {
 		u64 limit = rlimit_get(t->process, RLIMIT_RTPRIO);
@@ -140,6 +147,7 @@ static bool deadline_is_valid(const struct sched_change *c)
  * In Linux's order. SCHED_DEADLINE is known and checked, and then refused as on a machine whose CPUs have no bandwidth left to
  * give (EBUSY, sched(7)): there is no admission control here, and to accept a guarantee that is not kept would be a lie. Utilisation
  * clamps belong to a governor of clock rates, which Linux need not have either: EOPNOTSUPP. EAGAIN: *now is not true any more.
+ * With SCHED_FLAG_KEEP_PARAMS the policy, too, is checked and then stays what it is: so does Linux.
  */
 static long apply_change(struct task *t, const struct sched_param_state *now, const struct sched_change *c)
 {
@@ -157,9 +165,14 @@ static long apply_change(struct task *t, const struct sched_param_state *now, co
 		return -EOPNOTSUPP;
 	if (c->policy == SCHED_DEADLINE)
 		return -EBUSY;
-	wanted = (struct sched_param_state){
-		.policy = c->policy, .rt_priority = (int)c->rt_priority, .nice = c->nice, .reset_on_fork = c->reset_on_fork,
-	};
+	wanted = *now;
+	wanted.reset_on_fork = c->reset_on_fork;
+	if (!(c->flags & SCHED_FLAG_KEEP_PARAMS)) {
+		wanted.policy = c->policy;
+		wanted.rt_priority = (int)c->rt_priority;
+		if (has_nice(c->policy))
+			wanted.nice = c->nice;
+	}
 	return sched_change_params(&t->thread, now, &wanted);
 }
 
@@ -422,95 +435,31 @@ static long nice_set(struct task *t, int nice)
 	return sched_change_params(&t->thread, &now, &wanted);
 }
 
-static void nice_visit(struct nice_walk *w, struct task *t)
+static bool nice_visit(struct task *t, void *arg)
 {
+	struct nice_walk *w = arg;
 	long err;
 
 	if (!w->set) {
 		w->result = MAX(w->result, 20l - t->thread.sp.nice);
-		return;
+		return true;
 	}
 	do {
 		err = nice_set(t, w->nice);
 	} while (err == -EAGAIN);
 	if (err || w->result == -ESRCH)
 		w->result = err;
+	return true;
 }
 
-/* All threads of a process: task_tree_lock is not held meanwhile, each is visited with a reference. */
-static void nice_visit_process(struct nice_walk *w, struct process *p)
-{
-	struct task *t;
-
-	rcu_read_lock();
-	for_each_thread_rcu(p, t) {
-		if (!task_get_not_zero(t))
-			continue;
-		nice_visit(w, t);
-		task_put(t);
-	}
-	rcu_read_unlock();
-}
-
-/* Is p in this group, or of this user? Not when it has been reaped meanwhile. */
-static bool nice_hits(struct process *p, int which, int group, u32 uid)
-{
-	struct task *leader;
-	struct pid *pgrp;
-	bool hit = false;
-
-	rcu_read_lock();
-	if (which == PRIO_PGRP) {
-		pgrp = rcu_dereference(p->pgrp);
-		hit = pgrp && pid_nr(pgrp) == group;
-	} else {
-		leader = rcu_dereference(p->pid->task);
-		if (leader && task_get_not_zero(leader)) {
-			const struct cred *its = task_cred_get(leader);
-
-			hit = its->uid == uid;
-			cred_put(its);
-			task_put(leader);
-		}
-	}
-	rcu_read_unlock();
-	return hit;
-}
-
-static void nice_walk_all(struct nice_walk *w, int which, int who)
-{
-	struct pid *mine = session_current_pgrp_get();
-	int group = who ? who : pid_nr(mine);
-	u32 uid = who ? (u32)who : current_cred()->uid;
-	struct process *p;
-
-	pid_put(mine);
-	for (int nr = 1; (p = process_next_get(nr)); process_put(p)) {
-		nr = pid_nr(p->pid) + 1;
-		if (nice_hits(p, which, group, uid))
-			nice_visit_process(w, p);
-	}
-}
+_Static_assert((int)PRIO_PROCESS == WHO_THREAD && (int)PRIO_PGRP == WHO_GROUP && (int)PRIO_USER == WHO_USER, "the same numbers");
 
 static long nice_walk(struct nice_walk *w, int which, int who)
 {
-	struct task *t;
-
-	switch (which) {
-	case PRIO_PROCESS:
-		t = who ? task_by_tid(who) : task_get(current_task());
-		if (t) {
-			nice_visit(w, t);
-			task_put(t);
-		}
-		return w->result;
-	case PRIO_PGRP:
-	case PRIO_USER:
-		nice_walk_all(w, which, who);
-		return w->result;
-	default:
+	if (which < PRIO_PROCESS || which > PRIO_USER)
 		return -EINVAL;
-	}
+	who_each((enum who_kind)which, who, nice_visit, w);
+	return w->result;
 }
 
 long sys_setpriority(int which, int who, int nice)

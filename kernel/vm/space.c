@@ -338,6 +338,7 @@ static void fork_layout(const struct vm_space *p, struct vm_space *c)
 	c->start_brk = p->start_brk;
 	c->brk = p->brk;
 	c->start_stack = p->start_stack;
+	c->membarrier = READ_ONCE(p->membarrier);
 	c->arg_start = p->arg_start;
 	c->arg_end = p->arg_end;
 	c->env_start = p->env_start;

@@ -224,6 +224,8 @@ SCENE_CHILD(setitimer_cpu, "setitimer.cpu", ALSO(0), ,
 	syscall(SYS_setitimer, ITIMER_PROF, &(struct itimerval){ { 100, 0 }, { 100, 0 } }, NULL));
 SCENE(clock_nanosleep_cpu, "clock_nanosleep.cpu", ALSO(0), memset(small, 0, 16),
       syscall(SYS_clock_nanosleep, CLOCK_PROCESS_CPUTIME_ID, TIMER_ABSTIME, small, NULL), );
+SIMPLE(ioprio_get, 1, 0);
+SCENE(ioprio_set_, "ioprio_set", ALSO(0), , syscall(SYS_ioprio_set, 1, 0, 0), );
 SIMPLE(sched_yield); SIMPLE(sched_getparam, 0, small); SIMPLE(sched_getscheduler, 0); SIMPLE(sched_get_priority_max, 1);
 SIMPLE(sched_get_priority_min, 1); SIMPLE(sched_rr_get_interval, 0, small); SIMPLE(getpriority, 0, 0); SIMPLE(setpriority, 0, 0, 0);
 SIMPLE(sched_getaffinity, 0, 128, small); SIMPLE(sched_getattr, 0, small, 56, 0); SIMPLE(getcpu, small, NULL, NULL);

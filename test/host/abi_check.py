@@ -30,6 +30,7 @@ SOURCES = {
                  "linux/close_range.h"], ["fcntl.h", "unistd.h", "sys/file.h", "stdio.h"]),
     "fs.h": (["stddef.h", "linux/fs.h"], ["sys/mount.h"]),
     "futex.h": (["linux/futex.h"], []),
+    "ioprio.h": (["linux/ioprio.h"], []),
     "ioctl.h": (["linux/ioctl.h", "asm/termbits.h", "linux/termios.h", "linux/sockios.h"], ["sys/ioctl.h"]),
     "limits.h": (["linux/limits.h", "linux/binfmts.h"], ["limits.h"]),
     "mempolicy.h": (["linux/mempolicy.h"], []),

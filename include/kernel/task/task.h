@@ -98,6 +98,7 @@ struct task {
 	u64 default_timer_slack_ns;	/* [I] thread.slack_ns is the one in force */
 	u64 ioac_rchar, ioac_wchar;	/* [o] */
 	u32 personality;		/* [o] */
+	u16 ioprio;			/* [a] ioprio_set(2) */
 
 	/* Memory policy: mm/mempolicy.h */
 	struct mempolicy *mempolicy;	/* [o] counted; NULL: near memory */
