@@ -24,6 +24,9 @@ int __must_check kasan_shadow_make_large(vaddr_t va, paddr_t block, bool (*frame
 void kasan_shadow_release(vaddr_t va, u64 bytes);
 /* Pages that shadows take, those of sections not counted. */
 u64 kasan_shadow_pages(void);
+/* Counts pages that KASAN takes when something is used for the first time, and never gives back. Any context. */
+void kasan_count_kept(u64 pages);
+u64 kasan_kept_pages(void);
 
 /* ---- kasan_report.c ---- */
 
@@ -63,6 +66,11 @@ static inline u32 stack_depot_save(void)
 
 static inline void stack_depot_init(void)
 {
+}
+
+static inline u64 kasan_kept_pages(void)
+{
+	return 0;
 }
 
 static inline void quarantine_drain_cpu(u32 cpu)

@@ -32,6 +32,7 @@
 #define SHADOW_PROT (HAL_PT_READ | HAL_PT_WRITE | HAL_PT_GLOBAL)
 
 static u64 shadow_pages;	/* [a] */
+static u64 kept_pages;		/* [a] tables of shadows, rings of the quarantine */
 
 static bool frame_from_pages(paddr_t *out)
 {
@@ -62,7 +63,11 @@ static int unshare(hal_pte_t *p, hal_pte_t old, unsigned int level, bool (*frame
 	if (!frame(&pa))
 		return -ENOMEM;
 	memcpy(hal_phys_to_virt(pa), hal_phys_to_virt(hal_pte_paddr(old, 0)), PAGE_SIZE);
-	if (!hal_pte_cmpxchg(p, old, hal_pte_table(pa, false)) && frame == frame_from_pages)
+	if (frame != frame_from_pages)
+		(void)hal_pte_cmpxchg(p, old, hal_pte_table(pa, false));
+	else if (hal_pte_cmpxchg(p, old, hal_pte_table(pa, false)))
+		kasan_count_kept(1);
+	else
 		page_put(phys_to_page(pa));	/* another CPU was first */
 	return 0;
 }
@@ -178,6 +183,16 @@ void kasan_shadow_release(vaddr_t va, u64 bytes)
 u64 kasan_shadow_pages(void)
 {
 	return __atomic_load_n(&shadow_pages, __ATOMIC_RELAXED);
+}
+
+void kasan_count_kept(u64 pages)
+{
+	__atomic_fetch_add(&kept_pages, pages, __ATOMIC_RELAXED);
+}
+
+u64 kasan_kept_pages(void)
+{
+	return __atomic_load_n(&kept_pages, __ATOMIC_RELAXED);
 }
 
 #endif

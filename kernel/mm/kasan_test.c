@@ -86,8 +86,10 @@ SELFTEST(kasan, quarantine_keeps)
 	u64 objects, bytes;
 
 	REQUIRE(first);
+	preempt_disable();	/* this CPU's are asked for */
 	kfree(first);
 	quarantine_stats(&objects, &bytes);
+	preempt_enable();
 	EXPECT(objects > 0 && bytes >= 160);
 	for (u32 i = 0; i < 500; i++) {
 		p = kmalloc(160, MM_KERNEL);

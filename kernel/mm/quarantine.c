@@ -68,6 +68,7 @@ static bool ring_ready(struct ring *r)
 	if (!page)
 		return false;
 	leak_ignore_page(page);
+	kasan_count_kept(1ull << order);
 	r->objects = page_address(page);
 	return true;
 }
