@@ -62,8 +62,8 @@ int machine_check_cpu(void)
 		return fail("this CPU has no execute-disable (NX), or the firmware setup turned it off");
 	if (!(extended.edx >> 11 & 1))
 		return fail("this CPU has no syscall instruction");
-	if (!(basic.edx >> 13 & 1) || !(basic.ecx >> 13 & 1))
-		return fail("this CPU is too old: it lacks global pages or cmpxchg16b");
+	if (!(basic.edx >> 13 & 1))
+		return fail("this CPU is too old: it lacks global pages");
 	if (!(basic.edx >> 9 & 1))
 		return fail("this CPU has no local APIC, or the firmware setup turned it off");
 	return 0;

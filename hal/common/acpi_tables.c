@@ -13,6 +13,7 @@
 #define MADT_PCAT_COMPAT  BIT(0)
 #define LAPIC_ENABLED	  BIT(0)
 #define LAPIC_CAPABLE	  BIT(1)
+#define MADT_CAPABLE_REVISION 5	/* from here on LAPIC_CAPABLE says which of the disabled ones may come (ACPI 6.3) */
 
 #define BOOT_8042	  BIT(1)
 #define BOOT_NO_VGA	  BIT(2)
@@ -33,16 +34,26 @@ static u8 trigger_of(u16 flags)
 	return flags >> 2 & 3;
 }
 
+static bool is_listed(const struct acpi_info *info, u32 apic_id)
+{
+	for (u32 i = 0; i < info->nr_cpus; i++)
+		if (info->cpus[i].apic_id == apic_id)
+			return true;
+	return false;
+}
+
 /*
  * One processor. Firmware lists the same one as type 0 and type 9, or twice; and
- * fills unused entries with the broadcast ID.
+ * fills unused entries with the broadcast ID, or with that of a processor which is there.
  */
-static void add_cpu(struct acpi_info *info, u32 apic_id, u32 uid, u32 flags)
+static void add_cpu(struct acpi_info *info, u32 revision, u32 apic_id, u32 uid, u32 flags)
 {
 	bool enabled = flags & LAPIC_ENABLED;
 
-	if (!enabled && !(flags & LAPIC_CAPABLE))
+	if (!enabled && !(flags & LAPIC_CAPABLE)) {
+		info->cpus_absent += revision < MADT_CAPABLE_REVISION && !is_listed(info, apic_id);
 		return;
+	}
 	for (u32 i = 0; i < info->nr_cpus; i++) {
 		if (info->cpus[i].apic_id == apic_id) {
 			info->cpus[i].enabled |= enabled;
@@ -113,7 +124,7 @@ static void add_lapic_nmi(struct acpi_info *info, u32 uid, u16 flags, u8 lint)
 }
 
 /* One entry of the MADT, as a view of its own: fields behind its end read as 0. */
-static void read_madt_entry(const struct acpi_access *a, const struct acpi_view *e,
+static void read_madt_entry(const struct acpi_access *a, const struct acpi_view *e, u32 revision,
 			    struct acpi_info *info)
 {
 	static const u8 least[] = { 8, 12, 10, 8, 6, 12, 0, 0, 0, 16, 12 };
@@ -128,7 +139,7 @@ static void read_madt_entry(const struct acpi_access *a, const struct acpi_view 
 	switch (type) {
 	case 0:
 		if (field8(e, 3) != 0xff)
-			add_cpu(info, field8(e, 3), uid, field32(e, 4));
+			add_cpu(info, revision, field8(e, 3), uid, field32(e, 4));
 		break;
 	case 1: add_ioapic(a, e, info); break;
 	case 2: add_override(a, e, info); break;
@@ -142,7 +153,7 @@ static void read_madt_entry(const struct acpi_access *a, const struct acpi_view 
 		break;
 	case 9:
 		if (field32(e, 4) != UINT32_MAX)
-			add_cpu(info, field32(e, 4), field32(e, 12), field32(e, 8));
+			add_cpu(info, revision, field32(e, 4), field32(e, 12), field32(e, 8));
 		break;
 	case 10: add_lapic_nmi(info, field32(e, 4), field16(e, 2), field8(e, 8)); break;
 	default: break;
@@ -170,9 +181,11 @@ static void read_madt(const struct acpi_access *a, const struct acpi_view *v,
 			acpi_report(a, "entry of bad length, rest left out", "APIC", v->paddr + off);
 			break;
 		}
-		read_madt_entry(a, &entry, info);
+		read_madt_entry(a, &entry, v->data[8], info);
 		off += len;
 	}
+	for (u32 i = 0; i < info->nr_cpus; i++)
+		info->cpus_absent += !info->cpus[i].enabled;
 	if (info->cpus_dropped)
 		acpi_report(a, "more processors than supported", "APIC", v->paddr);
 }

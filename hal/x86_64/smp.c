@@ -199,6 +199,11 @@ static bool trampoline_init(void)
 	return true;
 }
 
+u32 hal_smp_absent(void)
+{
+	return x86_acpi.cpus_absent;
+}
+
 u32 hal_smp_init(u32 limit)
 {
 	x86_ap_root = hal_pt_root_current();

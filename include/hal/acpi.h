@@ -125,6 +125,7 @@ struct acpi_info {
 	struct acpi_cpu cpus[ACPI_MAX_CPUS];
 	u32 nr_cpus;
 	u32 cpus_dropped;	/* did not fit */
+	u32 cpus_absent;	/* places that are empty now: neither in `cpus`, nor in use */
 	struct acpi_ioapic ioapics[ACPI_MAX_IOAPICS];
 	u32 nr_ioapics;
 	struct acpi_override overrides[ACPI_MAX_OVERRIDES];

@@ -24,6 +24,9 @@ struct hal_cpu_set {
  */
 u32 hal_smp_init(u32 limit);
 
+/* How many more the firmware has places for, which are empty: they have no numbers, and do not come. */
+u32 hal_smp_absent(void);
+
 /*
  * The machine's memory for CPU number cpu == hal_cpu_count(). It counts once hal_percpu_set_offset() has said where its
  * per-CPU variables lie. Thread context. 0 or -ENOMEM; calling it again for one that has it is no error.

@@ -52,7 +52,7 @@ static int show_list(struct seq *s, const struct cpumask *m)
 
 	if (!text)
 		return -ENOMEM;
-	cpumask_format_list(text, CPULIST_TEXT_BYTES, m, hal_cpu_count());
+	cpumask_format_list(text, CPULIST_TEXT_BYTES, m, MAX(cpuhp_possible(), hal_cpu_count()));
 	seq_printf(s, "%s\n", text);
 	kfree(text);
 	return 0;
@@ -69,33 +69,33 @@ static int show_mask(struct seq *s, const struct cpumask *m)
 
 /* ---- the machine's ----------------------------------------------------------------------------- */
 
-enum { SET_POSSIBLE, SET_ONLINE, SET_OFFLINE, SET_NONE };
+enum { SET_POSSIBLE, SET_PRESENT, SET_ONLINE, SET_OFFLINE, SET_NONE };
+
+/* An empty place of the machine counts as possible, and as offline. */
+static bool in_set(u32 cpu, u32 set)
+{
+	switch (set) {
+	case SET_POSSIBLE:
+		return true;
+	case SET_PRESENT:
+		return cpu < hal_cpu_count();
+	case SET_ONLINE:
+		return hal_cpu_online(cpu);
+	case SET_OFFLINE:
+		return !hal_cpu_online(cpu);
+	default:
+		return false;
+	}
+}
 
 static int show_set(struct seq *s, void *arg)
 {
 	struct cpumask m;
-	u32 cpu;
 
 	cpumask_clear(&m);
-	for_each_possible_cpu(cpu) {
-		bool online = hal_cpu_online(cpu);
-
-		switch (arg_attr(arg)) {
-		case SET_POSSIBLE:
+	for (u32 cpu = 0; cpu < MAX(cpuhp_possible(), hal_cpu_count()); cpu++)
+		if (in_set(cpu, arg_attr(arg)))
 			cpumask_set(&m, cpu);
-			break;
-		case SET_ONLINE:
-			if (online)
-				cpumask_set(&m, cpu);
-			break;
-		case SET_OFFLINE:
-			if (!online)
-				cpumask_set(&m, cpu);
-			break;
-		default:
-			break;
-		}
-	}
 	return show_list(s, &m);
 }
 
@@ -458,7 +458,7 @@ void cpu_files_init(void)
 		const char *name;
 		u32 set;
 	} sets[] = {
-		{ CPU_DIR "possible", SET_POSSIBLE }, { CPU_DIR "present", SET_POSSIBLE }, { CPU_DIR "online", SET_ONLINE },
+		{ CPU_DIR "possible", SET_POSSIBLE }, { CPU_DIR "present", SET_PRESENT }, { CPU_DIR "online", SET_ONLINE },
 		{ CPU_DIR "offline", SET_OFFLINE }, { CPU_DIR "isolated", SET_NONE },
 	};
 	char name[64];

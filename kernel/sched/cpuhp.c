@@ -34,9 +34,15 @@ static struct {
 	const struct cpuhp_step *const *steps; /* [I] */
 	u32 nr_steps; /* [I] */
 	u32 present; /* [I] CPUs that have an area, or none but the boot CPU */
+	u32 possible; /* [I] with the machine's empty places */
 } cpuhp;
 
 static DEFINE_PER_CPU(u32, cpuhp_die); /* [a] */
+
+u32 cpuhp_possible(void)
+{
+	return cpuhp.possible;
+}
 
 void cpuhp_read_lock(void)
 {
@@ -250,6 +256,7 @@ void cpuhp_boot(const struct cpuhp_step *const *steps, u32 nr_steps)
 	if (cmdline_has("nosmp") || at_boot == 0)
 		limit = at_boot = 1;
 	cpuhp.present = make_areas(hal_smp_init(limit));
+	cpuhp.possible = MIN(limit, cpuhp.present + MIN(hal_smp_absent(), (u32)MAX_CPUS));
 	if (cpuhp.present == 1)
 		return;
 	rwsem_write_lock(&cpuhp.lock);

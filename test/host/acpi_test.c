@@ -205,6 +205,7 @@ TEST(madt)
 	EXPECT(info.cpus[0].apic_id == 0 && info.cpus[0].enabled);
 	EXPECT(info.cpus[2].apic_id == 3 && !info.cpus[2].enabled);
 	EXPECT(info.cpus[3].apic_id == 256 && info.cpus[3].uid == 7 && info.cpus[3].enabled);
+	EXPECT_EQ(info.cpus_absent, 2);
 	EXPECT_EQ(info.nr_ioapics, 1);
 	EXPECT(info.ioapics[0].paddr == 0xfec00000 && info.ioapics[0].id == 9);
 	EXPECT_EQ(acpi_isa_irq(&info, 0).gsi, 2);
@@ -234,6 +235,21 @@ TEST(madt_bad_entries)
 	MADT_ENTRY(0, 200, 9, 9, 1, 0, 0, 0);		/* past the end */
 	EXPECT_EQ(parse(), 0);
 	EXPECT_EQ(info.nr_cpus, 4);
+}
+
+/* Which of the places that are empty may be filled: up to revision 4 all, from 5 on those that say so. */
+TEST(madt_absent_cpus)
+{
+	good_machine();
+	MADT_ENTRY(0, 8, 5, 1, 0, 0, 0, 0);		/* an unused entry with the ID of one that is there */
+	MADT_ENTRY(0, 8, 6, 3, 1, 0, 0, 0);		/* one that was capable only is there after all */
+	EXPECT_EQ(parse(), 0);
+	EXPECT(info.cpus_absent == 1 && info.nr_cpus == 4 && info.cpus[2].enabled);
+	good_machine();
+	put(MADT + 8, 5, 1);
+	seal(MADT);
+	EXPECT_EQ(parse(), 0);
+	EXPECT_EQ(info.cpus_absent, 1);
 }
 
 /* A MADT behind the other tables, with room to grow. */

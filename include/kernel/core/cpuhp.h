@@ -22,8 +22,8 @@
  *	dead		thread context on another CPU, after it has gone: takes over what it left. May sleep, cannot fail.
  *			Called too for a CPU that was prepared and then did not start.
  *
- * Numbers of CPUs are dense, 0 to hal_cpu_count() - 1, each with its per-CPU area for ever (possible = present);
- * hal_cpu_online() says which run. CPU 0 never goes.
+ * Numbers of CPUs are dense, 0 to hal_cpu_count() - 1, each with its per-CPU area for ever;
+ * hal_cpu_online() says which run. CPU 0 never goes. Nothing is kept for the machine's empty places.
  */
 #include <kernel/core/cpumask.h>
 #include <lib/compiler.h>
@@ -50,6 +50,9 @@ void cpuhp_read_unlock(void);
  * does not come is reported and left out.
  */
 void cpuhp_boot(const struct cpuhp_step *const *steps, u32 nr_steps);
+
+/* What /sys calls possible: the CPUs there are, and the places that firmware has for more. After cpuhp_boot(). */
+u32 cpuhp_possible(void);
 
 /*
  * One CPU up or down. Thread context, may sleep. 0 when it is so already. -EINVAL: no such CPU; -EBUSY: it is the boot
