@@ -3,13 +3,16 @@
  * Where each CPU sits, out of CPUID.
  *
  * An APIC id is a word of bit fields: thread, core, (module, tile,) die, package from the bottom. Leaf 1Fh, or the older 0Bh,
- * gives the width of each field (SDM vol. 3A 8.9.3, vol. 2A CPUID). AMD before such leaves: 8000_0008h gives
+ * gives the width of each field (SDM vol. 3A 8.9.3, vol. 2A CPUID). AMD (and Hygon) before such leaves: 8000_0008h gives
  * the width of the core field, 8000_001Eh the threads in a core (APM vol. 3 E.4.7, E.4.17). Before all of that: leaf
  * 4 and the number of logical processors of leaf 1. CPUs that share a cache have the same id above the bits that leaf
  * 4, or AMD's 8000_001Dh in the same format, says (rounded up to a power of two).
  *
  * CPUID tells about the CPU that executes it, so each one records itself when it starts. All of them run at once: each writes
  * its own slot only.
+ *
+ * A hypervisor may answer with anything: fields of no width, sizes of 0, levels in any order. Nothing here divides by what
+ * a leaf says, or shifts by it, without a look; what is nonsense groups CPUs oddly and does no other harm.
  */
 #include <hal/numa.h>
 #include <hal/topology.h>
@@ -40,6 +43,11 @@ struct cpu_place {
 
 static struct cpu_place *places[HAL_MAX_CPUS];	/* [I] once that CPU is prepared */
 static struct cpu_place boot_place;
+
+static bool amd_leaves(void)
+{
+	return x86_vendor_is("AuthenticAMD") || x86_vendor_is("HygonGenuine");
+}
 
 /* Bits that so many ids take. */
 static u32 bits_for(u32 count)
@@ -84,7 +92,7 @@ static void old_widths(struct widths *w)
 	u32 logical = (x86_cpuid(1, 0).d >> 28 & 1) ? (x86_cpuid(1, 0).b >> 16) & 0xff : 1;
 	u32 cores = 1, threads = 1;
 
-	if (x86_vendor_is("AuthenticAMD") && x86_has_leaf(0x80000008)) {
+	if (amd_leaves() && x86_has_leaf(0x80000008)) {
 		u32 c = x86_cpuid(0x80000008, 0).c, bits = (c >> 12) & 15;
 
 		w->package = bits ? bits : bits_for((c & 0xff) + 1);
@@ -105,7 +113,7 @@ static void old_widths(struct widths *w)
 
 static u32 cache_leaf(void)
 {
-	if (x86_vendor_is("AuthenticAMD"))
+	if (amd_leaves())
 		return x86_has_leaf(0x8000001d) && (x86_cpuid(0x80000001, 0).c & AMD_TOPOEXT) ? 0x8000001d : 0;
 	return x86_has_leaf(4) ? 4 : 0;
 }
@@ -145,11 +153,12 @@ static u32 last_cache_id(const struct cpu_place *p)
 
 static void add_cache(struct cpu_place *p, struct hal_cache c, u32 shift)
 {
+	if (!c.bytes || !c.ways || p->nr_caches >= CACHES_MAX)
+		return;
 	c.id = p->t.apic_id >> shift;
 	c.sets = (u32)(c.bytes / ((u64)c.line_bytes * c.ways));
 	c.partitions = 1;
-	if (c.bytes && p->nr_caches < CACHES_MAX)
-		p->cache[p->nr_caches++] = c;
+	p->cache[p->nr_caches++] = c;
 }
 
 /* Ways by the four-bit code of 8000_0006h (APM vol. 3, table E-4); fully associative counts as so many ways as lines. */
@@ -230,7 +239,7 @@ void x86_topology_record(u32 cpu)
 	place_by_id(&p->t, hal_percpu_of(cpu)->apic_id, &w);
 	p->nr_caches = 0;
 	record_caches(p);
-	if (!p->nr_caches && x86_vendor_is("AuthenticAMD"))
+	if (!p->nr_caches && amd_leaves())
 		record_caches_amd(p, &w);
 	p->microcode = x86_microcode_revision();
 	p->t.llc_id = last_cache_id(p);

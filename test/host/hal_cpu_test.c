@@ -18,7 +18,7 @@
 #define CR0_NW		(1ull << 29)
 #define MTRR_ENABLE	0x800u
 
-enum model { INTEL_0B, INTEL_1F, AMD_NEW, INTEL_OLD };
+enum model { INTEL_0B, INTEL_1F, AMD_NEW, INTEL_OLD, HYGON, AMD_EMPTY, LIAR, ZEROS };
 
 struct fake_cpu {
 	struct hal_percpu pc;
@@ -37,6 +37,7 @@ static enum model model;
 static u64 tsc;
 static u32 warps;
 static char vendor[13] = "GenuineIntel";
+static u32 liar_seed;
 
 /* ---- the instructions ---- */
 
@@ -77,17 +78,32 @@ static struct x86_cpuid caches(u32 sub)
 
 static bool is_amd(void)
 {
-	return model == AMD_NEW;
+	return model == AMD_NEW || model == HYGON;
+}
+
+/* What a hypervisor may say that has not thought of topology: all leaves are there, and each holds what `liar` returns. */
+static struct x86_cpuid liar(u32 leaf, u32 sub)
+{
+	u32 x = (leaf * 2654435761u ^ (sub + liar_seed) * 40503u ^ cur * 97u) * 2246822519u;
+
+	x ^= x >> 15;
+	return (struct x86_cpuid){ x * 3, x * 5, x * 7 ^ x >> 3, x * 11 };
 }
 
 struct x86_cpuid x86_cpuid(u32 leaf, u32 sub)
 {
 	u32 top = model == INTEL_1F ? 0x1f : model == INTEL_0B ? 0x0b : 7;
 
+	if (model == LIAR || model == ZEROS)
+		top = 0x1f;
 	if (leaf == 0)
 		return (struct x86_cpuid){ top, word(vendor), word(vendor + 8), word(vendor + 4) };
 	if (leaf == 0x80000000)
-		return (struct x86_cpuid){ is_amd() ? 0x8000001e : 0x80000008, 0, 0, 0 };
+		return (struct x86_cpuid){ is_amd() || model == LIAR || model == ZEROS ? 0x8000001e : 0x80000008, 0, 0, 0 };
+	if (model == LIAR)
+		return liar(leaf, sub);
+	if (model == ZEROS)
+		return (struct x86_cpuid){ 0, 0, 0, 0 };
 	EXPECT(leaf <= (leaf >= 0x80000000 ? (is_amd() ? 0x8000001e : 0x80000008) : top));
 	switch (leaf) {
 	case 1:	/* MSR, MTRR, PAT, HT; four logical processors in the package */
@@ -219,7 +235,8 @@ static void power_on(enum model m)
 {
 	memset(cpus, 0, sizeof(cpus));
 	model = m;
-	strlcpy(vendor, m == AMD_NEW ? "AuthenticAMD" : "GenuineIntel", sizeof(vendor));
+	strlcpy(vendor, m == AMD_NEW || m == AMD_EMPTY ? "AuthenticAMD" : m == HYGON ? "HygonGenuine" : "GenuineIntel",
+		sizeof(vendor));
 	cur = 0;
 	warps = 0;
 	last_log[0] = '\0';
@@ -350,6 +367,50 @@ TEST(topology_amd)
 	expect_place(1, 0, 0, 0, 1);
 	expect_place(5, 1, 0, 0, 1);
 	expect_place(6, 1, 0, 1, 0);
+}
+
+/* Zen under another name: it has AMD's leaves and none of Intel's. */
+TEST(topology_hygon)
+{
+	struct hal_cache c;
+
+	power_on(HYGON);
+	expect_place(1, 0, 0, 0, 1);
+	expect_place(6, 1, 0, 1, 0);
+	EXPECT(hal_cpu_cache(6, 2, &c));
+	EXPECT_EQ(c.level, 3);
+}
+
+/* AMD's old cache leaves, all zeros: no cache, and nothing is divided by one. */
+TEST(topology_without_caches)
+{
+	struct hal_cache c;
+
+	power_on(AMD_EMPTY);
+	(void)place(2);
+	EXPECT(!hal_cpu_cache(2, 0, &c));
+}
+
+/* Whatever the leaves say, each CPU has a place, the same one each time, and its fields are of its APIC id. */
+TEST(topology_believes_anything)
+{
+	static const char *const vendors[] = { "GenuineIntel", "AuthenticAMD", "HygonGenuine", "nobody knows" };
+	struct hal_cache c;
+
+	for (u32 i = 0; i < 4000; i++) {
+		power_on(i < 4 ? ZEROS : LIAR);
+		strlcpy(vendor, vendors[i % 4], sizeof(vendor));
+		liar_seed = i;
+		x86_features_detect();
+		for (u32 cpu = 0; cpu < 4; cpu++) {
+			struct hal_topology t = place(cpu);
+
+			EXPECT_EQ(t.apic_id, cpu);
+			EXPECT(t.package <= cpu && t.die <= cpu && t.core <= cpu && t.thread <= cpu);
+			for (u32 n = 0; hal_cpu_cache(cpu, n, &c); n++)
+				EXPECT(n < 16 && c.type && c.line_bytes);
+		}
+	}
 }
 
 /* Leaf 4 says two cores in the package, leaf 1 four logical processors. */
