@@ -46,7 +46,7 @@ u8 x86_pti;
 u8 x86_pti_pcid;
 u8 x86_invpcid;
 static paddr_t bare_root;	/* [I] a user root without a user half: what stands for "no address space" */
-static bool prepared[HAL_MAX_CPUS];	/* [I] once set: the area stays when its CPU goes */
+static u64 *gdts[HAL_MAX_CPUS];	/* [I] once set: the GDT in the area, which stays when its CPU goes */
 
 static vaddr_t area_of(u32 cpu)
 {
@@ -168,7 +168,7 @@ int x86_pti_prepare(u32 cpu)
 	unsigned int n;
 	int err;
 
-	if (!x86_pti || prepared[cpu])
+	if (!x86_pti || gdts[cpu])
 		return 0;
 	for (n = 0; n < ARRAY_SIZE(frames); n++) {
 		err = new_frame(&frames[n]);
@@ -185,12 +185,20 @@ int x86_pti_prepare(u32 cpu)
 	((u64 *)hal_phys_to_virt(frames[1]))[X86_TSS_SEL / 8] |= TSS_BUSY;
 	fill_data(hal_phys_to_virt(frames[2]), cpu);
 	fill_private(hal_phys_to_virt(frames[3]), c);
-	prepared[cpu] = true;
+	gdts[cpu] = hal_phys_to_virt(frames[1]);
 	return 0;
 free:
 	while (n > 0)
 		upcall_page_frame_free(frames[--n]);
 	return err;
+}
+
+void x86_pti_gdt_changed(const struct x86_cpu *cpu)
+{
+	u64 *gdt = gdts[cpu->pc.cpu];
+
+	if (gdt)
+		WRITE_ONCE(gdt[X86_CPU_SEL / 8], cpu->gdt[X86_CPU_SEL / 8]);
 }
 
 /* ---- this CPU ---------------------------------------------------------------------------------- */
@@ -215,7 +223,7 @@ void x86_pti_load(void)
 
 	if (!x86_pti)
 		return;
-	if (!prepared[cpu])
+	if (!gdts[cpu])
 		upcall_panic("cpu %u has no entry area", cpu);
 	x86_write_cr4((x86_read_cr4() & ~X86_CR4_PGE) | (x86_pti_pcid ? X86_CR4_PCIDE : 0));
 	load_tables(x86_cpus[cpu], area);

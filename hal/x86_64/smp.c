@@ -242,7 +242,6 @@ int hal_smp_prepare(u32 cpu)
 	if (x86_topology_prepare(cpu))
 		goto free_stacks;
 	x86_cpu_tables_init(c, cpu);
-	x86_cpu_set_node(c, x86_numa_node_of_apic(c->pc.apic_id));
 	return x86_pti_prepare(cpu);	/* what is there stays for the next try */
 free_stacks:
 	for (unsigned int i = 0; i < X86_IST_COUNT && c->ist_base[i]; i++)
@@ -269,6 +268,7 @@ static void block_reset(struct x86_cpu *c)
 	c->pc.active_space = NULL;
 	c->pc.active_root = x86_ap_root;
 	x86_cpu_tables_init(c, c->pc.cpu);	/* LTR marks a TSS as busy, and would refuse it */
+	x86_cpu_set_node(c, x86_numa_node_of_apic(c->pc.apic_id));
 }
 
 /* ---- starting ---------------------------------------------------------------------------------- */

@@ -125,6 +125,7 @@ void x86_cpu_set_node(struct x86_cpu *cpu, u32 node)
 	u64 limit = (cpu->pc.cpu & 0xfff) | (node & 0xff) << 12;
 
 	WRITE_ONCE(cpu->gdt[X86_CPU_SEL / 8], 0x0040f50000000000ull | (limit & 0xffff) | (limit >> 16) << 48);
+	x86_pti_gdt_changed(cpu);
 }
 
 /* This CPU uses the tables from now on. Its GDT is loaded already. */
