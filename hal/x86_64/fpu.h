@@ -16,6 +16,9 @@ static __always_inline void x86_fpu_own(struct hal_thread *t)
 	t->arch.fpu_cpu = pc->cpu;
 }
 
+/* Boot: the CPU has AMD's fxsave_leak, and each load of another thread's state is to hide it. */
+void x86_fpu_clear_pointers(void);
+
 /*
  * Memory of prev := registers, registers := memory of next. HAL_WORK_FPU is clear for both, so the registers are prev's and
  * cannot be next's, and the CPU has XSAVEOPT. False: the CPU refuses next's area, and x86_fpu_load() must be called.

@@ -305,7 +305,7 @@ static noinline struct thread *switch_damaged(struct thread *prev, struct thread
 }
 
 /*
- * Between two threads that have user state, on a CPU with FSGSBASE and XSAVEOPT, there is nothing to decide: the bases
+ * Between two threads that have user state, on a CPU with FSGSBASE and XSAVEOPT (x86_switch_fast), there is nothing to decide: the bases
  * and the vector state of one go, those of the other come. Whatever is not so is seen before anything has changed, and
  * goes the way that decides each step. Each call is the last thing done, so that this function needs no stack: what C
  * keeps over calls is saved once, by x86_switch().
@@ -314,7 +314,7 @@ struct thread *hal_switch(struct thread *prev, struct thread *next)
 {
 	struct hal_thread *p = (struct hal_thread *)prev, *n = (struct hal_thread *)next;
 
-	if (unlikely(!p->arch.fpu || !n->arch.fpu || !(x86_fsgsbase & x86_xsaveopt)))
+	if (unlikely(!p->arch.fpu || !n->arch.fpu || !x86_switch_fast))
 		return switch_any(prev, next);
 	if (unlikely((hal_work_get(p) | hal_work_get(n)) & HAL_WORK_FPU))
 		return switch_any(prev, next);
