@@ -100,10 +100,16 @@ static uint64_t *walk(struct paging *p, uint64_t virt, unsigned level)
 	return &table_at(p, table)[level_index(virt, level)];
 }
 
+/*
+ * The root is the first of two frames that make 8 KiB: the kernel's entry code tells by that bit of CR3 its own roots from those
+ * of programs when page tables are isolated.
+ */
 int paging_init(struct paging *p, void *pages, uint64_t phys, unsigned capacity, bool has_1g)
 {
 	*p = (struct paging){ .pages = pages, .phys = phys, .capacity = capacity, .has_1g = has_1g };
 	p->root = alloc_table(p);
+	if (p->root & PAGE_BYTES)
+		p->root = alloc_table(p);
 	return p->root ? 0 : -1;
 }
 
