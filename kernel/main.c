@@ -279,6 +279,7 @@ static void boot_thread(void *arg)
 	futex_init();
 	proc_init();
 	proc_vm_files_init(); /* /proc/meminfo, /proc/PID/maps and the like */
+	proc_numa_files_init();
 	machine_files_init();
 	syscall_init();
 	vulnerabilities_init(); /* /sys/devices/system/cpu/vulnerabilities */

@@ -83,7 +83,7 @@ static void show_machine_row(struct seq *s, u32 i, const struct hal_irq_row *row
 	}
 	for_each_online_cpu(cpu)
 		seq_printf(s, "%10llu ", (unsigned long long)hal_irq_row_count(i, cpu));
-	seq_printf(s, " %s\n", row->what);
+	seq_printf(s, "  %s\n", row->what);
 }
 
 static int show_interrupts(struct seq *s, void *arg)

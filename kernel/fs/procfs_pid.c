@@ -788,7 +788,7 @@ static int root_link(struct task *t, struct path *out)
 
 void proc_pid_init(void)
 {
-	pid_inode_cache = kmem_cache_create("proc inode", sizeof(struct pid_inode), 64, NULL, 0);
+	pid_inode_cache = kmem_cache_create("proc_inode", sizeof(struct pid_inode), 64, NULL, 0);
 	if (!pid_inode_cache)
 		panic("no memory for procfs");
 	(void)proc_pid_register("mounts", 0444, PROC_PID_ANY, mounts_file);

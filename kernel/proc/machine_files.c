@@ -186,9 +186,35 @@ static int show_cpuinfo(struct seq *s, void *arg)
 	return 0;
 }
 
+/*
+ * Linux's table of soft interrupts. There are none here (work queues are the one bottom half): the rows are there for the programs
+ * that look for them, as are the zeros of /proc/stat.
+ */
+static int show_softirqs(struct seq *s, void *arg)
+{
+	static const char *const names[] = {
+		"HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET", "SCHED", "HRTIMER", "RCU",
+	};
+	u32 cpu;
+
+	(void)arg;
+	seq_puts(s, "                    ");
+	for_each_possible_cpu(cpu)
+		seq_printf(s, "CPU%-8u", cpu);
+	seq_putc(s, '\n');
+	for (u32 i = 0; i < ARRAY_SIZE(names); i++) {
+		seq_printf(s, "%12s:", names[i]);
+		for_each_possible_cpu(cpu)
+			seq_printf(s, " %10u", 0U);
+		seq_putc(s, '\n');
+	}
+	return 0;
+}
+
 void machine_files_init(void)
 {
 	(void)proc_register("loadavg", 0444, show_loadavg, NULL);
 	(void)proc_register("stat", 0444, show_stat, NULL);
 	(void)proc_register("cpuinfo", 0444, show_cpuinfo, NULL);
+	(void)proc_register("softirqs", 0444, show_softirqs, NULL);
 }

@@ -47,6 +47,22 @@ static s64 oom_points(struct process *p, struct vm_space *s, u64 total_pages)
 	       adj * (s64)(total_pages / 1000);
 }
 
+int oom_score(struct process *p)
+{
+	struct vm_space *s = process_space_get(p);
+	struct mm_stats st;
+	s64 points;
+
+	if (!s)
+		return 0;
+	mm_stats(&st);
+	points = oom_points(p, s, st.total);
+	vm_space_put(s);
+	if (READ_ONCE(p->sigflags) & PROCESS_UNKILLABLE || READ_ONCE(p->oom_score_adj) == OOM_ADJ_NEVER)
+		return 0;
+	return (int)MAX((1000 + points * 1000 / (s64)MAX(st.total, 1ull)) * 2 / 3, 0);
+}
+
 static void oom_consider(struct oom_choice *c, struct process *p, u64 total_pages)
 {
 	struct vm_space *s = process_space_get(p);

@@ -5,6 +5,7 @@
  */
 #include <abi/linux/sched.h>
 #include <abi/linux/time.h>
+#include <kernel/proc/oom.h>
 #include <kernel/signal/sighand.h>
 #include <kernel/signal/signal.h>
 #include <kernel/task/cred.h>
@@ -224,6 +225,43 @@ static int oom_score_adj_store(struct task *t, const char *text, size_t len)
 	return 0;
 }
 
+static int oom_score_show(struct seq *s, struct task *t)
+{
+	seq_printf(s, "%d\n", oom_score(t->process));
+	return 0;
+}
+
+/* proc(5): of another process only with CAP_SYS_NICE. */
+static bool may_slack(const struct task *t)
+{
+	return t == task_current_or_null() || capable(CAP_SYS_NICE);
+}
+
+static int timerslack_show(struct seq *s, struct task *t)
+{
+	if (!may_slack(t))
+		return -EPERM;
+	seq_printf(s, "%llu\n", (unsigned long long)READ_ONCE(t->thread.slack_ns));
+	return 0;
+}
+
+static int timerslack_store(struct task *t, const char *text, size_t len)
+{
+	const char *end;
+	u64 ns;
+	int err = parse_u64(text, 0, &ns, &end);
+
+	(void)len;
+	while (!err && isspace(*end))
+		end++;
+	if (err || *end)
+		return -EINVAL;
+	if (!may_slack(t))
+		return -EPERM;
+	WRITE_ONCE(t->thread.slack_ns, ns ? ns : t->default_timer_slack_ns);
+	return 0;
+}
+
 static int children_show(struct seq *s, struct task *t)
 {
 	struct process *p = t->process, *c;
@@ -265,6 +303,10 @@ int proc_files_init(void)
 	if (!err)
 		err = proc_pid_register_rw("oom_score_adj", 0644, PROC_PID_ANY, oom_score_adj_show,
 					   oom_score_adj_store);
+	if (!err)
+		err = proc_pid_register("oom_score", 0444, PROC_PID_ANY, oom_score_show);
+	if (!err)
+		err = proc_pid_register_rw("timerslack_ns", 0666, PROC_PID_ANY, timerslack_show, timerslack_store);
 	if (!err)
 		err = sched_files_init();
 	if (!err)

@@ -4,6 +4,7 @@
 #include <hal/cpu.h>
 #include <hal/mitigate.h>
 #include <kernel/core/cpumask_text.h>
+#include <kernel/mm/mempolicy.h>
 #include <kernel/mm/slab.h>
 #include <kernel/signal/sighand.h>
 #include <kernel/signal/signal.h>
@@ -178,6 +179,23 @@ static void status_capabilities(struct seq *s, struct task *t, const struct cred
 	status_speculation(s, t);
 }
 
+/* All nodes, there being no cpusets: libnuma(3) counts here how many a mask has, and which of them it may use. */
+static void show_mems_allowed(struct seq *s)
+{
+	u32 nodes = mm_node_count();
+
+	seq_puts(s, "Mems_allowed:\t");
+	for (u32 word = NODEMASK_BITS / 32; word-- > 0;) {
+		u32 bits = nodes >= (word + 1) * 32 ? ~0u : nodes > word * 32 ? (1u << (nodes - word * 32)) - 1 : 0;
+
+		seq_printf(s, word ? "%08x," : "%08x\n", bits);
+	}
+	seq_puts(s, "Mems_allowed_list:\t0");
+	if (nodes > 1)
+		seq_printf(s, "-%u", nodes - 1);
+	seq_putc(s, '\n');
+}
+
 static int status_cpus(struct seq *s, struct task *t)
 {
 	const struct cpumask *m = &t->thread.affinity;
@@ -188,7 +206,8 @@ static int status_cpus(struct seq *s, struct task *t)
 	cpumask_format(text, CPULIST_TEXT_BYTES, m, hal_cpu_count());
 	seq_printf(s, "Cpus_allowed:\t%s\n", text);
 	cpumask_format_list(text, CPULIST_TEXT_BYTES, m, hal_cpu_count());
-	seq_printf(s, "Cpus_allowed_list:\t%s\nMems_allowed:\t1\nMems_allowed_list:\t0\n", text);
+	seq_printf(s, "Cpus_allowed_list:\t%s\n", text);
+	show_mems_allowed(s);
 	kfree(text);
 	return 0;
 }

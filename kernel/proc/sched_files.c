@@ -114,7 +114,7 @@ static int show_runtime(struct seq *s, void *arg)
 static int show_rr_slice(struct seq *s, void *arg)
 {
 	(void)arg;
-	seq_printf(s, "%llu\n", (unsigned long long)(SCHED_RR_SLICE_NS / NSEC_PER_MSEC));
+	seq_printf(s, "%llu\n", (unsigned long long)(READ_ONCE(sched_rr_slice_ns) / NSEC_PER_MSEC));
 	return 0;
 }
 
@@ -158,6 +158,18 @@ static int store_runtime(void *arg, const char *text, size_t len)
 	return 0;
 }
 
+/* Nothing or less brings the default back, as on Linux. */
+static int store_rr_slice(void *arg, const char *text, size_t len)
+{
+	s64 ms;
+
+	(void)len, (void)arg;
+	if (parse_int(text, &ms))
+		return -EINVAL;
+	WRITE_ONCE(sched_rr_slice_ns, ms > 0 ? (u64)ms * NSEC_PER_MSEC : SCHED_RR_SLICE_NS);
+	return 0;
+}
+
 int sched_files_init(void)
 {
 	int err = proc_pid_register("schedstat", 0444, PROC_PID_ANY, schedstat_show);
@@ -171,6 +183,6 @@ int sched_files_init(void)
 	if (!err)
 		err = proc_register_rw("sys/kernel/sched_rt_runtime_us", 0644, show_runtime, store_runtime, NULL);
 	if (!err)
-		err = proc_register("sys/kernel/sched_rr_timeslice_ms", 0444, show_rr_slice, NULL);
+		err = proc_register_rw("sys/kernel/sched_rr_timeslice_ms", 0644, show_rr_slice, store_rr_slice, NULL);
 	return err;
 }

@@ -38,7 +38,7 @@ static inline u32 fair_distance(const struct runqueue *rq, u64 vdeadline)
 
 static inline void slice_renew(struct thread *t)
 {
-	t->slice_left_ns = SCHED_RR_SLICE_NS;
+	t->slice_left_ns = READ_ONCE(sched_rr_slice_ns);
 	t->vdeadline = t->vruntime + to_virtual(t, SCHED_SLICE_NS);
 }
 

@@ -8,6 +8,7 @@
 
 u64 sched_rt_period_ns = 1000000000ull;
 u64 sched_rt_runtime_ns = 950000000ull;
+u64 sched_rr_slice_ns = SCHED_RR_SLICE_NS;
 
 /* Each step of nice is 25 % of weight, anchored at 1024: Linux's contract with users. */
 static const u32 sched_weights[40] = {
@@ -110,7 +111,7 @@ u64 sched_slice_ns(const struct sched_param_state *sp)
 	case SCHED_FIFO:
 		return 0;
 	case SCHED_RR:
-		return SCHED_RR_SLICE_NS;
+		return READ_ONCE(sched_rr_slice_ns);
 	default:
 		return SCHED_SLICE_NS;
 	}

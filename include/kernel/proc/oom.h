@@ -13,4 +13,8 @@ void oom_make_room(void);
 /* Ends the process that holds most, whether memory is short or not: SysRq. Thread context. */
 void oom_kill_one(void);
 
+struct process;
+/* How likely p is chosen, as /proc/PID/oom_score tells it: 0 never, 666 with no memory and nothing asked for. May sleep. */
+int oom_score(struct process *p);
+
 #endif

@@ -8,4 +8,7 @@
  */
 void proc_vm_files_init(void);
 
+/* The same for /proc/PID/numa_maps and /proc/vmstat. */
+void proc_numa_files_init(void);
+
 #endif

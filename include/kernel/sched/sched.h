@@ -67,7 +67,8 @@ int sched_set_affinity(struct thread *t, const struct cpumask *mask); /* -EINVAL
 u32 sched_nice_weight(int nice);
 void sched_get_params(const struct thread *t, struct sched_param_state *out);
 #define SCHED_SLICE_NS 10000000ull /* 10 ms, of the fair class */
-#define SCHED_RR_SLICE_NS 100000000ull /* 100 ms, as Linux's */
+#define SCHED_RR_SLICE_NS 100000000ull /* 100 ms, as Linux's; the default of the next */
+extern u64 sched_rr_slice_ns; /* [a] of SCHED_RR: sched_rr_timeslice_ms */
 u64 sched_slice_ns(const struct sched_param_state *sp); /* what sched_rr_get_interval(2) tells; 0: no end */
 /* The real-time limit, sched(7): [a]. runtime ~0: none. */
 extern u64 sched_rt_period_ns, sched_rt_runtime_ns;

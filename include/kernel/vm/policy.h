@@ -3,6 +3,7 @@
 #define KERNEL_VM_POLICY_H
 
 /* Memory policies of address spaces: what mbind(2), get_mempolicy(2) and move_pages(2) do to them. May sleep. */
+#include <hal/numa.h>
 #include <kernel/mm/mempolicy.h>
 #include <kernel/vm/space.h>
 
@@ -23,6 +24,13 @@ int __must_check vm_policy_at(struct vm_space *s, vaddr_t addr, struct mempolicy
  * of zeros.
  */
 int vm_page_node(struct vm_space *s, vaddr_t addr);
+
+/* The pages that an area has mapped. The space's lock is held, either way. */
+struct vm_area_pages {
+	u64 mapped, anon, dirty; /* anon: private ones, not of the area's object */
+	u64 on_node[HAL_MAX_NODES];
+};
+void vm_area_pages_locked(struct vm_area *a, struct vm_area_pages *out);
 
 /*
  * Moves the page at addr to that node. Its node afterwards; -ENOENT, -EFAULT as above; -EACCES others use it, -EBUSY it
