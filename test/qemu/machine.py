@@ -13,6 +13,9 @@ How a run ends (docs/testing.md):
               tests always end by isa-debug-exit; the normal end for Linux
   a hang      the harness collects every CPU's registers through the monitor
               and the tail of the serial log, then kills the machine.
+
+Machines of one shape share what the firmware does before it looks at a disk
+(warm.py); `cold` asks for a machine that begins with the reset vector.
 """
 
 import fcntl
@@ -26,10 +29,13 @@ import subprocess
 import tempfile
 import time
 
+import warm
+
 OVMF = "/usr/share/ovmf/OVMF.fd"
 QEMU = "qemu-system-x86_64"
 CPUS = 2                # of a machine that does not say; run.py --cpus
 EXIT_PORT = 0xF4
+START_SECONDS = 60      # until QEMU answers: on a busy machine it takes a while
 PIPE_BYTES = 1 << 20    # what an unprivileged user may ask for (fs.pipe-max-size)
 F_SETPIPE_SZ = 1031     # fcntl.F_SETPIPE_SZ from Python 3.10 on
 
@@ -46,6 +52,9 @@ REPORTS = re.compile(r"leak: |KASAN: |UBSAN: |BUG: |WARNING: |\blockdep: |rcu: .
 def reports(text):
     """The lines of a serial log that a detector wrote: a test run without any is a clean one."""
     return [line for line in text.splitlines() if REPORTS.search(line)]
+
+
+BOOTS = []              # what each machine of this process cost, as it ended: report.py keeps the list
 
 
 class Hang(Exception):
@@ -77,6 +86,7 @@ class Serial:
         for fd in (self.source, self.sink):
             if fd >= 0:
                 os.close(fd)
+        self.source = self.sink = -1
 
     def pump(self, seconds):
         """Read whatever arrives within `seconds`; False when nothing did."""
@@ -149,15 +159,38 @@ def coverage_arguments():
     return path, ["-chardev", "file,id=cov0,path=" + path, "-device", "isa-debugcon,iobase=0x4e9,chardev=cov0"]
 
 
+class Process(subprocess.Popen):
+    """A child that says what it cost: wait4() is the only call that tells of one child among several."""
+
+    cpu_seconds = 0.0
+
+    def poll(self):
+        if self.returncode is None:
+            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            if pid:
+                self.cpu_seconds = usage.ru_utime + usage.ru_stime
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout=None):
+        end = None if timeout is None else time.monotonic() + timeout
+        while self.poll() is None:
+            if end is not None and time.monotonic() > end:
+                raise subprocess.TimeoutExpired(self.args, timeout)
+            time.sleep(0.005)
+        return self.returncode
+
+
 class Machine:
     """One run of QEMU.  Use as a context manager."""
 
     def __init__(self, *, image=None, kernel=None, initrd=None, append="", cpus=None, ram_mib=512,
                  cpu="max", icount=False, tpm=False, machine_opts="", extra=(), name="machine",
-                 symbols=None, board="q35", smp=None, serial=True):
+                 symbols=None, board="q35", smp=None, serial=True, cold=False):
         self.name, self.symbols = name, symbols
         self.folder = tempfile.mkdtemp(prefix="hq-")
-        self.process = self.serial = self.qmp_sock = self.swtpm = None
+        self.process = self.serial = self.qmp_sock = self.swtpm = self.errors = None
+        self.noted = False
         self.started = time.monotonic()
         self.argv = [QEMU, "-machine", board + (",accel=tcg" if icount else "") + machine_opts,
                      "-nodefaults", "-no-reboot", "-display", "none",
@@ -185,9 +218,12 @@ class Machine:
             self.argv += self._start_tpm()
         self.coverage, arguments = coverage_arguments()
         self.argv += arguments + list(extra)
+        self.warm = None
+        if image and serial and not (cold or kernel or icount or tpm or self.coverage) and ram_mib <= warm.MOST_RAM_MIB:
+            self.warm = warm.state_file(self.argv, image)
 
     def _start_tpm(self):
-        """A software TPM spares OVMF two seconds of polling for one (30 s under icount)."""
+        """A software TPM: with -icount OVMF polls half a minute for one that is not there."""
         if not shutil.which("swtpm"):
             return []
         state, ctrl = self.folder + "/tpm", self.folder + "/tpm.sock"
@@ -202,31 +238,59 @@ class Machine:
         return ["-chardev", "socket,id=tpm0,path=" + ctrl, "-tpmdev",
                 "emulator,id=tpmdev0,chardev=tpm0", "-device", "tpm-crb,tpmdev=tpmdev0"]
 
-    def __enter__(self):
+    def _launch(self, argv):
+        """Start QEMU and have its monitor and serial line."""
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(self.folder + "/qmp")
         listener.listen(1)
-        listener.settimeout(20)
+        listener.settimeout(START_SECONDS)
         self.serial = Serial(self.folder)
         self.errors = open(self.folder + "/stderr", "w+b")
-        self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL,
-                                        stdout=self.errors, stderr=self.errors)
+        self.process = Process(argv, stdin=subprocess.DEVNULL, stdout=self.errors, stderr=self.errors)
         self.started = time.monotonic()
         try:
             self.qmp_sock = listener.accept()[0]
         except socket.timeout:
             self.process.kill()
             self.errors.seek(0)
-            text = self.errors.read().decode("utf-8", "replace")
-            self.close()
-            raise Hang("QEMU did not start: " + text)
+            raise Hang("QEMU did not start: " + self.errors.read().decode("utf-8", "replace")) from None
         finally:
             listener.close()
         self.qmp_file = self.qmp_sock.makefile("rw")
-        self.qmp_sock.settimeout(20)
+        self.qmp_sock.settimeout(START_SECONDS)
         self.qmp_file.readline()
         self.qmp("qmp_capabilities")
         self.serial.connect()
+
+    def _launch_warm(self):
+        """False when there is no state to begin with, or it is of no use: then it is gone."""
+        if not self.warm or not os.path.exists(self.warm):
+            return False
+        try:
+            self._launch(self.argv + warm.arguments(self.warm))
+            warm.resume(self)
+            return True
+        except (Hang, OSError, RuntimeError, ValueError):
+            self.process.kill()
+            self.process.wait()
+            for end in (self.serial, self.qmp_sock, self.errors):
+                if end:
+                    end.close()
+            shutil.rmtree(self.folder)
+            os.mkdir(self.folder)
+            if os.path.exists(self.warm):
+                os.unlink(self.warm)
+            return False
+
+    def __enter__(self):
+        try:
+            if not self._launch_warm():
+                self._launch(self.argv)
+                if self.warm:
+                    warm.keep(self, self.warm)
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_):
@@ -252,10 +316,12 @@ class Machine:
                 proc.kill()
             if proc:
                 proc.wait()
-        for end in (self.serial, self.qmp_sock):
+        if self.process and not self.noted:
+            self.noted = True
+            BOOTS.append({"name": self.name, "seconds": round(self.seconds(), 1), "cpu": round(self.process.cpu_seconds, 1)})
+        for end in (self.serial, self.qmp_sock, self.errors):
             if end:
                 end.close()
-        self.errors.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def seconds(self):

@@ -108,7 +108,7 @@ def linux_says(path, kind):
         key = oracle.key("pci", oracle.release(), source.read(), MACHINES[kind], kind, APPEND)
     text = oracle.cached(key)
     if text is None:
-        with machine.Machine(kernel=oracle.kernel(), initrd=path, append=APPEND, cpus=2, tpm=True, board=kind,
+        with machine.Machine(kernel=oracle.kernel(), initrd=path, append=APPEND, cpus=2, board=kind,
                              extra=("-bios", machine.OVMF) + DISK + MACHINES[kind], name="linux") as m:
             m.wait(100)
             text = m.serial.text()

@@ -5,6 +5,8 @@ import os
 import shutil
 import time
 
+import machine
+
 
 class Report:
     def __init__(self, build, ring):
@@ -44,9 +46,11 @@ class Report:
         os.makedirs(where, exist_ok=True)
         with open(os.path.join(where, self.ring + ".json"), "w") as sink:
             json.dump({"ring": self.ring, "passed": self.passed, "failed": self.failed,
-                       "seconds": round(seconds, 1), "failures": self.failures[:200]}, sink, indent=1)
+                       "seconds": round(seconds, 1), "failures": self.failures[:200],
+                       "boots": sorted(machine.BOOTS, key=lambda boot: -boot["cpu"])}, sink, indent=1)
         if folder and not os.environ.get("HALCYON_KEEP"):
             shutil.rmtree(folder, ignore_errors=True)
-        self.line("# ring %s took %.1f s" % (self.ring, seconds))
+        self.line("# ring %s took %.1f s; %d machines, which used the CPU for %.0f s" %
+                  (self.ring, seconds, len(machine.BOOTS), sum(boot["cpu"] for boot in machine.BOOTS)))
         self.line("%d passed, %d failed" % (self.passed, self.failed))
         return 1 if self.failed or not self.passed else 0

@@ -115,8 +115,7 @@ def boot_halcyon(build, programs, folder, report, options):
     disk = image.make(image.built(build, "halcyon.img"), os.path.join(folder, "abi.img"),
                       options=options, initrd=path)
     trouble = ""
-    with machine.Machine(image=disk, name="halcyon", symbols=image.built(build, "kernel.elf"),
-                         tpm=True) as halcyon:
+    with machine.Machine(image=disk, name="halcyon", symbols=image.built(build, "kernel.elf")) as halcyon:
         try:
             halcyon.serial.expect(rb"### runner begin", 60, "the test runner")
             while not halcyon.serial.eof:

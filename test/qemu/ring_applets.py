@@ -120,7 +120,7 @@ def ask_linux(path, cases):
 def ask_halcyon(path, folder, build, report, options):
     disk = image.make(image.built(build, "halcyon.img"), os.path.join(folder, "applets.img"),
                       options="console=ttyS0 qemu-exit quiet " + options, initrd=path)
-    with machine.Machine(image=disk, name="halcyon", tpm=True,
+    with machine.Machine(image=disk, name="halcyon",
                          symbols=image.built(build, "kernel.elf")) as halcyon:
         status = None
         try:

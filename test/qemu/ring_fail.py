@@ -34,7 +34,7 @@ def boot(build, programs, folder, name, seconds, carry=(), words=""):
     path = ring_abi.pack(build, programs, os.path.join(folder, name + ".initrd"), carry)
     disk = image.make(image.built(build, "halcyon.img"), os.path.join(folder, name + ".img"),
                       options="console=ttyS0 qemu-exit nokaslr quiet " + words, initrd=path)
-    with machine.Machine(image=disk, name=name, cpus=1, tpm=True,
+    with machine.Machine(image=disk, name=name, cpus=1,
                          symbols=image.built(build, "kernel.elf")) as halcyon:
         try:
             status, dump = halcyon.wait(seconds), ""

@@ -43,7 +43,7 @@ def boot(build, folder, archive, seed, settings, icount):
     debug, name = os.path.join(build, "debug"), "fuzz%d" % seed
     disk = image.make(os.path.join(debug, "halcyon.img"), os.path.join(folder, name + ".img"), initrd=archive,
                       options="console=ttyS0 qemu-exit nokaslr quiet random.seed=1 rdinit=/fuzz -- supervise " + words.strip())
-    with machine.Machine(image=disk, name=name, cpus=1 if icount else CPUS, tpm=True, icount=icount,
+    with machine.Machine(image=disk, name=name, cpus=1 if icount else CPUS, tpm=icount, icount=icount,
                          symbols=os.path.join(debug, "kernel.elf")) as halcyon:
         try:
             status, dump = halcyon.wait(seconds * (10 if icount else 2) + 60), ""

@@ -272,7 +272,7 @@ def make_disk(build, folder, options):
 
 def run_debugger(build, folder, report, options):
     stub = os.path.join(folder, "stub")
-    with machine.Machine(image=make_disk(build, folder, options), tpm=True, cpus=1, name="gdb",
+    with machine.Machine(image=make_disk(build, folder, options), cpus=1, name="gdb",
                          extra=["-gdb", f"unix:{stub},server=on,wait=off"]) as halcyon:
         try:
             halcyon.serial.expect(READY, 60)

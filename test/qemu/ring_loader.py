@@ -159,7 +159,7 @@ def run_group(cases, build, folder, first):
     disks = [make_disk(case, build, folder, first + i) for i, case in enumerate(cases)]
     results = []
     try:
-        with machine.Machine(ram_mib=cases[0].ram_mib, cpus=1, cpu=cases[0].cpu, tpm=True,
+        with machine.Machine(ram_mib=cases[0].ram_mib, cpus=1, cpu=cases[0].cpu,
                              extra=drive_arguments(disks), name="loader: " + cases[0].name) as guest:
             for case in cases:
                 results.append((case, play(case, guest)))
@@ -185,7 +185,7 @@ def groups_of(cases):
 def boot_places(build, folder, name, words):
     """(kernel address, slide) that the loader announces."""
     disk = image.make(os.path.join(build, "halcyon.img"), os.path.join(folder, name), options=words)
-    with machine.Machine(image=disk, ram_mib=256, cpus=1, tpm=True, name="loader: places") as guest:
+    with machine.Machine(image=disk, ram_mib=256, cpus=1, name="loader: places") as guest:
         guest.serial.expect("slide [0-9a-f]+; leaving the firmware", BOOT_SECONDS)
         found = re.search(LEAVING, clean(guest.serial.text()))
     os.unlink(disk)

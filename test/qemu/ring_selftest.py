@@ -30,7 +30,7 @@ def boot(build, words, folder, seconds, cpus=1, extra=()):
     disk = image.make(image.built(build, "halcyon.img"), os.path.join(folder, name + ".img"),
                       options=WORDS + words)
     try:
-        with machine.Machine(image=disk, cpus=cpus, name=words, tpm=True, extra=extra,
+        with machine.Machine(image=disk, cpus=cpus, name=words, extra=extra,
                              symbols=image.built(build, "kernel.elf")) as halcyon:
             try:
                 status, dump = halcyon.wait(seconds), ""

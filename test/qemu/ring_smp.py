@@ -72,7 +72,7 @@ def storm(report, build, folder):
     disk = image.make(os.path.join(build, "halcyon.img"), os.path.join(folder, "storm.img"), options=WORDS,
                       initrd=archive.write(os.path.join(folder, "storm.initrd")))
     stub = os.path.join(folder, "storm.stub")
-    with machine.Machine(image=disk, cpus=2, tpm=True, name="storm", symbols=os.path.join(build, "kernel.elf"),
+    with machine.Machine(image=disk, cpus=2, name="storm", symbols=os.path.join(build, "kernel.elf"),
                          extra=["-gdb", "unix:%s,server=on,wait=off" % stub]) as halcyon:
         halcyon.serial.expect("STORM READY", 60)
         before = path_bytes(build, stub)
@@ -112,7 +112,7 @@ def work(report, build, folder):
     disk = image.make(os.path.join(build, "halcyon.img"), os.path.join(folder, "work.img"), options=bench.HALCYON_WORDS, initrd=archive)
     output = os.path.join(folder, "work.counts")
     plugin = "%s,output=%s" % (os.path.join(build, "profile", "count.so"), output)
-    with machine.Machine(image=disk, cpus=2, tpm=True, cpu=bench.CPU, name="work", extra=["-plugin", plugin],
+    with machine.Machine(image=disk, cpus=2, cpu=bench.CPU, name="work", extra=["-plugin", plugin],
                          symbols=os.path.join(build, "kernel.elf")) as halcyon:
         try:
             halcyon.wait(WORK_SECONDS)
@@ -139,7 +139,7 @@ def idle(report, build, folder):
     archive.file("init", IDLE_INIT, 0o755)
     disk = image.make(os.path.join(build, "halcyon.img"), os.path.join(folder, "idle.img"), options=WORDS,
                       initrd=archive.write(os.path.join(folder, "idle.initrd")))
-    with machine.Machine(image=disk, cpus=4, tpm=True, name="idle", symbols=os.path.join(build, "kernel.elf")) as halcyon:
+    with machine.Machine(image=disk, cpus=4, name="idle", symbols=os.path.join(build, "kernel.elf")) as halcyon:
         halcyon.serial.expect("IDLE END", 60 + IDLE_SECONDS)
         text = halcyon.serial.text()
     counts = [[int(word) for word in line.split()] for line in re.findall(r"LOC:((?: +\d+)+)", text)]

@@ -52,7 +52,7 @@ def user_part(report, build, folder, cpus, options):
     path = ring_abi.pack(build, rounds, os.path.join(folder, "torture.initrd"))
     disk = image.make(image.built(build, "halcyon.img"), os.path.join(folder, "torture.img"),
                       options="console=ttyS0 qemu-exit quiet " + options, initrd=path)
-    with machine.Machine(image=disk, cpus=cpus, name="torture", tpm=True, symbols=image.built(build, "kernel.elf")) as halcyon:
+    with machine.Machine(image=disk, cpus=cpus, name="torture", symbols=image.built(build, "kernel.elf")) as halcyon:
         try:
             status, dump = halcyon.wait(BOOT_SECONDS + sum(p.seconds for p in rounds)), ""
         except machine.Hang as hang:

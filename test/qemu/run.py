@@ -33,6 +33,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import image  # noqa: E402
 import machine  # noqa: E402
+import warm  # noqa: E402
 
 RINGS = ("selftest", "abi", "applets", "fail", "machine", "matrix", "loader", "gdb", "bad", "fuzz", "figures", "smp", "torture",
          "bench-check")
@@ -130,6 +131,7 @@ def main():
     args = parser.parse_args()
     image.VARIANT = args.variant
     machine.CPUS = args.cpus or machine.CPUS
+    warm.FOLDER = None if os.environ.get("HALCYON_COLD") else os.path.join(args.build, "test", "warm")
     if args.ring == "summary":
         return summary(args)
     if args.ring == "oracle":
