@@ -421,8 +421,7 @@ static inline bool stays_unused(const struct dentry *d)
 	return (READ_ONCE(d->flags) & (idle | DENTRY_UNHASHED | DENTRY_NOCACHE)) == idle;
 }
 
-/* The last reference goes without the lock. False: it is still the caller's, who looks again. */
-static bool put_to_lru(struct dentry *d)
+bool dentry_put_to_lru(struct dentry *d)
 {
 	int one = 1;
 	bool gone;
@@ -448,7 +447,7 @@ void dentry_put(struct dentry *d)
 		}
 		if (!stays_unused(d))
 			d = put_slow(d);
-		else if (put_to_lru(d))
+		else if (dentry_put_to_lru(d))
 			return;
 	}
 }

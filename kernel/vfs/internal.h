@@ -99,6 +99,11 @@ static __always_inline u32 name_hash_component(const char *s, u32 *len)
 /* ---- dentry.c: the hash table of names ---- */
 
 extern struct hlist_head *dentry_table;	/* [I] */
+/*
+ * The second half of dentry_put() for a dentry that is on the LRU: the last reference goes without the lock. False: it is
+ * still the caller's, who looks at the flags again, because they have changed or it is not the last.
+ */
+bool dentry_put_to_lru(struct dentry *d);
 extern u32 dentry_table_shift;		/* [I] 32 - log2(buckets) */
 
 static __always_inline u32 dentry_bucket(const struct dentry *parent, u32 hash)

@@ -9,6 +9,7 @@
 #include <abi/linux/mount.h>
 #include <kernel/core/selftest.h>
 #include <kernel/sched/rcu_sync.h>
+#include <kernel/sched/sched.h>
 #include <kernel/sched/thread.h>
 #include <kernel/vfs/locks.h>
 #include <lib/printf.h>
@@ -271,6 +272,110 @@ SELFTEST(vfs, walk_races_rename)
 	}
 	__atomic_store_n(&race_stop, 1, __ATOMIC_RELEASE);
 	kthread_stop(t);
+	end(&c);
+}
+
+/* What another CPU does between a put's look at the flags and the fall of the count. */
+SELFTEST(vfs, put_races_unhash)
+{
+	char text[8 + NAME_SLACK] = "none";
+	struct qname name = { text, 4, 0 };
+	struct dentry *d, *again;
+	struct kstat st = { .extended = false };
+	struct counts c;
+	struct path dir;
+
+	REQUIRE(begin(&c));
+	EXPECT_EQ(stat_name(BASE "/none", 0, &st), -ENOENT);
+	REQUIRE(path_lookup_kernel(BASE, LOOKUP_FOLLOW, &dir) == 0);
+	dentry_hash_name(dir.dentry, &name);
+	d = dentry_find(dir.dentry, &name);
+	REQUIRE(d);
+	EXPECT(d->flags & DENTRY_LRU);
+	again = dentry_find(dir.dentry, &name);
+	EXPECT(again == d);
+	dentry_unhash(d);
+	dentry_put(again);
+	/* Here the first one's put goes on: it must not leave it unused on the list. */
+	EXPECT(!dentry_put_to_lru(d));
+	EXPECT_EQ(atomic_load(&d->refs), 1);
+	dentry_put(d);
+	path_put(&dir);
+	end(&c);
+}
+
+static struct {
+	struct fs_context *fs;
+	struct path to;
+	u32 round, done; /* [a] */
+} mover;
+
+static void move_when_told(void *arg)
+{
+	u32 seen = 0, now;
+
+	(void)arg;
+	while (!kthread_should_stop()) {
+		now = __atomic_load_n(&mover.round, __ATOMIC_ACQUIRE);
+		if (now == seen) {
+			schedule();
+			continue;
+		}
+		fs_context_set_cwd(mover.fs, &mover.to);
+		seen = now;
+		__atomic_store_n(&mover.done, seen, __ATOMIC_RELEASE);
+	}
+}
+
+static bool stands_at(struct fs_context *fs, const struct path *there)
+{
+	struct path cwd;
+	bool same;
+
+	fs_context_cwd(fs, &cwd);
+	same = path_equal(&cwd, there);
+	path_put(&cwd);
+	return same;
+}
+
+/* pivot_root's second half: it finds a context that no task has yet, and a chdir() at the same time holds. */
+SELFTEST(vfs, pivot_moves_contexts)
+{
+	struct path from, to;
+	struct thread *t;
+	struct counts c;
+
+	REQUIRE(begin(&c));
+	EXPECT_EQ(make_dir(BASE "/from"), 0);
+	EXPECT_EQ(make_dir(BASE "/to"), 0);
+	REQUIRE(path_lookup_kernel(BASE "/from", 0, &from) == 0 && path_lookup_kernel(BASE "/to", 0, &to) == 0);
+	REQUIRE(path_lookup_kernel(BASE, LOOKUP_FOLLOW, &mover.to) == 0);
+	mover.fs = fs_context_copy(&fs_context_init_data);
+	REQUIRE(mover.fs);
+	fs_context_set_cwd(mover.fs, &from);
+	fs_context_replace_all(&from, &to);
+	EXPECT(stands_at(mover.fs, &to));
+	mover.round = mover.done = 0;
+	t = kthread_run(move_when_told, NULL, "mover");
+	REQUIRE(t);
+	for (u32 i = 1; i <= 3000; i++) {
+		fs_context_set_cwd(mover.fs, &from);
+		__atomic_store_n(&mover.round, i, __ATOMIC_RELEASE);
+		if (i % 3 == 0)
+			schedule();
+		fs_context_replace_all(&from, &to);
+		while (__atomic_load_n(&mover.done, __ATOMIC_ACQUIRE) != i)
+			schedule();
+		if (!stands_at(mover.fs, &mover.to)) {
+			EXPECT(!"a chdir() was undone");
+			break;
+		}
+	}
+	kthread_stop(t);
+	fs_context_put(mover.fs);
+	path_put(&from);
+	path_put(&to);
+	path_put(&mover.to);
 	end(&c);
 }
 
