@@ -12,6 +12,7 @@
 
 #define MS 1000000ll
 #define SECOND 1000000000ll
+#define LAST_SECOND 8277292036ll /* 30 years before 63 bits of nanoseconds are full: Linux sets no clock to it or behind */
 #define KERNEL_CLOCKS 12
 
 static int64_t ns(struct timespec ts)
@@ -223,6 +224,7 @@ static void check_adjtimex(void)
 {
 	struct timex tx = { .modes = 0 };
 	int64_t real = now(CLOCK_REALTIME), mono = now(CLOCK_MONOTONIC);
+	struct timespec last = { LAST_SECOND, 0 };
 	int state;
 
 	state = adjtimex(&tx);
@@ -264,6 +266,20 @@ static void check_adjtimex(void)
 	ok(llabs(now(CLOCK_REALTIME) - real - (now(CLOCK_MONOTONIC) - mono)) < 50 * MS, "to where it was");
 	tx = (struct timex){ .modes = ADJ_SETOFFSET, .time = { 0, 1000000 } };
 	fails(adjtimex(&tx), EINVAL, "a bad step");
+	tx = (struct timex){ .modes = ADJ_SETOFFSET, .time = { 0, -1 } };
+	fails(adjtimex(&tx), EINVAL, "a step of negative microseconds");
+	tx = (struct timex){ .modes = ADJ_SETOFFSET | ADJ_NANO, .time = { LAST_SECOND - time(NULL) + 2, 0 } };
+	fails(adjtimex(&tx), EINVAL, "a step to where the clock could not run on for 30 years");
+	tx = (struct timex){ .modes = ADJ_SETOFFSET, .time = { INT64_MAX, 999999 } };
+	fails(adjtimex(&tx), EINVAL, "a step of all seconds");
+	tx = (struct timex){ .modes = ADJ_SETOFFSET, .time = { INT64_MIN, 0 } };
+	fails(adjtimex(&tx), EINVAL, "and back");
+	tx = (struct timex){ .modes = ADJ_SETOFFSET, .time = { -time(NULL) - 1, 0 } };
+	fails(adjtimex(&tx), EINVAL, "a step to before 1970");
+	fails(clock_settime(CLOCK_REALTIME, &last), EINVAL, "nor can it be set there");
+	ok(llabs(now(CLOCK_REALTIME) - real - (now(CLOCK_MONOTONIC) - mono)) < 50 * MS, "nothing has moved");
+	tx = (struct timex){ .modes = ADJ_FREQUENCY, .freq = INT64_MAX / 65536 };
+	fails(adjtimex(&tx), EINVAL, "a frequency that is none");
 	tx = (struct timex){ .modes = ADJ_TICK, .tick = 8999 };
 	fails(adjtimex(&tx), EINVAL, "a bad tick");
 	tx = (struct timex){ .modes = ADJ_TICK | ADJ_FREQUENCY | ADJ_OFFSET | ADJ_MICRO, .tick = 10000 };

@@ -194,6 +194,41 @@ static void check_shared(void)
 	close(fd);
 }
 
+static volatile int *shared_page(void)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+/*
+ * Somebody moves a waiter to memory of his own and goes, and the memory with him. Memory that comes later, and may lie
+ * where that was, has nobody who waits on it: a wake-up there that hit the waiter would be missing elsewhere.
+ */
+static void check_requeue_gone(void)
+{
+	volatile int *area = shared_page(), *theirs;
+	int strangers = 0;
+	pid_t waiter, mover;
+
+	waiter = fork();
+	if (waiter == 0) {
+		area[1] = 1;
+		_exit(futex(&area[0], FUTEX_WAIT, 0, NULL, NULL, 0) != 0);
+	}
+	within(1000, area[1] && tap_state(waiter) == 'S');
+	mover = fork();
+	if (mover == 0) {
+		theirs = shared_page();
+		_exit(futex(&area[0], FUTEX_REQUEUE, 0, (void *)1, (void *)theirs, 0) != 1);
+	}
+	is(tap_wait(mover), 0, "a waiter is moved by one who ends");
+	for (int i = 0; i < 64; i++)
+		strangers += futex(shared_page(), FUTEX_WAKE, 1, NULL, NULL, 0) != 0;
+	is(strangers, 0, "new memory has no waiters");
+	is(futex(&area[0], FUTEX_WAKE, 1, NULL, NULL, 0), 0, "nor has the word that it came from");
+	kill(waiter, SIGKILL);
+	ok(killed(tap_wait(waiter), SIGKILL), "it waits until it is killed");
+}
+
 static void noop(int sig)
 {
 }
@@ -324,6 +359,7 @@ int main(void)
 	check_requeue();
 	check_wake_op();
 	check_shared();
+	check_requeue_gone();
 	check_signal();
 	check_robust();
 	check_tid_address();

@@ -249,6 +249,15 @@ static int node_of(const void *page)
 	return move(0, 1, pages, NULL, status, 0) ? -98 : status[0];
 }
 
+/* What the vDSO's getcpu() reads: the limit of a descriptor, cpu | node << 12. */
+static unsigned limit_of_cpu(void)
+{
+	unsigned limit = 0;
+
+	__asm__ volatile("lsl %1, %0" : "=r"(limit) : "r"(15 << 3 | 3) : "cc");
+	return limit;
+}
+
 /* How many of the pages are on node 1, after each was written. */
 static int on_second(char *p)
 {
@@ -286,6 +295,7 @@ static void two_nodes(int second_cpu)
 
 	on_cpu(second_cpu);
 	ok(!syscall(SYS_getcpu, &cpu, &node, NULL) && (int)cpu == second_cpu && node == 1, "getcpu on node 1");
+	ok(limit_of_cpu() == (cpu | node << 12), "the vDSO's finds it too");
 	p = map();
 	ok(on_second(p) == (int)PAGES, "without a policy memory is near: node 1");
 	ok(!bind_range(p, PAGES * PAGE, MPOL_BIND, nodes(2), BITS, MPOL_MF_STRICT), "all lie where they are bound to");
