@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * CPU time: the clocks that show it, and what happens when it reaches a value: ITIMER_VIRTUAL and ITIMER_PROF, sleepers
- * (clock_nanosleep(2) on a CPU clock), RLIMIT_CPU.
+ * (clock_nanosleep(2) on a CPU clock), RLIMIT_CPU, RLIMIT_RTTIME.
  *
  * CPU time passes only where a thread of the process runs, and there the tick comes by: so the tick looks, 4 ms exact as on
  * Linux, and a process that sleeps costs nothing. A look adds up all threads under the siglock. It is not made at each
@@ -169,6 +169,31 @@ static void look_at_limit(struct process *p, u64 now_ns, struct findings *f)
 	found(f, limit_ns(soft), now_ns);
 }
 
+/*
+ * RLIMIT_RTTIME: what a real-time thread may use between two sleeps, in microseconds (sched(7)). SIGKILL and SIGXCPU as with
+ * RLIMIT_CPU. True: there is such a limit. The tick charges the thread later: it is seen one tick late, at most.
+ */
+static bool look_at_rttime(struct process *p, const struct thread *t)
+{
+	struct rlimit64 *lim = &p->rlim[RLIMIT_RTTIME];
+	u64 soft = READ_ONCE(lim->rlim_cur), hard = READ_ONCE(lim->rlim_max);
+	u64 used = (READ_ONCE(t->sum_exec_ns) - READ_ONCE(t->rt_from_ns)) / NSEC_PER_USEC;
+	irqflags_t flags;
+
+	if (soft == RLIM64_INFINITY)
+		return false;
+	if (hard != RLIM64_INFINITY && used >= hard) {
+		(void)signal_send_process(p, SIGKILL, true);
+	} else if (used >= soft) {
+		flags = spin_lock_irqsave(&p->rlim_lock);
+		if (lim->rlim_cur == soft)
+			WRITE_ONCE(lim->rlim_cur, soft + USEC_PER_SEC);
+		spin_unlock_irqrestore(&p->rlim_lock, flags);
+		(void)signal_send_process(p, SIGXCPU, true);
+	}
+	return true;
+}
+
 static bool look(struct process *p)
 {
 	struct findings f = { .left_ns = NEVER };
@@ -201,10 +226,11 @@ static bool cpu_timers_tick(struct thread *t)
 {
 	struct process *p = thread_task(t)->process;
 	u64 check = READ_ONCE(p->cpu_check_ns);
+	bool limited = unlikely(t->sp.rt_priority) && look_at_rttime(p, t);
 
 	if (likely(check == NEVER))
-		return false;
-	return clock_mono_ns() < check ? true : look(p);
+		return limited;
+	return clock_mono_ns() < check || look(p) || limited;
 }
 
 void cpu_timers_poke_locked(struct process *p)

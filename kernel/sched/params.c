@@ -46,6 +46,8 @@ static void change_locked(struct runqueue *rq, struct thread *t, const struct sc
 		thread_charge(rq, t, hal_clock_ns());
 	if (t->on_rq && !thread_is_realtime(t))
 		rq->load -= t->sp.weight;
+	if (!t->sp.rt_priority)
+		t->rt_from_ns = t->sum_exec_ns;
 	t->sp = *sp;
 	t->sp.weight = sp->policy == SCHED_IDLE ? SCHED_WEIGHT_IDLE : sched_nice_weight(sp->nice);
 	if (t->on_rq && !thread_is_realtime(t))

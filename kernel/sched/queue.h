@@ -84,6 +84,14 @@ static inline void calendar_advance(struct runqueue *rq, const struct thread *t,
 		rq->vclock = t->vruntime;
 }
 
+/*
+ * A slice of SCHED_IDLE is longer in virtual time than the calendar (10 ms * 1024 / 3), so that such a thread stands in its last
+ * bucket although its deadline lies behind it. When that bucket's turn comes and others wait, it is put in again. Each time the
+ * calendar has moved on by nearly its length: that is done four times a slice, at most.
+ */
+#define SCHED_WEIGHT_FAR 9u /* 10 ms * 1024 / 9 is more than 128 buckets */
+bool rq_put_off(struct runqueue *rq, struct thread *t, u32 distance); /* queue.c */
+
 /* Takes out who runs next; the idle thread if nobody waits. */
 static inline struct thread *rq_pick(struct runqueue *rq)
 {
@@ -98,11 +106,13 @@ static inline struct thread *rq_pick(struct runqueue *rq)
 			return t;
 		}
 	}
-	first = calendar_first(rq);
-	if (first == SCHED_BUCKETS)
-		return rq->idle;
-	t = list_first_entry(&rq->level[calendar_level(rq, first)], struct thread, run_node);
-	rq_remove(rq, t);
+	do {
+		first = calendar_first(rq);
+		if (first == SCHED_BUCKETS)
+			return rq->idle;
+		t = list_first_entry(&rq->level[calendar_level(rq, first)], struct thread, run_node);
+		rq_remove(rq, t);
+	} while (unlikely(t->sp.weight <= SCHED_WEIGHT_FAR) && rq_put_off(rq, t, first));
 	calendar_advance(rq, t, first);
 	return t;
 }

@@ -73,6 +73,8 @@ void sched_activate(struct runqueue *rq, struct thread *t, u64 from_vclock, u64 
 	t->on_rq = 1;
 	if (likely(!thread_is_realtime(t)))
 		rq->load += t->sp.weight;
+	else if (!t->moving)
+		t->rt_from_ns = t->sum_exec_ns;
 	if (unlikely(rq->tick_mode == TICK_SLOW)) {
 		thread_charge(rq, rq->current, now);
 		fair_catch_up(rq, rq->current);

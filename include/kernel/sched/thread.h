@@ -94,6 +94,7 @@ struct thread {
 	struct cpumask affinity; /* [q] */
 
 	u64 sum_exec_ns; /* [q] CPU time used, exact */
+	u64 rt_from_ns; /* [q] real-time: sum_exec_ns when it last slept, or became so; for RLIMIT_RTTIME */
 	u64 sampled_user_ns; /* [s] by the tick: the proportion of user time */
 	u64 sampled_kernel_ns; /* [s] ... and of kernel time */
 	struct spinlock time_lock; /* rank LOCK_RANK_LEAF */
