@@ -338,11 +338,38 @@ bool hal_clock_wants_check(void)
 	return x86_clock_wants_warp_test() && !x86_has(X86_F_NONSTOP_TSC) && clocksource_usable(CLOCKSOURCE_HPET);
 }
 
+#if HALCYON_DEBUG
+static u64 made_up_drift_ns, made_up_ns;	/* [a] the self tests'; [the one caller's] */
+
+void hal_clock_test_drift(u64 ns)
+{
+	WRITE_ONCE(made_up_drift_ns, ns);
+}
+
+void hal_clock_test_forgive(void)
+{
+	clocksource_add(CLOCKSOURCE_TSC, tsc_clock, tsc_hz, ~0ull);
+	(void)choose(CLOCKSOURCE_TSC);
+}
+
+static u64 watched_hpet(const struct clocksource *h)
+{
+	made_up_ns += READ_ONCE(made_up_drift_ns);
+	return hpet_clock() + x86_mul_div(made_up_ns, h->hz, NSEC_PER_SEC);
+}
+#else
+static u64 watched_hpet(const struct clocksource *h)
+{
+	(void)h;
+	return hpet_clock();
+}
+#endif
+
 void hal_clock_check(void)
 {
 	static u64 last_tsc, last_hpet; /* the one caller's */
 	const struct clocksource *h = clocksource_get(CLOCKSOURCE_HPET);
-	u64 before = hal_cycles(), count = hpet_clock(), after = hal_cycles();
+	u64 before = hal_cycles(), count = watched_hpet(h), after = hal_cycles();
 	u64 by_tsc, by_hpet;
 
 	if (after - before > CHECK_PAIR_CYCLES)

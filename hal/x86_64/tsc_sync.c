@@ -12,6 +12,7 @@
  * Rejected: pairs of CPUs that take turns for milliseconds each (Linux): 64 CPUs would take seconds.
  */
 #include <hal/clock.h>
+#include <hal/percpu.h>
 #include "cpu_state.h"
 #include "x86.h"
 
@@ -22,11 +23,34 @@ static struct {
 	u64 warp;	/* [a] the largest step back that was seen, in cycles */
 } sync __aligned(64);
 
+#if HALCYON_DEBUG
+static struct {
+	u32 cpu;	/* 0: none */
+	s64 cycles;
+} made_up;	/* of the self tests; changed while no CPU starts */
+
+void hal_clock_test_warp(u32 cpu, s64 cycles)
+{
+	made_up.cpu = cpu;
+	made_up.cycles = cycles;
+}
+
+static u64 read_counter(void)
+{
+	return x86_rdtsc() + (u64)(made_up.cpu && hal_cpu_id() == made_up.cpu ? made_up.cycles : 0);
+}
+#else
+static u64 read_counter(void)
+{
+	return x86_rdtsc();
+}
+#endif
+
 /* LFENCE: the counter is read after the word (SDM vol. 2B, RDTSC); the barrier of the exchange orders the other side. */
 static u64 read_ordered(void)
 {
 	__asm__ volatile("lfence" : : : "memory");
-	return x86_rdtsc();
+	return read_counter();
 }
 
 static void raise(u64 *word, u64 to)

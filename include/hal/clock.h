@@ -57,4 +57,14 @@ u64 hal_clock_half_turn_ns(void);
 bool hal_clock_wants_check(void);
 void hal_clock_check(void);
 
+#if HALCYON_DEBUG
+/*
+ * For the self tests: CPU number cpu (0: none) reads a time stamp counter that is off by so many cycles while counters are compared;
+ * the watch finds the HPET ahead by so many ns more at each look; and all is forgiven, the TSC is the clock again.
+ */
+void hal_clock_test_warp(u32 cpu, s64 cycles);
+void hal_clock_test_drift(u64 ns);
+void hal_clock_test_forgive(void);
+#endif
+
 #endif

@@ -11,9 +11,13 @@
 #include <kernel/core/log.h>
 #include <kernel/core/preempt.h>
 #include <kernel/core/selftest.h>
+#include <kernel/core/smpcall.h>
 #include <kernel/dev/efi.h>
+#include <kernel/mm/kmap.h>
 #include <kernel/sched/clock.h>
+#include <kernel/sched/completion.h>
 #include <kernel/sched/mutex.h>
+#include <kernel/sched/sched.h>
 #include <kernel/vfs/proc.h>
 #include <lib/string.h>
 
@@ -164,6 +168,131 @@ SELFTEST(efi, faults_are_contained)
 		hal_efi_test_repair();
 		EXPECT_EQ(efi_get_seconds(&seconds), 0);
 	}
+}
+
+/* ---- from many CPUs ---- */
+
+#define EFI_CALLERS 8u
+#define EFI_CALLS 40u
+
+struct efi_caller {
+	struct completion done;
+	u32 cpu, wrong, refused;
+	bool variables;
+};
+
+/* A variable's name comes back in the buffer of whoever asked. */
+static bool first_variable(void)
+{
+	u16 name[64] = { 0 };
+	u8 guid[16] = { 0 };
+	u64 size = sizeof(name), status = 0;
+	u64 next[] = { (u64)(uintptr_t)&size, (u64)(uintptr_t)name, (u64)(uintptr_t)guid };
+
+	return !efi_call(HAL_EFI_NEXT_VARIABLE, next, ARRAY_SIZE(next), &status) && !status && name[0] && size <= sizeof(name);
+}
+
+static void efi_caller_main(void *arg)
+{
+	struct efi_caller *c = arg;
+
+	for (u32 i = 0; i < EFI_CALLS; i++) {
+		u64 seconds = 0, now = clock_real_ns() / NSEC_PER_SEC;
+
+		if (c->variables)
+			c->wrong += !first_variable();
+		else if (efi_get_seconds(&seconds))
+			c->refused++;
+		else
+			c->wrong += seconds + CLOCK_TOLERANCE_S < now || seconds > now + CLOCK_TOLERANCE_S;
+		c->wrong += hal_cpu_id() != c->cpu;
+	}
+	complete(&c->done);
+}
+
+static void called(void *arg)
+{
+	__atomic_fetch_add((u32 *)arg, 1, __ATOMIC_RELAXED);
+}
+
+/* Calls and flushes reach the CPUs that are in firmware, whose tables have no user half. */
+static u32 disturb(void)
+{
+	struct cpumask all;
+	u32 count = 0, cpu;
+	void *p = vmalloc(3 * PAGE_SIZE, 0);
+
+	cpumask_clear(&all);
+	for_each_online_cpu(cpu)
+		cpumask_set(&all, cpu);
+	smp_call_many(&all, called, &count, true);
+	if (p)
+		memset(p, 1, 3 * PAGE_SIZE);
+	vfree(p);
+	kmap_purge();
+	return count;
+}
+
+SELFTEST(efi, from_all_cpus_at_once)
+{
+	static struct efi_caller callers[EFI_CALLERS];
+	u32 n = 0, cpu, calls = 0;
+
+	memset(callers, 0, sizeof(callers));
+	for_each_online_cpu(cpu) {
+		if (n + 2 > EFI_CALLERS)
+			break;
+		for (u32 i = 0; i < 2; i++, n++) {
+			callers[n] = (struct efi_caller){ .cpu = cpu, .variables = i };
+			completion_init(&callers[n].done);
+			REQUIRE(kthread_run_on(cpu, efi_caller_main, &callers[n], "efi"));
+		}
+	}
+	for (u32 i = 0; i < EFI_CALLS; i++)
+		calls += disturb() > 0;
+	for (u32 i = 0; i < n; i++) {
+		wait_for_completion(&callers[i].done, "selftest");
+		EXPECT_EQ(callers[i].wrong, 0);
+		EXPECT_EQ(callers[i].refused, 0);
+	}
+	EXPECT_EQ(calls, EFI_CALLS);
+}
+
+/* On another CPU than the first, with others queueing for firmware: nobody gets in any more, and nothing else happens. */
+SELFTEST(efi, a_fault_on_another_cpu)
+{
+	static struct efi_caller callers[EFI_CALLERS];
+	u32 last = hal_cpu_count() - 1, n = 0, cpu;
+	u64 seconds;
+
+	if (!last || !hal_cpu_online(last)) {
+		selftest_skip("no second CPU");
+		return;
+	}
+	memset(callers, 0, sizeof(callers));
+	hal_efi_test_break(8);
+	report_capture_begin();
+	for (cpu = last; n < EFI_CALLERS && cpu > 0; cpu--, n++) {
+		callers[n] = (struct efi_caller){ .cpu = cpu };
+		completion_init(&callers[n].done);
+		REQUIRE(kthread_run_on(cpu, efi_caller_main, &callers[n], "efi"));
+		if (!n) {	/* the last CPU is the one that meets the fault */
+			wait_for_completion(&callers[n].done, "selftest");
+			EXPECT(!hal_efi_has(HAL_EFI_GET_TIME));
+		}
+	}
+	for (u32 i = 0; i < n; i++) {
+		if (i)
+			wait_for_completion(&callers[i].done, "selftest");
+		EXPECT_EQ(callers[i].refused, EFI_CALLS);
+		EXPECT_EQ(callers[i].wrong, 0);
+	}
+	EXPECT_REPORT("runtime services are given up");
+	EXPECT_EQ(report_capture_count("runtime services are given up"), 1);
+	report_capture_end();
+	EXPECT(disturb() > 0);
+	hal_efi_test_repair();
+	EXPECT_EQ(efi_get_seconds(&seconds), 0);
 }
 
 #endif

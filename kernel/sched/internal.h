@@ -3,7 +3,7 @@
  * What the scheduler's own files share. Not for other layers. The theory is in docs/scheduling.md; each file opens
  * with its part of it.
  *
- *	queue.h		levels and the bitmap: insert, remove, pick
+ *	queue.h, queue.c	levels and the bitmap: insert, remove, pick
  *	fair.h		the fair class: virtual time, slices, charging
  *	switch.c	schedule(), yield, the idle loop
  *	wake.c		wake-ups: who, where, and whether somebody makes room
@@ -17,6 +17,7 @@
 #pragma once
 
 #include <abi/linux/sched.h>
+#include <hal/vdso.h>
 #include <kernel/core/percpu.h>
 #include <kernel/core/spinlock.h>
 #include <kernel/sched/sched.h>
@@ -133,6 +134,9 @@ static inline bool thread_is_realtime(const struct thread *t)
 
 /* timer.c */
 void timer_init_cpu(u32 cpu);
+/* clock.c, debug kernel only: the TSC is watched so often (0: as usual); the page that programs read, NULL: there is none */
+void clock_test_watch(u64 period_ns);
+const struct hal_vvar *clock_test_page(void);
 struct timer *timer_first_here(void); /* for tests: who is due next on this CPU. Preemption off; debug kernel only */
 
 /* switch.c: the second half of every switch, on the stack of the thread that came, with the queue's lock held */
