@@ -322,6 +322,7 @@ void kernel_main(const struct bootinfo *bi)
 	hal_early_init(bi); /* checks the handoff; a console; what the CPU has */
 	boot_info = *bi;
 	cmdline_init(boot_virt(bi->cmdline.base), bi->cmdline.length);
+	serial_choose_line();
 	log_setup();
 	panic_setup();
 	record_setup();

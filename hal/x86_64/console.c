@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * COM1: the early console, and the half of the serial terminal that knows registers.
+ * The serial line: the early console, and the half of the serial terminal that knows registers.
  *
- * One chip, found once, by hal_early_init() on the boot CPU. The early console only ever polls and
+ * One chip of the four that a PC may have at fixed ports: the first that is there, found by hal_early_init() on the boot
+ * CPU, or the one that the command line names (hal_console_choose()). The early console only ever polls and
  * writes the data register; the driver's functions change IER and MCR and have one caller at a time (the
  * driver's lock), so no lock is needed here. Both may send at once: then their characters mix, which is
  * what one wants of a panic message.
@@ -15,45 +16,82 @@
 #include "uart.h"
 #include "x86.h"
 
-#define COM1_PORT	0x3f8
-#define COM1_ISA_LINE	4
 #define CONSOLE_BAUD	115200u
 #define DEBUG_PORT	0xe9	/* Bochs and QEMU: reads as its own number when it is there */
 
-static u8 com1_in(void *ctx, unsigned int reg)
+/* COM1 to COM4; their numbers are those of Linux's ttyS. */
+static const struct {
+	u16 port;
+	u8 isa_line;
+	const char *name;
+} places[HAL_CONSOLES] = { { 0x3f8, 4, "ttyS0" }, { 0x2f8, 3, "ttyS1" }, { 0x3e8, 4, "ttyS2" }, { 0x2e8, 3, "ttyS3" } };
+
+static u32 place;	/* [I] after hal_console_choose(): which one it is */
+
+static u8 com_in(void *ctx, unsigned int reg)
 {
-	return x86_inb((u16)(COM1_PORT + reg));
+	return x86_inb((u16)(places[place].port + reg));
 }
 
-static void com1_out(void *ctx, unsigned int reg, u8 v)
+static void com_out(void *ctx, unsigned int reg, u8 v)
 {
-	x86_outb((u16)(COM1_PORT + reg), v);
+	x86_outb((u16)(places[place].port + reg), v);
 }
 
-static struct uart com1 = { .io = { com1_in, com1_out, NULL } };
+static struct uart com = { .io = { com_in, com_out, NULL } };
 static bool debug_port;
 static void (*uart_event)(void *arg, u32 events);	/* [I] after hal_uart_start */
 static void *uart_event_arg;
 
+static bool try_place(u32 i)
+{
+	place = i;
+	if (!uart_probe(&com))
+		return false;
+	uart_setup(&com, CONSOLE_BAUD);
+	return true;
+}
+
 void x86_console_init(void)
 {
-	if (uart_probe(&com1))
-		uart_setup(&com1, CONSOLE_BAUD);
+	u32 i = 0;
+
+	while (i < HAL_CONSOLES && !try_place(i))
+		i++;
+	if (i == HAL_CONSOLES)
+		place = 0;
 	debug_port = HALCYON_DEBUG && x86_inb(DEBUG_PORT) == DEBUG_PORT;
 }
 
 bool hal_console_present(void)
 {
-	return com1.present;
+	return com.present;
+}
+
+u32 hal_console_number(void)
+{
+	return place;
+}
+
+void hal_console_choose(u32 number)
+{
+	u32 before = place;
+
+	if (number >= HAL_CONSOLES || number == before || try_place(number))
+		return;
+	place = before;
+	com.present = uart_probe(&com);
+	if (com.present)
+		uart_setup(&com, CONSOLE_BAUD);
 }
 
 static void early_put(u8 c, unsigned int *room)
 {
 	if (!*room)
-		*room = uart_wait_room(&com1);
+		*room = uart_wait_room(&com);
 	if (!*room)
 		return;
-	com1_out(NULL, UART_DATA, c);
+	com_out(NULL, UART_DATA, c);
 	--*room;
 }
 
@@ -64,7 +102,7 @@ void hal_console_early_write(const char *s, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (debug_port)
 			x86_outb(DEBUG_PORT, (u8)s[i]);
-		if (!com1.present)
+		if (!com.present)
 			continue;
 		if (s[i] == '\n')
 			early_put('\r', &room);
@@ -84,7 +122,7 @@ static enum hal_irq_result uart_interrupt(void *arg, u32 irq)
 	enum hal_irq_result result = HAL_IRQ_NONE;
 
 	for (int rounds = 0; rounds < 64; rounds++) {
-		u8 iir = com1_in(NULL, UART_IIR);
+		u8 iir = com_in(NULL, UART_IIR);
 		u32 events = 0;
 
 		if (iir & UART_IIR_NONE)
@@ -92,7 +130,7 @@ static enum hal_irq_result uart_interrupt(void *arg, u32 irq)
 		result = HAL_IRQ_HANDLED;
 		switch (iir & UART_IIR_ID) {
 		case 0x0:
-			com1_in(NULL, UART_MSR);
+			com_in(NULL, UART_MSR);
 			events = HAL_UART_MODEM;
 			break;
 		case 0x2:
@@ -104,8 +142,8 @@ static enum hal_irq_result uart_interrupt(void *arg, u32 irq)
 		}
 		uart_event(uart_event_arg, events);
 	}
-	com1_out(NULL, UART_IER, 0);
-	com1_out(NULL, UART_IER, com1.ier);
+	com_out(NULL, UART_IER, 0);
+	com_out(NULL, UART_IER, com.ier);
 	return result;
 }
 
@@ -113,15 +151,15 @@ int hal_uart_start(void (*event)(void *arg, u32 events), void *arg)
 {
 	int err;
 
-	if (!com1.present)
+	if (!com.present)
 		return -ENODEV;
 	uart_event = event;
 	uart_event_arg = arg;
-	err = hal_irq_request(hal_irq_isa(COM1_ISA_LINE), uart_interrupt, NULL, 0, "ttyS0");
+	err = hal_irq_request(hal_irq_isa(places[place].isa_line), uart_interrupt, NULL, 0, places[place].name);
 	if (err)
 		return err;
-	uart_set_mcr(&com1, UART_MCR_OUT2, 0);
-	uart_set_ier(&com1, UART_IER_RX | UART_IER_LINE, 0);
+	uart_set_mcr(&com, UART_MCR_OUT2, 0);
+	uart_set_ier(&com, UART_IER_RX | UART_IER_LINE, 0);
 	return 0;
 }
 
@@ -137,12 +175,12 @@ size_t hal_uart_read(u8 *buf, u8 *flags, size_t n)
 {
 	size_t got = 0;
 
-	while (com1.present && got < n) {
-		u8 lsr = uart_receive_status(&com1);
+	while (com.present && got < n) {
+		u8 lsr = uart_receive_status(&com);
 
 		if (!(lsr & UART_LSR_DATA) || lsr == 0xff)
 			break;
-		buf[got] = com1_in(NULL, UART_DATA);
+		buf[got] = com_in(NULL, UART_DATA);
 		if (flags)
 			flags[got] = char_flags(lsr);
 		got++;
@@ -152,10 +190,10 @@ size_t hal_uart_read(u8 *buf, u8 *flags, size_t n)
 
 size_t hal_uart_write(const u8 *buf, size_t n)
 {
-	size_t room = com1.present ? uart_room(&com1) : 0, i;
+	size_t room = com.present ? uart_room(&com) : 0, i;
 
 	for (i = 0; i < n && i < room; i++)
-		com1_out(NULL, UART_DATA, buf[i]);
+		com_out(NULL, UART_DATA, buf[i]);
 	return i;
 }
 
@@ -163,61 +201,61 @@ void hal_uart_putc_poll(u8 c)
 {
 	unsigned int room = 0;
 
-	if (com1.present)
+	if (com.present)
 		early_put(c, &room);
 }
 
 bool hal_uart_tx_idle(void)
 {
-	return !com1.present || (uart_line_status(&com1) & UART_LSR_TEMT);
+	return !com.present || (uart_line_status(&com) & UART_LSR_TEMT);
 }
 
 void hal_uart_set_tx_irq(bool on)
 {
-	if (com1.present)
-		uart_set_ier(&com1, on ? UART_IER_TX : 0, on ? 0 : UART_IER_TX);
+	if (com.present)
+		uart_set_ier(&com, on ? UART_IER_TX : 0, on ? 0 : UART_IER_TX);
 }
 
 /* With the RX interrupt off the FIFO fills, RTS being down tells the peer; what comes in time is kept. */
 void hal_uart_set_throttle(bool on)
 {
-	if (!com1.present)
+	if (!com.present)
 		return;
 	hal_uart_set_rts(!on);
-	uart_set_ier(&com1, on ? 0 : UART_IER_RX | UART_IER_LINE, on ? UART_IER_RX | UART_IER_LINE : 0);
+	uart_set_ier(&com, on ? 0 : UART_IER_RX | UART_IER_LINE, on ? UART_IER_RX | UART_IER_LINE : 0);
 }
 
 void hal_uart_set_rts(bool on)
 {
-	if (com1.present)
-		uart_set_mcr(&com1, on ? UART_MCR_RTS : 0, on ? 0 : UART_MCR_RTS);
+	if (com.present)
+		uart_set_mcr(&com, on ? UART_MCR_RTS : 0, on ? 0 : UART_MCR_RTS);
 }
 
 void hal_uart_set_dtr(bool on)
 {
-	if (com1.present)
-		uart_set_mcr(&com1, on ? UART_MCR_DTR : 0, on ? 0 : UART_MCR_DTR);
+	if (com.present)
+		uart_set_mcr(&com, on ? UART_MCR_DTR : 0, on ? 0 : UART_MCR_DTR);
 }
 
 void hal_uart_set_break(bool on)
 {
-	if (!com1.present)
+	if (!com.present)
 		return;
-	com1.lcr = (u8)(on ? com1.lcr | UART_LCR_BREAK : com1.lcr & ~UART_LCR_BREAK);
-	com1_out(NULL, UART_LCR, com1.lcr);
+	com.lcr = (u8)(on ? com.lcr | UART_LCR_BREAK : com.lcr & ~UART_LCR_BREAK);
+	com_out(NULL, UART_LCR, com.lcr);
 }
 
 /* TIOCM_DTR 002h, RTS 004h, CTS 020h, CAR 040h, RNG 080h, DSR 100h (ioctl_tty(2)). */
 u32 hal_uart_modem_status(void)
 {
-	u8 msr = com1.present ? com1_in(NULL, UART_MSR) : 0;
+	u8 msr = com.present ? com_in(NULL, UART_MSR) : 0;
 
-	return ((com1.mcr & UART_MCR_DTR) ? 0x002u : 0) | ((com1.mcr & UART_MCR_RTS) ? 0x004u : 0) |
+	return ((com.mcr & UART_MCR_DTR) ? 0x002u : 0) | ((com.mcr & UART_MCR_RTS) ? 0x004u : 0) |
 	       ((msr & 0x10) ? 0x020u : 0) | ((msr & 0x80) ? 0x040u : 0) | ((msr & 0x40) ? 0x080u : 0) |
 	       ((msr & 0x20) ? 0x100u : 0);
 }
 
 int hal_uart_set_line(u32 baud, u32 bits, enum hal_uart_parity parity, u32 stop)
 {
-	return com1.present ? uart_set_line(&com1, baud, bits, (u32)parity, stop) : -ENODEV;
+	return com.present ? uart_set_line(&com, baud, bits, (u32)parity, stop) : -ENODEV;
 }

@@ -3,7 +3,7 @@
 #define HAL_CONSOLE_H
 
 /*
- * The first serial line: an early console from the first instruction on, and the few operations that
+ * One serial line: an early console from the first instruction on, and the few operations that
  * the serial terminal driver is made of. The line may be missing; then writes go nowhere and reads
  * give nothing.
  */
@@ -11,6 +11,14 @@
 
 /* A UART was found (scratch and loop-back test). After hal_early_init. */
 bool hal_console_present(void);
+
+/*
+ * Which of a PC's four it is: the first that is there, or the one asked for, when that is there. Choosing is for the boot
+ * CPU, before hal_uart_start().
+ */
+#define HAL_CONSOLES	4
+u32 hal_console_number(void);
+void hal_console_choose(u32 number);
 
 /*
  * Writes by polling, with bounded waits; adds a carriage return before each line feed. Any context,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The serial terminal ttyS0, over the HAL's UART.
+ * The serial terminal, over the HAL's UART: ttyS0, or the one of ttyS1 to ttyS3 that is there or wanted.
  *
  * All calls of the HAL's UART happen under the terminal's lock with interrupts off, which is the
  * "one caller at a time" that it asks for. The transmitter is fed from its interrupt, a FIFO at a time;
@@ -14,6 +14,7 @@
 #include <kernel/core/log.h>
 #include <kernel/core/lockrank.h>
 #include <kernel/sched/clock.h>
+#include <lib/printf.h>
 #include <lib/string.h>
 
 #define SERIAL_FIFO 16u
@@ -184,18 +185,41 @@ static const struct tty_driver serial_driver = {
 	.set_break = serial_set_break,
 };
 
-/* "console=ttyS0,115200n8": the speed, or 9600 as Linux has it. */
+/* The last word like "console=ttyS0,115200n8", and what follows its "ttyS". */
+static const char *console_word(char *word, size_t size)
+{
+	static const char prefix[] = "console=ttyS";
+	char next[48];
+	size_t pos = 0;
+
+	word[0] = '\0';
+	while (cmdline_next_word(&pos, next, sizeof(next)))
+		if (str_has_prefix(next, prefix))
+			strscpy(word, next + sizeof(prefix) - 1, size);
+	return word[0] >= '0' && word[0] <= '9' && (!word[1] || word[1] == ',') ? word : NULL;
+}
+
+/* The speed that the command line has for this line, or 9600 as Linux has it. */
 static u32 configured_speed(void)
 {
-	char value[32];
-	const char *p;
+	char buf[32];
+	const char *p = console_word(buf, sizeof(buf));
 	u32 speed = 0;
 
-	if (!cmdline_find("console", value, sizeof(value)) || strncmp(value, "ttyS0,", 6))
+	if (!p || (u32)(*p - '0') != hal_console_number() || !p[1])
 		return 9600;
-	for (p = value + 6; *p >= '0' && *p <= '9' && speed < 10000000; p++)
+	for (p += 2; *p >= '0' && *p <= '9' && speed < 10000000; p++)
 		speed = speed * 10 + (u32)(*p - '0');
 	return speed ? speed : 9600;
+}
+
+void serial_choose_line(void)
+{
+	char buf[32];
+	const char *p = console_word(buf, sizeof(buf));
+
+	if (p)
+		hal_console_choose((u32)(*p - '0'));
 }
 
 void serial_init(void)
@@ -209,15 +233,15 @@ void serial_init(void)
 		return;
 	}
 	tty->driver = &serial_driver;
-	tty->dev = MKDEV(SERIAL_MAJOR, SERIAL_MINOR);
-	strscpy(tty->name, "ttyS0", sizeof(tty->name));
+	tty->dev = MKDEV(SERIAL_MAJOR, SERIAL_MINOR + hal_console_number());
+	snprintf(tty->name, sizeof(tty->name), "ttyS%u", hal_console_number());
 	err = tty_register(tty, speed);
 	if (!err)
 		err = hal_uart_start(serial_event, tty);
 	if (err) {
-		log_err("ttyS0 does not work: error %d", -err);
+		log_err("%s does not work: error %d", tty->name, -err);
 		return;
 	}
 	tty_set_initial_speed(tty, speed);
-	log_info("ttyS0: 16550, %u baud", speed);
+	log_info("%s: 16550, %u baud", tty->name, speed);
 }

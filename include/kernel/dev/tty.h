@@ -80,6 +80,8 @@ struct tty {
 /* Boot, thread context: /dev/tty, /dev/console, the serial line. Logs what it found. */
 void tty_init(void);
 void serial_init(void);
+/* The line that the command line names, before anything else uses it: right after cmdline_init(). */
+void serial_choose_line(void);
 /* A break and this key came over the line: magic SysRq. In the UART's interrupt. NULL: breaks are the terminal's. */
 extern void (*serial_sysrq_hook)(u8 key);
 /* Boot: /dev/null, zero, full, random, urandom, kmsg. */
