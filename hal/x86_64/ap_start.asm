@@ -109,6 +109,8 @@ x86_ap_entry:
 	mov	rbx, [rdx + rax * 8]
 	test	rbx, rbx
 	jz	.unknown
+	lock bts dword [rbx + CPU_CLAIMED], 0
+	jc	.unknown		; two say that they have this id: one stack, one CPU
 	mov	rsp, [rbx + PC_KERNEL_SP]
 	xor	ebp, ebp
 	mov	rdi, rbx

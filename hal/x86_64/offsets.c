@@ -48,6 +48,7 @@ void hal_offsets(void)
 	HAL_DEFINE(MSR_PRED_CMD, X86_MSR_PRED_CMD);
 	HAL_DEFINE(TSS_RSP0, offsetof(struct x86_tss, rsp[0]));
 	HAL_DEFINE(CPU_GDT, offsetof(struct x86_cpu, gdt));
+	HAL_DEFINE(CPU_CLAIMED, offsetof(struct x86_cpu, claimed));
 	HAL_DEFINE(GDT_LIMIT, sizeof(u64) * X86_GDT_ENTRIES - 1);
 
 	HAL_DEFINE(HT_SP, offsetof(struct hal_thread, sp));

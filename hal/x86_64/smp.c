@@ -267,6 +267,7 @@ static void block_reset(struct x86_cpu *c)
 	c->pc.fpu_owner = NULL;
 	c->pc.active_space = NULL;
 	c->pc.active_root = x86_ap_root;
+	c->claimed = 0;
 	x86_cpu_tables_init(c, c->pc.cpu);	/* LTR marks a TSS as busy, and would refuse it */
 	x86_cpu_set_node(c, x86_numa_node_of_apic(c->pc.apic_id));
 }

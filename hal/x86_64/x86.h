@@ -154,6 +154,7 @@ struct x86_cpu {
 	struct x86_tss tss;
 	u8 *ist_base[X86_IST_COUNT];		/* [I] lowest byte of each IST stack, X86_IST_BYTES long */
 	u32 state;				/* [a] enum x86_cpu_state, see smp.c; the boot CPU's is not used */
+	u32 claimed;				/* [a] a CPU has come for its stack: ap_start.asm */
 	const char *refusal;			/* [I] with X86_CPU_REFUSED: why */
 	bool init_sent;				/* the one that starts CPUs: since it was OFF, STOPPED or REFUSED */
 } __aligned(64);
