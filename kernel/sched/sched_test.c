@@ -411,6 +411,25 @@ SELFTEST(sched, affinity_without_an_online_cpu_is_refused)
 	EXPECT_EQ(sched_set_affinity(current_thread(), &none), -EINVAL);
 }
 
+/* What somebody else does between a look at a thread's parameters and their change is not undone by that. */
+SELFTEST(sched, change_names_what_was_seen)
+{
+	struct thread *me = current_thread();
+	struct sched_param_state before, seen, wanted;
+
+	sched_get_params(me, &before);
+	seen = wanted = before;
+	wanted.nice = 1;
+	sched_set_nice(me, 3);
+	EXPECT_EQ(sched_change_params(me, &seen, &wanted), -EAGAIN);
+	sched_get_params(me, &seen);
+	EXPECT_EQ(seen.nice, 3);
+	EXPECT_EQ(sched_change_params(me, &seen, &wanted), 0);
+	sched_get_params(me, &seen);
+	EXPECT(seen.nice == 1 && seen.policy == before.policy);
+	EXPECT_EQ(sched_change_params(me, &seen, &before), 0);
+}
+
 /* ---- work and RCU ------------------------------------------------------------------------------ */
 
 struct work_probe {
