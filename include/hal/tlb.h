@@ -14,14 +14,21 @@
  * that go: the CPU could still walk them ahead of what it executes, and even write accessed bits into memory that is
  * something else by then. Such a CPU is interrupted once, and drops the space (hal_space_drop()).
  *
+ * Quiet. The same, said by a program's own thread for a stretch of the kernel's work in which it uses no user address (a fault, an
+ * munmap): the value tells the two apart, for counting. The CPU ends it with hal_space_resume(), and so does every switch to
+ * another thread, even of the same space.
+ *
  * struct hal_percpu has for this:
  *	void *active_space	[own, read by others] the struct hal_space that the root register names; NULL: the kernel's
  *	u64 tlb_gen		[own] the generation that this CPU's TLB has caught up with
- *	u32 tlb_lazy		[own, read by others] no user address of it is used here
+ *	u32 tlb_lazy		[own, read by others] no user address of it is used here: 0, HAL_LAZY or HAL_LAZY_QUIET
  *
  * Whoever loads a root by other means than hal_space_activate() keeps interrupts off until the old one is back.
  */
 #include <hal/percpu.h>
+
+#define HAL_LAZY	1u
+#define HAL_LAZY_QUIET	2u
 
 /* Beyond so many pages everything of the space is flushed instead of single pages. */
 #define HAL_TLB_RANGE_PAGES 33
@@ -58,12 +65,32 @@ void hal_tlb_flush_local_kernel(vaddr_t start, vaddr_t end);
 /* From here on this CPU uses no user address, until it activates or resumes. The switch to a kernel thread. */
 static inline void hal_space_set_lazy(void)
 {
-	__atomic_store_n(&hal_percpu()->tlb_lazy, 1u, __ATOMIC_RELEASE);
+	__atomic_store_n(&hal_percpu()->tlb_lazy, HAL_LAZY, __ATOMIC_RELEASE);
+}
+
+/* The same for the running program's thread, which stays. Preemption off. */
+static inline void hal_space_set_quiet(void)
+{
+	__atomic_store_n(&hal_percpu()->tlb_lazy, HAL_LAZY_QUIET, __ATOMIC_RELEASE);
 }
 
 static inline bool hal_space_is_lazy(void)
 {
 	return __atomic_load_n(&hal_percpu()->tlb_lazy, __ATOMIC_RELAXED) != 0;
+}
+
+/*
+ * Ends what hal_space_set_quiet() said, where no flush was missed. False: it takes hal_space_resume(), before preemption
+ * is on again. Preemption off.
+ */
+static inline bool hal_space_end_quiet(void)
+{
+	struct hal_percpu *pc = hal_percpu();
+	const struct hal_space *space;
+
+	(void)__atomic_exchange_n(&pc->tlb_lazy, 0u, __ATOMIC_SEQ_CST);
+	space = (const struct hal_space *)pc->active_space;	/* NULL: it was dropped */
+	return space && __atomic_load_n(&space->gen, __ATOMIC_ACQUIRE) == pc->tlb_gen;
 }
 
 /*

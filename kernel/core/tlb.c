@@ -4,7 +4,8 @@
  * hal/tlb.h; asking others: xcall.h).
  *
  * Who is asked. For user addresses the CPUs in the space's set, but those that are lazy: a CPU that runs a kernel thread
- * makes up for what it missed before it uses a user address again, by the space's generation. When page tables go, lazy
+ * makes up for what it missed before it uses a user address again, by the space's generation. So does one that is quiet: a
+ * program's thread in a fault, or changing its mappings (vm_quiet_begin()). When page tables go, lazy
  * CPUs are asked too, once: they leave the space, and are in nobody's way from then on. (Rejected: leaving idle CPUs alone and
  * telling them by a flag. They wake up on the old root, and a CPU may walk tables, and set accessed bits in them, for
  * addresses that it never uses; the memory could be anything by then.) For kernel addresses all online CPUs.
@@ -143,21 +144,23 @@ static void ask_others(struct tlb_slot *s, struct tlb_stats *stats)
 		stats->hangs += xcall_wait(&tlb_kind);
 }
 
-/* Preemption off. Puts those into slot.waiting that must be asked; true: there are some. */
-static bool choose_others(struct tlb_slot *s, struct tlb_stats *stats)
+/* Preemption off. Puts those into slot.waiting that must be asked; *ask: there are some. True: some run the space. */
+static bool choose_others(struct tlb_slot *s, struct tlb_stats *stats, bool *ask)
 {
-	u32 me = hal_cpu_id(), asked = 0, lazy = 0, online, words = DIV_ROUND_UP(hal_cpu_count(), 64);
+	u32 me = hal_cpu_id(), asked = 0, lazy = 0, quiet = 0, online, words = DIV_ROUND_UP(hal_cpu_count(), 64);
 
 	for (u32 word = 0; word < words; word++) {
 		u64 bits = READ_ONCE(s->space->cpus[word]);
 
 		for (; bits; bits &= bits - 1) {
-			u32 cpu = word * 64 + (u32)__builtin_ctzll(bits);
+			u32 cpu = word * 64 + (u32)__builtin_ctzll(bits), how;
 
 			if (cpu == me)
 				continue;
-			if (!(s->what & TLB_TABLES) && smp_load_acquire(&hal_percpu_of(cpu)->tlb_lazy)) {
-				lazy++;
+			how = s->what & TLB_TABLES ? 0 : smp_load_acquire(&hal_percpu_of(cpu)->tlb_lazy);
+			if (how) {
+				lazy += how == HAL_LAZY;
+				quiet += how == HAL_LAZY_QUIET;
 				continue;
 			}
 			cpumask_atomic_set(&s->slot.waiting, cpu);
@@ -165,36 +168,45 @@ static bool choose_others(struct tlb_slot *s, struct tlb_stats *stats)
 		}
 	}
 	stats->lazy += lazy;
+	stats->quiet += quiet;
 	online = hal_cpu_online_count() - 1;
-	stats->avoided += online - MIN(asked + lazy, online);
-	return asked != 0;
+	stats->avoided += online - MIN(asked + lazy + quiet, online);
+	*ask = asked != 0;
+	return asked + quiet != 0;
 }
 
 /* Preemption off. */
-static noinline void flush_space_elsewhere(struct hal_space *space, vaddr_t start, vaddr_t end, u64 gen, u32 what)
+static noinline bool flush_space_elsewhere(struct hal_space *space, vaddr_t start, vaddr_t end, u64 gen, u32 what)
 {
 	struct tlb_slot *s = this_cpu_ptr(&tlb_slots);
 	struct tlb_stats *stats = this_cpu_ptr(&tlb_cpu_stats);
+	bool ask, run;
 
 	s->space = space;
 	s->start = start;
 	s->end = end;
 	s->gen = gen;
 	s->what = what;
-	if (choose_others(s, stats))
+	run = choose_others(s, stats, &ask);
+	if (ask)
 		ask_others(s, stats);
+	return run;
 }
 
-/* The first half, which is all of it on one CPU, lies in the path of copy on write and of every unmapping. */
-void tlb_flush_space(struct hal_space *space, vaddr_t start, vaddr_t end, u32 what)
+/*
+ * The first half, which is all of it on one CPU, lies in the path of copy on write and of every unmapping. A CPU that is lazy or
+ * quiet and one behind flushes, too: that costs less than what it would have to do later.
+ */
+bool tlb_flush_space(struct hal_space *space, vaddr_t start, vaddr_t end, u32 what)
 {
 	irqflags_t f = hal_irq_save();
 	struct tlb_stats *stats = this_cpu_ptr(&tlb_cpu_stats);
 	struct hal_percpu *pc = hal_percpu();
 	u64 gen = __atomic_add_fetch(&space->gen, 1, __ATOMIC_SEQ_CST);
+	bool run;
 
 	stats->flushes++;
-	if (likely(pc->active_space == space && pc->tlb_gen + 1 == gen && !pc->tlb_lazy)) {
+	if (likely(pc->active_space == space && pc->tlb_gen + 1 == gen)) {
 		flush_range(start, end, stats);
 		pc->tlb_gen = gen;
 	} else if (pc->active_space == space) {
@@ -202,12 +214,13 @@ void tlb_flush_space(struct hal_space *space, vaddr_t start, vaddr_t end, u32 wh
 	}
 	if (hal_cpu_count() == 1) {
 		hal_irq_restore(f);
-		return;
+		return false;
 	}
 	preempt_disable();
 	hal_irq_restore(f);
-	flush_space_elsewhere(space, start, end, gen, what);
+	run = flush_space_elsewhere(space, start, end, gen, what);
 	preempt_enable();
+	return run;
 }
 
 void tlb_flush_kernel(vaddr_t start, vaddr_t end)

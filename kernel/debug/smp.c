@@ -24,7 +24,7 @@ struct row {
 
 #define TLB_ROW(field) { #field, offsetof(struct tlb_stats, field) }
 static const struct row tlb_rows[] = {
-	TLB_ROW(flushes), TLB_ROW(sent), TLB_ROW(coalesced), TLB_ROW(lazy), TLB_ROW(avoided), TLB_ROW(received),
+	TLB_ROW(flushes), TLB_ROW(sent), TLB_ROW(coalesced), TLB_ROW(lazy), TLB_ROW(quiet), TLB_ROW(avoided), TLB_ROW(received),
 	TLB_ROW(caught_up), TLB_ROW(dropped), TLB_ROW(pages), TLB_ROW(full), TLB_ROW(deferred), TLB_ROW(hangs),
 };
 

@@ -10,9 +10,11 @@
  */
 #define LOG_TAG "trap"
 #include <abi/linux/signal.h>
+#include <hal/tlb.h>
 #include <hal/upcall.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/log.h>
+#include <kernel/core/preempt.h>
 #include <kernel/core/record.h>
 #include <kernel/proc/oom.h>
 #include <kernel/proc/rseq.h>
@@ -35,6 +37,16 @@ static u32 trap_access(u32 fault)
 	if (fault & HAL_FAULT_WRITE)
 		return VM_ACCESS_WRITE;
 	return fault & HAL_FAULT_EXEC ? VM_ACCESS_EXEC : VM_ACCESS_READ;
+}
+
+/* A thread in a quiet stretch (hal/tlb.h) has promised to touch no user memory. */
+static inline void assert_not_quiet(void)
+{
+#if HALCYON_DEBUG
+	preempt_disable();
+	VERIFY(!hal_space_is_lazy());
+	preempt_enable();
+#endif
 }
 
 static void trap_send_fault(struct task *t, enum vm_verdict verdict, vaddr_t addr)
@@ -65,6 +77,7 @@ bool upcall_fault(struct hal_regs *regs, vaddr_t addr, u32 access)
 	sched_check_user_entry();
 	if (!space)
 		return false;
+	assert_not_quiet();
 	if (access & HAL_FAULT_RESERVED)
 		panic_regs(regs, "page table of %s[%d] is broken at %llx", t->thread.name, t->pid->nr,
 			   (unsigned long long)addr);

@@ -16,6 +16,7 @@
 #include <kernel/sched/sched.h>
 
 #define SPIN_NS 50000ull
+#define READER_SPIN_NS 20000ull
 
 #define MUTEX_WAITERS 1ull
 #define WAIT_WRITER (1u << 1) /* wait_entry.flags, private to the rwsem */
@@ -295,26 +296,33 @@ static void rwsem_leave_queue(struct rwsem *s, struct wait_entry *e)
 		wake_first(&s->waiters);
 }
 
-/* Nobody waits, and a writer that is on a CPU has it: it may be free at once. Readers are not waited for like that. */
+static inline bool rwsem_try(struct rwsem *s, bool writer)
+{
+	return writer ? word_cmpxchg(&s->count, 0, RWSEM_WRITER) : rwsem_read_fast(s);
+}
+
+/*
+ * A writer that has it is watched: when he is on no CPU, it lasts. Readers are many and have no names, so they are waited for only
+ * a while. When somebody sleeps in the queue, it is his turn, but the spinner goes on: the sleeper is about to wake up,
+ * and to queue up behind him would make every one who comes from then on sleep, for as long as the lock is busy.
+ */
 static bool rwsem_spin(struct rwsem *s, bool writer)
 {
-	u64 end = hal_clock_ns() + SPIN_NS;
+	u64 start = hal_clock_ns(), waited;
 	u32 where = MAX_CPUS;
 
 	while (sched_has_other_cpus()) {
 		u64 count = word_load(&s->count);
 		const struct thread *holder = READ_ONCE(s->writer);
 
-		if (count & RWSEM_WAITERS || sched_need_resched() || hal_clock_ns() >= end)
+		if (!(count & (RWSEM_WRITER | RWSEM_WAITERS)) && (!writer || !count) && rwsem_try(s, writer))
+			return true;
+		waited = hal_clock_ns() - start;
+		if (sched_need_resched() || waited >= SPIN_NS)
 			return false;
-		if (!(count & RWSEM_WRITER)) {
-			if (writer && count)
-				return false;
-			if (writer ? word_cmpxchg(&s->count, 0, RWSEM_WRITER) : rwsem_read_fast(s))
-				return true;
-		} else if (holder && !sched_is_running(holder, &where)) {
+		if (count & RWSEM_WRITER ? holder && !sched_is_running(holder, &where) :
+					   count >= RWSEM_READER && waited >= READER_SPIN_NS)
 			return false;
-		}
 		hal_cpu_relax();
 	}
 	return false;

@@ -16,6 +16,7 @@
 #include <hal/clock.h>
 #include <hal/cpu.h>
 #include <hal/regs.h>
+#include <hal/tlb.h>
 #include <hal/upcall.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/cpuhp.h>
@@ -192,8 +193,8 @@ static __always_inline void leave_to(struct runqueue *rq, struct thread *prev, s
 	next->run_start_ns = now;
 	if (unlikely(next->switch_work))
 		hal_work_set(&next->hal, next->switch_work);
-	/* Threads of one process run in one address space, and it is that of the one that runs. */
-	if ((!next->group || next->group != prev->group) && sched_space_switch_hook)
+	/* Threads of one process run in one address space, and it is that of the one that runs, who may have been quiet (hal/tlb.h). */
+	if ((!next->group || next->group != prev->group || unlikely(hal_space_is_lazy())) && sched_space_switch_hook)
 		sched_space_switch_hook(prev, next);
 	lock_handoff_out(&rq->lock);
 	finish_switch(hal_switch(prev, next));

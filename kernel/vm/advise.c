@@ -172,6 +172,7 @@ int vm_advise(struct vm_space *s, vaddr_t addr, u64 len, int advice)
 	u64 bytes = ALIGN_UP(len, PAGE_SIZE);
 	vaddr_t end = addr + bytes;
 	int err = advise_check(advice);
+	bool quiet;
 
 	if (err)
 		return err;
@@ -183,11 +184,13 @@ int vm_advise(struct vm_space *s, vaddr_t addr, u64 len, int advice)
 		return advise_remove(s, addr, end);
 	if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE)
 		return advise_populate(s, addr, end, advice == MADV_POPULATE_WRITE);
+	quiet = vm_quiet_begin();
 	err = rwsem_write_lock_killable(&s->lock);
-	if (err)
-		return err;
-	err = advise_range(s, addr, end, advice);
-	rwsem_write_unlock(&s->lock);
+	if (!err) {
+		err = advise_range(s, addr, end, advice);
+		rwsem_write_unlock(&s->lock);
+	}
+	vm_quiet_end(quiet);
 	return err;
 }
 

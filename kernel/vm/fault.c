@@ -7,7 +7,7 @@
  * second finds an entry and gives its own page back. No page is allocated, and no object asked, under that lock.
  *
  *   entry   area                   access   what is entered
- *   none    anonymous              read     the zero page (PTE_SPECIAL), read-only
+ *   none    anonymous              read     the zero page (PTE_SPECIAL), read-only (or a zeroed page: "fresh", below)
  *   none    anonymous              write    a zeroed page
  *   none    private object         read     the object's page read-only, and its cached neighbours
  *   none    private object         write    a copy of the object's page
@@ -21,6 +21,8 @@
  * Against truncation: a page of an object is entered only while page->object still names
  * the object, read under the table's lock; see object.c for the other half.
  */
+#include <kernel/core/percpu.h>
+#include <kernel/core/preempt.h>
 #include <kernel/core/rcu.h>
 #include <kernel/core/spinlock.h>
 #include <kernel/sched/thread.h>
@@ -44,6 +46,7 @@ struct fault {
 	struct vm_area *area;
 	vaddr_t addr;		/* of the page */
 	u32 access;
+	bool shared;		/* a flush found other CPUs that run the space */
 	struct page *table;
 	hal_pte_t *entry;
 };
@@ -96,13 +99,87 @@ static enum fault_result fault_enter(struct fault *f, struct page *page, bool wr
 	return r;
 }
 
+/* ---- fresh memory that is read before it is written ---- */
+
+/*
+ * Programs read fresh memory and write to it a moment later (x[i] += y). That is two faults, and the second one takes the zero page
+ * away from all CPUs that run the space: an interrupt for each page. So who does that again and again, in a
+ * space that runs on several CPUs, gets a page of his own on the first read.
+ *
+ * What it may cost is bounded by credit: FRESH_GAIN for each zero page that was written to, FRESH_MAX at most, and none is left when
+ * the last page that was given so has not been written to; when nobody can tell, it is one less. A guess of this CPU's: a
+ * thread that comes anew has no credit.
+ */
+#define FRESH_GAIN	2u
+#define FRESH_NEED	8u
+#define FRESH_MAX	16u
+
+struct fresh {
+	const struct thread *who;	/* never followed */
+	vaddr_t last;			/* given without having been written to; 0: none */
+	u32 credit;
+};
+
+static DEFINE_PER_CPU(struct fresh, fresh_pages);	/* [own] preemption off */
+
+/* The area's page that was given last: has it been written to? The space's lock is held, and nothing is walked outside of the area. */
+static u32 fresh_credit_now(const struct fault *f, const struct fresh *fresh)
+{
+	vaddr_t last = fresh->last;
+	struct page *table;
+	hal_pte_t e;
+
+	if (!last)
+		return fresh->credit;
+	table = last >= f->area->start && last < f->area->end ? table_find_leaf(f->space, last) : NULL;
+	e = table ? hal_pte_read(leaf_entry(table, last)) : hal_pte_none();
+	if (!hal_pte_present(e) || hal_pte_soft(e))
+		return fresh->credit - 1;
+	return hal_pte_dirty(e) ? FRESH_MAX : 0;
+}
+
+static noinline bool fresh_ask(const struct fault *f)
+{
+	struct fresh *fresh;
+	bool wanted = false;
+
+	preempt_disable();
+	fresh = this_cpu_ptr(&fresh_pages);
+	if (fresh->who == current_thread() && fresh->credit >= FRESH_NEED) {
+		fresh->credit = fresh_credit_now(f, fresh);
+		wanted = fresh->credit >= FRESH_NEED;
+		fresh->last = wanted ? f->addr : 0;
+	}
+	preempt_enable();
+	return wanted;
+}
+
+/* A read fault in anonymous memory: shall it get a page of its own? The first look at the credit may be at another CPU's. */
+static inline bool fresh_wanted(const struct fault *f)
+{
+	return unlikely(READ_ONCE(this_cpu_ptr(&fresh_pages)->credit) >= FRESH_NEED) && f->area->flags & AREA_WRITE && fresh_ask(f);
+}
+
+/* The zero page was replaced, in a space that other CPUs run. */
+static void fresh_written(void)
+{
+	struct fresh *fresh;
+
+	preempt_disable();
+	fresh = this_cpu_ptr(&fresh_pages);
+	if (fresh->who != current_thread())
+		*fresh = (struct fresh){ .who = current_thread() };
+	fresh->credit = MIN(fresh->credit + FRESH_GAIN, FRESH_MAX);
+	preempt_enable();
+}
+
 /* ---- nothing entered yet ---- */
 
 static enum fault_result fault_anon(struct fault *f)
 {
 	struct page *page;
 
-	if (!(f->access & VM_ACCESS_WRITE))
+	if (!(f->access & VM_ACCESS_WRITE) && likely(!vm_many_cpus || !fresh_wanted(f)))
 		return fault_enter(f, vm_zero_page, false, PTE_SPECIAL, NULL);
 	page = area_page_alloc(f->area, f->addr, FAULT_ALLOC | MM_ZERO);
 	if (!page)
@@ -276,7 +353,7 @@ static bool cow_replace(struct fault *f, hal_pte_t old, struct page *copy)
 	     hal_pte_soft(now) == hal_pte_soft(old);
 	if (ok) {
 		hal_pte_write(f->entry, hal_pte_none());
-		tlb_flush_space(&f->space->hal, f->addr, f->addr + PAGE_SIZE, TLB_PAGES);
+		f->shared = tlb_flush_space(&f->space->hal, f->addr, f->addr + PAGE_SIZE, TLB_PAGES);
 		hal_pte_write(f->entry, fault_leaf(f, copy, true, 0));
 	}
 	spin_unlock(&f->table->pt.lock);
@@ -300,6 +377,8 @@ static enum fault_result cow_copy(struct fault *f, hal_pte_t e, struct page *pag
 		}
 		if (!zero)
 			page_put(page);		/* the table's reference */
+		else if (unlikely(f->shared))
+			fresh_written();
 	}
 	if (!zero)
 		page_put(page);
@@ -412,10 +491,8 @@ static enum vm_verdict fault_once(struct vm_space *s, vaddr_t addr, u32 access,
 	return v;
 }
 
-enum vm_verdict vm_fault(struct vm_space *space, vaddr_t addr, u32 access)
+static enum vm_verdict fault_until_done(struct vm_space *space, vaddr_t addr, u32 access)
 {
-	if (addr >= HAL_USER_END)
-		return VM_FAULT_SEGV_MAPERR;
 	for (;;) {
 		enum fault_result r;
 		enum vm_verdict v = fault_once(space, addr, access, &r);
@@ -429,6 +506,19 @@ enum vm_verdict vm_fault(struct vm_space *space, vaddr_t addr, u32 access)
 		if (r == FAULT_NOMEM)
 			return VM_FAULT_OOM;
 	}
+}
+
+enum vm_verdict vm_fault(struct vm_space *space, vaddr_t addr, u32 access)
+{
+	enum vm_verdict v;
+	bool quiet;
+
+	if (addr >= HAL_USER_END)
+		return VM_FAULT_SEGV_MAPERR;
+	quiet = vm_quiet_begin();
+	v = fault_until_done(space, addr, access);
+	vm_quiet_end(quiet);
+	return v;
 }
 
 enum vm_verdict vm_fault_locked(struct vm_area *a, vaddr_t addr, u32 access)

@@ -75,6 +75,28 @@ static inline bool area_private_writable(u32 flags)
 	return (flags & (AREA_WRITE | AREA_SHARED)) == AREA_WRITE;
 }
 
+/* ---- space.c: quiet stretches ---- */
+
+/*
+ * Between the two the calling thread uses no user address (it may sleep): who flushes a space does not interrupt this CPU, which
+ * flushes at the end what it has missed. That is what nearly all work on address spaces is, so threads of one space that work
+ * on it side by side hardly ever interrupt each other. They nest: an inner pair may end the stretch, and does no harm.
+ */
+bool vm_quiet_enter(void);
+void vm_quiet_leave(void);
+extern bool vm_many_cpus;	/* [a] a second CPU has come */
+
+static inline bool vm_quiet_begin(void)
+{
+	return unlikely(vm_many_cpus) && vm_quiet_enter();
+}
+
+static inline void vm_quiet_end(bool quiet)
+{
+	if (unlikely(quiet))
+		vm_quiet_leave();
+}
+
 /* ---- table_cache.c: empty tables, kept ---- */
 
 /* Any level below the root; all entries none. NULL: no memory. */

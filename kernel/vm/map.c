@@ -214,6 +214,7 @@ int vm_map(struct vm_space *s, const struct vm_map_request *request, vaddr_t *ou
 	struct vm_map_request req = *request;
 	struct vm_area *dead = NULL;
 	u32 flags = 0;
+	bool quiet;
 	int err;
 
 	if (!req.len)
@@ -225,11 +226,13 @@ int vm_map(struct vm_space *s, const struct vm_map_request *request, vaddr_t *ou
 		return -ENOMEM;
 	if (req.pgoff + (req.len >> PAGE_SHIFT) < req.pgoff)
 		return -EOVERFLOW;
+	quiet = vm_quiet_begin();
 	err = rwsem_write_lock_killable(&s->lock);
-	if (err)
-		return err;
-	err = map_locked(s, &req, out, &flags, &dead);
-	rwsem_write_unlock(&s->lock);
+	if (!err) {
+		err = map_locked(s, &req, out, &flags, &dead);
+		rwsem_write_unlock(&s->lock);
+	}
+	vm_quiet_end(quiet);
 	areas_free(dead);
 	if (err)
 		return err;
@@ -276,6 +279,10 @@ static void unmap_areas(struct vm_space *s, vaddr_t start, vaddr_t end, struct v
 	}
 }
 
+/*
+ * The entries and tables of a range that has no area any more. The lock for reading is enough: nobody can make an area there, and
+ * no fault walks a table above which there is none.
+ */
 static void unmap_tables(struct vm_space *s, vaddr_t start, vaddr_t end)
 {
 	struct vm_area *next = area_find(s, end);
@@ -289,12 +296,13 @@ static void unmap_tables(struct vm_space *s, vaddr_t start, vaddr_t end)
 	batch_finish(&b);
 }
 
-int vm_unmap_locked(struct vm_space *s, vaddr_t start, u64 len, struct vm_area **dead)
+/* The first half of an unmapping: the areas go. *some: there were any. */
+static int unmap_cut(struct vm_space *s, vaddr_t start, vaddr_t end, struct vm_area **dead, bool *some)
 {
-	vaddr_t end = start + len;
 	struct vm_area *a = area_find_range(s, start, end), *upper;
 	int err;
 
+	*some = a;
 	if (!a)
 		return 0;
 	if (start > a->start) {
@@ -312,13 +320,42 @@ int vm_unmap_locked(struct vm_space *s, vaddr_t start, u64 len, struct vm_area *
 			return err;
 	}
 	unmap_areas(s, start, end, dead);
-	unmap_tables(s, start, end);
+	return 0;
+}
+
+int vm_unmap_locked(struct vm_space *s, vaddr_t start, u64 len, struct vm_area **dead)
+{
+	bool some;
+	int err = unmap_cut(s, start, start + len, dead, &some);
+
+	if (!err && some)
+		unmap_tables(s, start, start + len);
+	return err;
+}
+
+/*
+ * The same, with a lock for writing that becomes one for reading when the areas are gone, and is released: meanwhile others
+ * have their faults, but nobody gets the range until no CPU knows the pages.
+ */
+static int unmap_and_unlock(struct vm_space *s, vaddr_t start, u64 len, struct vm_area **dead)
+{
+	bool some;
+	int err = unmap_cut(s, start, start + len, dead, &some);
+
+	if (err || !some) {
+		rwsem_write_unlock(&s->lock);
+		return err;
+	}
+	rwsem_downgrade(&s->lock);
+	unmap_tables(s, start, start + len);
+	rwsem_read_unlock(&s->lock);
 	return 0;
 }
 
 int vm_unmap(struct vm_space *s, vaddr_t addr, u64 len)
 {
 	struct vm_area *dead = NULL;
+	bool quiet;
 	int err;
 
 	if (addr & (PAGE_SIZE - 1) || addr > HAL_USER_END || len > HAL_USER_END - addr)
@@ -326,11 +363,11 @@ int vm_unmap(struct vm_space *s, vaddr_t addr, u64 len)
 	len = ALIGN_UP(len, PAGE_SIZE);
 	if (!len)
 		return -EINVAL;
+	quiet = vm_quiet_begin();
 	err = rwsem_write_lock_killable(&s->lock);
-	if (err)
-		return err;
-	err = vm_unmap_locked(s, addr, len, &dead);
-	rwsem_write_unlock(&s->lock);
+	if (!err)
+		err = unmap_and_unlock(s, addr, len, &dead);
+	vm_quiet_end(quiet);
 	areas_free(dead);
 	return err;
 }
@@ -414,16 +451,19 @@ vaddr_t vm_brk(struct vm_space *s, vaddr_t brk)
 {
 	struct vm_area *dead = NULL;
 	vaddr_t old, result;
-	bool populate;
+	bool populate, quiet = vm_quiet_begin();
 
-	if (rwsem_write_lock_killable(&s->lock))
+	if (rwsem_write_lock_killable(&s->lock)) {
+		vm_quiet_end(quiet);
 		return READ_ONCE(s->brk);
+	}
 	old = s->brk;
 	if (!brk_change(s, brk, &dead))
 		s->brk = brk;
 	result = s->brk;
 	populate = result > old && (s->def_flags & (AREA_LOCKED | AREA_LOCKONFAULT)) == AREA_LOCKED;
 	rwsem_write_unlock(&s->lock);
+	vm_quiet_end(quiet);
 	areas_free(dead);
 	if (populate)
 		(void)vm_populate(s, old, result - old, true);

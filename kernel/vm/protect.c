@@ -156,6 +156,7 @@ int vm_protect(struct vm_space *s, vaddr_t addr, u64 len, u32 prot)
 {
 	u32 grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
 	vaddr_t end;
+	bool quiet;
 	int err;
 
 	if (grows == (PROT_GROWSDOWN | PROT_GROWSUP) || addr & (PAGE_SIZE - 1))
@@ -167,12 +168,14 @@ int vm_protect(struct vm_space *s, vaddr_t addr, u64 len, u32 prot)
 		return -ENOMEM;
 	if (prot & ~grows & ~(u32)PROT_KNOWN)
 		return -EINVAL;
+	quiet = vm_quiet_begin();
 	err = rwsem_write_lock_killable(&s->lock);
-	if (err)
-		return err;
-	/* Nothing grows upwards on this machine. */
-	err = prot & PROT_GROWSUP ? -EINVAL : protect_locked(s, addr, end, prot);
-	rwsem_write_unlock(&s->lock);
+	if (!err) {
+		/* Nothing grows upwards on this machine. */
+		err = prot & PROT_GROWSUP ? -EINVAL : protect_locked(s, addr, end, prot);
+		rwsem_write_unlock(&s->lock);
+	}
+	vm_quiet_end(quiet);
 	return err;
 }
 

@@ -216,6 +216,7 @@ int vm_remap(struct vm_space *s, vaddr_t old, u64 old_len, u64 new_len, u32 flag
 		.space = s, .old = old, .flags = flags, .new_addr = new_addr,
 		.old_len = ALIGN_UP(old_len, PAGE_SIZE), .new_len = ALIGN_UP(new_len, PAGE_SIZE),
 	};
+	bool quiet;
 	int err;
 
 	if (flags & ~(u32)(MREMAP_FIXED | MREMAP_MAYMOVE | MREMAP_DONTUNMAP) ||
@@ -225,11 +226,13 @@ int vm_remap(struct vm_space *s, vaddr_t old, u64 old_len, u64 new_len, u32 flag
 		return -EINVAL;
 	if (old & (PAGE_SIZE - 1) || !r.new_len)
 		return -EINVAL;
+	quiet = vm_quiet_begin();
 	err = rwsem_write_lock_killable(&s->lock);
-	if (err)
-		return err;
-	err = remap_locked(&r);
-	rwsem_write_unlock(&s->lock);
+	if (!err) {
+		err = remap_locked(&r);
+		rwsem_write_unlock(&s->lock);
+	}
+	vm_quiet_end(quiet);
 	areas_free(r.dead);
 	if (err)
 		return err;

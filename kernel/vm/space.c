@@ -187,20 +187,31 @@ bool vm_quiet_enter(void)
 	return begins;
 }
 
+/* Preemption off. This CPU has missed a flush, or has been made to leave the space. */
+static noinline void quiet_catch_up(void)
+{
+	irqflags_t flags = hal_irq_save();
+	struct vm_space *active = this_cpu(active_space), *s = thread_space(current_thread());
+
+	if (!s)
+		s = active;	/* a kernel thread that has activated one */
+	if (s && s == active)
+		hal_space_resume(s->root, &s->hal);
+	else if (s)
+		space_enter(s);
+	hal_irq_restore(flags);
+}
+
 /*
- * Interrupts off: nobody is switched to between the end of laziness and the look at the generation. When the thread has been
- * switched away meanwhile, and back, the stretch ended with that.
+ * Preemption is off so that nobody is switched to between the end of laziness and the look at the generation. When the thread has
+ * been switched away meanwhile, and back, the stretch ended with that.
  */
 void vm_quiet_leave(void)
 {
-	irqflags_t flags = hal_irq_save();
-	struct vm_space *s = thread_space(current_thread());
-
-	if (!s)
-		s = this_cpu(active_space);	/* a kernel thread that has activated one */
-	if (s && hal_space_is_lazy())
-		space_enter(s);
-	hal_irq_restore(flags);
+	preempt_disable();
+	if (unlikely(!hal_space_end_quiet()))
+		quiet_catch_up();
+	preempt_enable();
 }
 
 /* Interrupts off: drop_here() comes by one. */

@@ -11,9 +11,9 @@
  * what is there and not 512 steps a table.
  *
  * Upper tables. An entry is made by compare-and-exchange under the space's lock for
- * reading (two faults may race; the loser frees his page) and removed under it for
- * writing, when no area is left in the range that the lower table covers. Every table
- * therefore has an area that touches its range. Who walks without the space's lock (truncation) holds
+ * reading (two faults may race; the loser frees his page) and removed under it, for
+ * reading or writing, when no area is left in the range that the lower table covers. Every table
+ * that can be walked therefore has an area that touches its range. Who walks without the space's lock (truncation) holds
  * the lock of an object whose interval tree still has the area, which keeps the tables too, because an
  * area leaves that tree before its tables are freed.
  *
@@ -284,7 +284,7 @@ static void table_free_level(struct free_range *f, paddr_t table, unsigned int l
 		hal_pte_xchg(p, hal_pte_none());
 		if (level == HAL_PT_LEVELS - 1)
 			hal_pt_root_changed(p);
-		phys_to_page(table)->pt.live--;
+		(void)__atomic_fetch_sub(&phys_to_page(table)->pt.live, 1u, __ATOMIC_RELAXED);
 		batch_range(f->batch, MAX(at, start), MIN(at + span, end));
 		batch_add_table(f->batch, phys_to_page(hal_pte_table_paddr(e)));
 	}

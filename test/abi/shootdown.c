@@ -13,6 +13,8 @@
 
 #define NS_EACH	700000000ll	/* a point */
 #define MARK	0xb00bb00bb00bb00bull
+#define HELPERS	6		/* at most */
+#define FRESH	32		/* pages */
 
 static volatile uint64_t *map(void *at, int fixed)
 {
@@ -49,13 +51,14 @@ static void *helper_main(void *arg)
 	return NULL;
 }
 
-static pthread_t threads[3];
+static pthread_t threads[HELPERS];
 
-static void race_begin(void (*helper)(struct race *r))
+/* So many helpers for each CPU but one, on all of them when they are more. */
+static void race_begin_many(void (*helper)(struct race *r), int each)
 {
 	memset(&race, 0, sizeof(race));
 	race.helper = helper;
-	race.helpers = cpus > 3 ? 3 : cpus > 1 ? cpus - 1 : 1;
+	race.helpers = (cpus > 3 ? 3 : cpus > 1 ? cpus - 1 : 1) * each;
 	race.page = map(NULL, 0);
 	race.other = map(NULL, 0);
 	race.phase = 1;
@@ -63,6 +66,11 @@ static void race_begin(void (*helper)(struct race *r))
 	for (int i = 0; i < race.helpers; i++)
 		if (pthread_create(&threads[i], NULL, helper_main, (void *)(intptr_t)i))
 			_exit(91);
+}
+
+static void race_begin(void (*helper)(struct race *r))
+{
+	race_begin_many(helper, 1);
 }
 
 static void race_end(void)
@@ -124,6 +132,92 @@ static void test_munmap(void)
 	race_begin(read_while_there);
 	take_away_and_give_back();
 	race_ok("munmap: no CPU reads what is gone");
+}
+
+static void read_nothing_old(struct race *r)
+{
+	uint64_t told = r->did, v = 0;
+
+	if (!try_read(r->page, &v) && v && v < told)
+		r->wrong = 1;
+	r->seen++;
+}
+
+/* The place is given away again at once: nobody waits for the CPUs that knew the page before. */
+static void test_same_place(void)
+{
+	uint64_t n = 0;
+
+	race_begin(read_nothing_old);
+	for (long long end = now() + NS_EACH; now() < end;) {
+		wait_for_use();
+		munmap((void *)race.page, PAGE);
+		map((void *)race.page, 1);
+		race.did = ++n;
+		*race.page = n;
+	}
+	race_ok("munmap and mmap of one place: no CPU sees what was there before");
+}
+
+/* Faults and flushes of its own all the time, and between two of them a look at what the main thread takes away. */
+static void work_and_read(struct race *r)
+{
+	static uint64_t own[HELPERS][4 * PAGE / sizeof(uint64_t)] __attribute__((aligned(4096)));
+	static __thread volatile uint64_t *mine;
+	static atomic_uint next;
+
+	if (!mine)
+		mine = own[next++ % HELPERS];
+	for (unsigned long i = 0; i < 4 * PAGE / sizeof(*mine); i += PAGE / sizeof(*mine)) {
+		if (mine[i])
+			r->wrong = 3;
+		mine[i] = 1;
+	}
+	madvise((void *)mine, 4 * PAGE, MADV_DONTNEED);
+	read_while_there(r);
+}
+
+/* Two for each CPU: they wait for each other's locks, and come after each other on their CPU. */
+static void test_workers(void)
+{
+	race_begin_many(work_and_read, 2);
+	take_away_and_give_back();
+	race_ok("munmap: no CPU reads what went while it was busy with mappings itself");
+}
+
+static volatile uint64_t fresh[FRESH][PAGE / sizeof(uint64_t)] __attribute__((aligned(4096)));
+
+/* did: the round, and in its low byte how many of its pages are written. */
+static void read_written(struct race *r)
+{
+	uint64_t told = r->did, v;
+	unsigned int i = told & 0xff;
+
+	v = fresh[i ? i - 1 : 0][0];
+	if (i && told >> 8 == r->did >> 8 && v != told >> 8)
+		r->wrong = 1;
+	r->seen++;
+}
+
+/* Read, found empty, and written to, page after page, while others look at it. */
+static void test_fresh(void)
+{
+	uint64_t n = 0;
+
+	race_begin(read_written);
+	for (long long end = now() + NS_EACH; now() < end;) {
+		race.did = ++n << 8;
+		if (madvise((void *)fresh, sizeof(fresh), MADV_DONTNEED))
+			_exit(88);
+		for (unsigned int i = 0; i < FRESH; i++) {
+			if (fresh[i][0])
+				race.wrong = 2;
+			fresh[i][0] = n;
+			race.did = n << 8 | (i + 1);
+		}
+		wait_for_use();
+	}
+	race_ok("fresh pages are empty, and keep what is written to them");
 }
 
 static void write_while_allowed(struct race *r)
@@ -417,6 +511,9 @@ int main(void)
 {
 	race_init();
 	test_munmap();
+	test_same_place();
+	test_workers();
+	test_fresh();
 	test_mprotect();
 	test_reuse();
 	test_dontneed();

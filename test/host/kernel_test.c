@@ -451,6 +451,22 @@ static void flush_be_lazy(u64 n)
 	preempt_enable();
 }
 
+/* A program's thread works on its space: flushes that it asks for itself, and those that it misses. */
+static void flush_be_quiet(u64 n, u32 page)
+{
+	preempt_disable();
+	hal_space_set_quiet();
+	preempt_enable();
+	for (u64 i = 0; i < n % 3; i++)
+		host_maybe_switch();
+	if (n % 2)
+		flush_change(n, page);
+	preempt_disable();
+	if (!hal_space_end_quiet())
+		hal_space_resume(hal_pt_root_current(), &flush.space);
+	preempt_enable();
+}
+
 /* With interrupts off this CPU does not answer: nothing may be published that it has not heard of. */
 static void flush_be_deaf(u32 page)
 {
@@ -482,6 +498,8 @@ static void flush_work(void *arg)
 			flush_change(n, page);
 		if (n % 37 == me)
 			flush_be_lazy(n);
+		if (n % 29 == me)
+			flush_be_quiet(n, page);
 		if (n % 17 == me)
 			flush_be_deaf(page);
 		host_maybe_switch();
@@ -500,6 +518,7 @@ static struct tlb_stats flush_stats(void)
 		sum.sent += one.sent;
 		sum.coalesced += one.coalesced;
 		sum.lazy += one.lazy;
+		sum.quiet += one.quiet;
 		sum.avoided += one.avoided;
 		sum.caught_up += one.caught_up;
 		sum.dropped += one.dropped;
@@ -524,6 +543,7 @@ TEST(flushes_reach_who_runs_the_space)
 	host_set_interleave(0, 0);
 	after = flush_stats();
 	EXPECT(after.sent > before.sent && after.pages > before.pages && after.lazy > before.lazy);
+	EXPECT(after.quiet > before.quiet);
 	EXPECT(after.caught_up > before.caught_up && after.dropped > before.dropped && after.avoided > before.avoided);
 	EXPECT(after.coalesced > before.coalesced);
 	EXPECT_EQ(after.hangs, before.hangs);

@@ -82,6 +82,12 @@ void rwsem_write_unlock(struct rwsem *s)
 	s->count = 0;
 }
 
+void rwsem_downgrade(struct rwsem *s)
+{
+	VERIFY(s->count == HELD_WRITE);
+	s->count = 1;
+}
+
 /* ---- a kernel thread, held to no limit ---- */
 
 void (*sched_space_switch_hook)(struct thread *prev, struct thread *next);

@@ -17,8 +17,11 @@
 #define TLB_PAGES	0u
 #define TLB_TABLES	1u
 
-/* User addresses [start, end) of the space; end = ~0 means all. */
-void tlb_flush_space(struct hal_space *space, vaddr_t start, vaddr_t end, u32 what);
+/*
+ * User addresses [start, end) of the space; end = ~0 means all. True: other CPUs run threads of the space, whether they had
+ * to be interrupted or not (a hint).
+ */
+bool tlb_flush_space(struct hal_space *space, vaddr_t start, vaddr_t end, u32 what);
 /* Kernel addresses [start, end). */
 void tlb_flush_kernel(vaddr_t start, vaddr_t end);
 
@@ -27,6 +30,7 @@ struct tlb_stats {
 	u64 sent;	/* interrupts to others */
 	u64 coalesced;	/* requests that joined an interrupt under way */
 	u64 lazy;	/* CPUs not asked because they run a kernel thread */
+	u64 quiet;	/* CPUs not asked because they are in the kernel, far from user addresses, and look before they use one */
 	u64 avoided;	/* CPUs not asked because they do not run the space */
 	u64 received;	/* requests of others served here */
 	u64 caught_up;	/* ... which a flush before had served already */
