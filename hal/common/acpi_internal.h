@@ -55,5 +55,7 @@ void acpi_read_srat(const struct acpi_access *a, const struct acpi_view *v, stru
 void acpi_read_slit(const struct acpi_access *a, const struct acpi_view *v, struct acpi_info *info);
 /* Looks for \_S5 in one DSDT or SSDT. True when found. */
 bool acpi_find_s5(const struct acpi_view *v, u8 *type_a, u8 *type_b);
+/* Adds the buses of the host bridges of one DSDT or SSDT. */
+void acpi_find_root_buses(const struct acpi_view *v, struct acpi_info *info);
 
 #endif

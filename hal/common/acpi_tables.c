@@ -251,24 +251,27 @@ static void read_fadt(const struct acpi_view *v, struct acpi_info *info)
 	info->pm_timer.bits = flags & FADT_TMR_VAL_EXT ? 32 : 24;
 }
 
-/* \_S5 is in the DSDT; some firmware has it in an SSDT. */
-static void read_s5(const struct acpi_access *a, const struct acpi_view *fadt,
-		    struct acpi_info *info)
+static void read_aml(const struct acpi_access *a, paddr_t paddr, const char *name, struct acpi_info *info)
+{
+	struct acpi_view v;
+
+	if (acpi_open(a, paddr, name, &v) != 0)
+		return;
+	if (!info->has_s5)
+		info->has_s5 = acpi_find_s5(&v, &info->s5_type_a, &info->s5_type_b);
+	acpi_find_root_buses(&v, info);
+	acpi_close(a, &v);
+}
+
+/* What is looked for is in the DSDT; some firmware has it in an SSDT. */
+static void read_all_aml(const struct acpi_access *a, const struct acpi_view *fadt, struct acpi_info *info)
 {
 	paddr_t dsdt = field64(fadt, 140) ? field64(fadt, 140) : field32(fadt, 40);
 	const struct acpi_table *t;
-	struct acpi_view v;
 
-	if (acpi_open(a, dsdt, "DSDT", &v) == 0) {
-		info->has_s5 = acpi_find_s5(&v, &info->s5_type_a, &info->s5_type_b);
-		acpi_close(a, &v);
-	}
-	for (u32 i = 0; !info->has_s5 && (t = acpi_find_table(info, "SSDT", i)); i++) {
-		if (acpi_open(a, t->paddr, "SSDT", &v) != 0)
-			continue;
-		info->has_s5 = acpi_find_s5(&v, &info->s5_type_a, &info->s5_type_b);
-		acpi_close(a, &v);
-	}
+	read_aml(a, dsdt, "DSDT", info);
+	for (u32 i = 0; (t = acpi_find_table(info, "SSDT", i)); i++)
+		read_aml(a, t->paddr, "SSDT", info);
 	if (!info->has_s5 && !info->hw_reduced)
 		acpi_report(a, "no \\_S5 package: no power-off through ACPI", "DSDT", dsdt);
 }
@@ -351,7 +354,7 @@ void acpi_read_tables(const struct acpi_access *a, struct acpi_info *info)
 	}
 	if (open_first(a, info, "FACP", &v)) {
 		read_fadt(&v, info);
-		read_s5(a, &v, info);
+		read_all_aml(a, &v, info);
 		acpi_close(a, &v);
 	}
 	if (open_first(a, info, "HPET", &v)) {

@@ -74,3 +74,11 @@ void x86_pci_setup_machine(void)
 
 	x86_pci_setup(&access, x86_acpi.segments, x86_acpi.nr_segments);
 }
+
+bool hal_pci_root_hint(u32 i, u8 *bus)
+{
+	if (i >= x86_acpi.nr_root_buses)
+		return false;
+	*bus = x86_acpi.root_buses[i];
+	return true;
+}

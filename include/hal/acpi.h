@@ -18,6 +18,7 @@
 
 #define ACPI_MAX_TABLES	   64
 #define ACPI_MAX_CPUS	   512
+#define ACPI_MAX_ROOT_BUSES 16
 #define ACPI_MAX_IOAPICS   16
 #define ACPI_MAX_OVERRIDES 24
 #define ACPI_MAX_NMIS	   16
@@ -152,6 +153,10 @@ struct acpi_info {
 	struct acpi_reg reset;		/* write reset_value */
 	u8 reset_value;
 	struct acpi_reg sleep_control;	/* hardware-reduced machines */
+
+	/* _BBN: buses that host bridges begin with, as far as they are constants */
+	u8 root_buses[ACPI_MAX_ROOT_BUSES];
+	u32 nr_root_buses;
 
 	/* \_S5: to power off, write SLP_TYP << 10 | SLP_EN (bit 13) to PM1x control. */
 	bool has_s5;

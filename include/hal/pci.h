@@ -24,6 +24,12 @@ struct hal_pci_segment {
 bool hal_pci_segment(u32 i, struct hal_pci_segment *out);
 
 /*
+ * The i-th bus that firmware says a host bridge begins with; false past the last one. A hint: it may be one that is known
+ * already, or nobody's. After hal_late_init, any context.
+ */
+bool hal_pci_root_hint(u32 i, u8 *bus);
+
+/*
  * Makes a bus ready to be read and written. Before any access to it. Thread context, one caller at a time. 0; -ENODEV no such
  * bus; -ENOMEM.
  */

@@ -308,7 +308,8 @@ static void host_release(struct device *dev)
 	kfree(dev);
 }
 
-static void add_root(const struct hal_pci_segment *s)
+/* device_tree_lock. A bus that a host bridge begins with. */
+static void add_root(u32 segment, u32 first, u32 last)
 {
 	struct device *host = kzalloc(sizeof(*host), 0);
 	struct pci_bus *bus = NULL;
@@ -317,9 +318,9 @@ static void add_root(const struct hal_pci_segment *s)
 		return;
 	device_init(host, NULL, NULL, host_release);
 	host->root = "devices";
-	snprintf(host->name, sizeof(host->name), "pci%04x:%02x", s->segment, s->first_bus);
+	snprintf(host->name, sizeof(host->name), "pci%04x:%02x", segment, first);
 	if (!device_add(host))
-		bus = bus_create(s->segment, s->first_bus, s->last_bus, host, NULL);
+		bus = bus_create((u16)segment, first, last, host, NULL);
 	if (!bus) {
 		log_err("no memory for %s", host->name);
 		device_del(host);
@@ -327,6 +328,44 @@ static void add_root(const struct hal_pci_segment *s)
 		roots[nr_roots++] = bus;
 	}
 	device_put(host); /* the bus holds it */
+}
+
+static bool is_bus_known(u32 segment, u32 number)
+{
+	for (u32 i = 0; i < nr_roots; i++)
+		for (struct pci_bus *b = roots[i]; b; b = next_bus(b, roots[i]))
+			if (b->segment == segment && b->number == number)
+				return true;
+	return false;
+}
+
+static bool answers(u32 segment, u32 bus)
+{
+	if (hal_pci_open_bus(segment, bus))
+		return false;
+	for (u32 devfn = 0; devfn < DEVFNS; devfn += FUNCTIONS)
+		if ((hal_pci_read(segment, bus, devfn, PCI_VENDOR, 2) & 0xffff) != 0xffff)
+			return true;
+	return false;
+}
+
+/*
+ * Further host bridges, whose buses no bridge leads to: those that firmware names and where somebody answers. Looking at all
+ * 256 would take as many milliseconds under a hypervisor. device_tree_lock. How many functions they brought.
+ */
+static u32 scan_hinted(void)
+{
+	struct hal_pci_segment s;
+	u32 found = 0, known = nr_roots;
+	u8 bus;
+
+	for (u32 i = 0; hal_pci_root_hint(i, &bus); i++)
+		for (u32 k = 0; nr_roots < MAX_ROOTS && hal_pci_segment(k, &s); k++)
+			if (bus >= s.first_bus && bus <= s.last_bus && !is_bus_known(s.segment, bus) && answers(s.segment, bus))
+				add_root(s.segment, bus, s.last_bus);
+	for (u32 i = known; i < nr_roots; i++)
+		found += pci_rescan_bus(roots[i]);
+	return found;
 }
 
 static const char *how(const struct hal_pci_segment *s)
@@ -347,10 +386,11 @@ void pci_init(void)
 	device_tree_lock();
 	for (u32 i = 0; nr_roots < MAX_ROOTS && hal_pci_segment(i, &s); i++) {
 		log_info("segment %04x, buses %02x to %02x, configuration space %s", s.segment, s.first_bus, s.last_bus, how(&s));
-		add_root(&s);
+		add_root(s.segment, s.first_bus, s.last_bus);
 	}
 	for (u32 i = 0; i < nr_roots; i++)
 		found += pci_rescan_bus(roots[i]);
+	found += scan_hinted();
 	device_tree_unlock();
 	log_info("%u functions on %u host bridges", found, nr_roots);
 }

@@ -417,6 +417,19 @@ TEST(s5_in_an_ssdt)
 	EXPECT(info.has_s5 && mem.reports == 1);
 }
 
+/* Constants of all sizes, each bus once; what is no such declaration, or is cut off, is none. */
+TEST(root_buses)
+{
+	static const u8 aml[] = "\x08_BBN\x00\x08_BBN\x0a\x40\x14\x06_BBN\x0a\x41\x08_BBN\x0b\x80\x00"
+				"\x08_BBN\x0a\x40\x08_BBN\x0c\x00\x01\x00\x00\x08_BBN\x11\x08_BBN\x0b\x50";
+
+	good_machine();
+	make_dsdt((const char *)aml, sizeof(aml) - 1);
+	EXPECT_EQ(parse(), 0);
+	EXPECT_EQ(info.nr_root_buses, 3);
+	EXPECT(info.root_buses[0] == 0 && info.root_buses[1] == 0x40 && info.root_buses[2] == 0x80);
+}
+
 TEST(hpet_impossible)
 {
 	good_machine();
