@@ -550,6 +550,9 @@ static int vpci_probe(struct pci_dev *f, const struct pci_id *id)
 	if (!t)
 		return -ENOMEM;
 	err = map_part(f, t, STRUCT_COMMON, COMMON_BYTES);
+	if (err) /* a legacy one has ports instead of these structures (§4.1.4.10) */
+		log_notice("%s: %s", f->dev.name, pci_find_cap(f, 0, PCI_CAP_VENDOR)
+			   ? "its structures are not where they can be" : "speaks only the protocol before virtio 1.0: it is left alone");
 	if (!err)
 		err = map_part(f, t, STRUCT_NOTIFY, sizeof(u16));
 	if (!err)
