@@ -111,3 +111,10 @@ u32 numa_node_of_apic(const struct acpi_info *info, const struct numa_map *map, 
 			return node_or_first(map, info->cpu_affinity[i].domain);
 	return 0;
 }
+
+int numa_node_of_domain(const struct numa_map *map, u32 domain)
+{
+	u32 node = find_node(map, domain);
+
+	return map->nodes < 2 || node == NO_NODE ? -1 : (int)node;
+}

@@ -84,6 +84,11 @@ u32 x86_numa_node_of_apic(u32 apic_id)
 	return numa.nodes > 1 ? numa_node_of_apic(&x86_acpi, &numa, apic_id) : 0;
 }
 
+int x86_numa_node_of_domain(u32 domain)
+{
+	return numa_node_of_domain(&numa, domain);
+}
+
 u32 hal_numa_node_of_cpu(u32 cpu)
 {
 	const struct hal_percpu *pc = hal_percpu_of(cpu);

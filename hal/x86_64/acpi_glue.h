@@ -12,5 +12,6 @@ const void *x86_firmware_map(void *ctx, paddr_t paddr, u64 len);
 
 /* The node of a CPU by its APIC's number, known before the CPU runs. */
 u32 x86_numa_node_of_apic(u32 apic_id);
+int x86_numa_node_of_domain(u32 domain); /* -1: none */
 
 #endif

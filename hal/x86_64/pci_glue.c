@@ -75,10 +75,13 @@ void x86_pci_setup_machine(void)
 	x86_pci_setup(&access, x86_acpi.segments, x86_acpi.nr_segments);
 }
 
-bool hal_pci_root_hint(u32 i, u8 *bus)
+bool hal_pci_root_hint(u32 i, u8 *bus, int *node)
 {
+	const struct acpi_root_bus *r = &x86_acpi.root_buses[i];
+
 	if (i >= x86_acpi.nr_root_buses)
 		return false;
-	*bus = x86_acpi.root_buses[i];
+	*bus = r->bus;
+	*node = r->has_domain ? x86_numa_node_of_domain(r->domain) : -1;
 	return true;
 }

@@ -113,6 +113,13 @@ struct acpi_memory_affinity {
 	bool hotplug;		/* memory may come there later; there need not be any now */
 };
 
+/* Where a host bridge begins, and near to which memory it is. */
+struct acpi_root_bus {
+	u8 bus;
+	bool has_domain;
+	u32 domain;
+};
+
 struct acpi_info {
 	u8 revision;		/* of the RSDP: 0 or 2 */
 	char oem[7];
@@ -155,7 +162,7 @@ struct acpi_info {
 	struct acpi_reg sleep_control;	/* hardware-reduced machines */
 
 	/* _BBN: buses that host bridges begin with, as far as they are constants */
-	u8 root_buses[ACPI_MAX_ROOT_BUSES];
+	struct acpi_root_bus root_buses[ACPI_MAX_ROOT_BUSES];
 	u32 nr_root_buses;
 
 	/* \_S5: to power off, write SLP_TYP << 10 | SLP_EN (bit 13) to PM1x control. */

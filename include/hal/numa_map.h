@@ -23,6 +23,8 @@ struct numa_map {
 
 /* Never fails: without usable tables the map has one node and no ranges. */
 void numa_build(const struct acpi_info *info, struct numa_map *map);
+/* -1: no node of the map. */
+int numa_node_of_domain(const struct numa_map *map, u32 domain);
 /* 0 when the tables do not place it. */
 u32 numa_node_of_apic(const struct acpi_info *info, const struct numa_map *map, u32 apic_id);
 

@@ -25,9 +25,9 @@ bool hal_pci_segment(u32 i, struct hal_pci_segment *out);
 
 /*
  * The i-th bus that firmware says a host bridge begins with; false past the last one. A hint: it may be one that is known
- * already, or nobody's. After hal_late_init, any context.
+ * already, or nobody's. `node`: near to which memory it is, -1 when firmware does not say. After hal_late_init, any context.
  */
-bool hal_pci_root_hint(u32 i, u8 *bus);
+bool hal_pci_root_hint(u32 i, u8 *bus, int *node);
 
 /*
  * Makes a bus ready to be read and written. Before any access to it. Thread context, one caller at a time. 0; -ENODEV no such

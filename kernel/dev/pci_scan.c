@@ -42,6 +42,18 @@ static void bus_release(struct device *dev)
 	kfree(container_of(dev, struct pci_bus, dev));
 }
 
+/* Of the bus that a host bridge begins with. */
+static int root_node(u32 number)
+{
+	u8 bus;
+	int node;
+
+	for (u32 i = 0; hal_pci_root_hint(i, &bus, &node); i++)
+		if (bus == number)
+			return node;
+	return -1;
+}
+
 static struct pci_bus *bus_create(u16 segment, u32 number, u32 last, struct device *parent, struct pci_dev *bridge)
 {
 	struct pci_bus *bus = kzalloc(sizeof(*bus), 0);
@@ -53,6 +65,7 @@ static struct pci_bus *bus_create(u16 segment, u32 number, u32 last, struct devi
 	bus->number = (u8)number;
 	bus->last = (u8)last;
 	bus->bridge = bridge;
+	bus->node = bridge ? bridge->bus->node : root_node(number);
 	bus->dev.class_name = "pci_bus";
 	bus->dev.attrs = pci_bus_attrs;
 	list_init(&bus->functions);
@@ -358,8 +371,9 @@ static u32 scan_hinted(void)
 	struct hal_pci_segment s;
 	u32 found = 0, known = nr_roots;
 	u8 bus;
+	int node;
 
-	for (u32 i = 0; hal_pci_root_hint(i, &bus); i++)
+	for (u32 i = 0; hal_pci_root_hint(i, &bus, &node); i++)
 		for (u32 k = 0; nr_roots < MAX_ROOTS && hal_pci_segment(k, &s); k++)
 			if (bus >= s.first_bus && bus <= s.last_bus && !is_bus_known(s.segment, bus) && answers(s.segment, bus))
 				add_root(s.segment, bus, s.last_bus);

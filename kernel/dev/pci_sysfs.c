@@ -9,6 +9,7 @@
 #include <kernel/core/cpumask_text.h>
 #include <kernel/core/log.h>
 #include <kernel/core/percpu.h>
+#include <kernel/mm/page.h>
 #include <kernel/task/cred.h>
 #include <kernel/vfs/file.h>
 #include <kernel/vfs/proc.h>
@@ -42,7 +43,7 @@ NUMBER_ATTR(enable, "%u", READ_ONCE(f->enables))
 NUMBER_ATTR(boot_vga, "%u", f->boot_vga)
 NUMBER_ATTR(msi_bus, "%u", f->vendor != 0)	/* messages are never forbidden here */
 NUMBER_ATTR(zero, "%u", f->vendor == 0)
-NUMBER_ATTR(numa_node, "%d", f->vendor ? -1 : 0)
+NUMBER_ATTR(numa_node, "%d", f->bus->node)
 NUMBER_ATTR(dma_mask_bits, "%u", f->dev.dma_limit ? fls64(f->dev.dma_limit) : 0)
 NUMBER_ATTR(secondary_bus_number, "%u", pci_read8(f, PCI_SECONDARY_BUS))
 NUMBER_ATTR(subordinate_bus_number, "%u", pci_read8(f, PCI_SUBORDINATE_BUS))
@@ -60,8 +61,8 @@ static const char *link_speed(u32 code)
 NUMBER_ATTR(max_link_speed, "%s", link_speed(pci_read32(f, f->express + PCI_EXPRESS_LINK_CAP) & 0xf))
 NUMBER_ATTR(current_link_speed, "%s", link_speed(pci_read16(f, f->express + PCI_EXPRESS_LINK_STATUS) & 0xfu))
 
-/* Every CPU is near to every device. */
-static void cpus_text(struct seq *s, size_t (*format)(char *buf, size_t size, const struct cpumask *m, u32 nr))
+/* The CPUs of that node; -1: all. */
+static void cpus_text(struct seq *s, int node, size_t (*format)(char *buf, size_t size, const struct cpumask *m, u32 nr))
 {
 	char text[CPUMASK_TEXT_BYTES]; /* no list of online CPUs that is longer is worth more */
 	struct cpumask online;
@@ -69,22 +70,33 @@ static void cpus_text(struct seq *s, size_t (*format)(char *buf, size_t size, co
 
 	cpumask_clear(&online);
 	for_each_online_cpu(cpu)
-		cpumask_set(&online, cpu);
+		if (node < 0 || mm_node_of_cpu(cpu) == (u32)node)
+			cpumask_set(&online, cpu);
 	(void)format(text, sizeof(text), &online, hal_cpu_count());
 	seq_printf(s, "%s\n", text);
 }
 
 static int local_cpus_show(struct device *dev, struct seq *s)
 {
-	(void)dev;
-	cpus_text(s, cpumask_format);
+	cpus_text(s, pci_dev_of(dev)->bus->node, cpumask_format);
 	return 0;
 }
 
 static int local_cpulist_show(struct device *dev, struct seq *s)
 {
-	(void)dev;
-	cpus_text(s, cpumask_format_list);
+	cpus_text(s, pci_dev_of(dev)->bus->node, cpumask_format_list);
+	return 0;
+}
+
+static int cpuaffinity_show(struct device *dev, struct seq *s)
+{
+	cpus_text(s, container_of(dev, struct pci_bus, dev)->node, cpumask_format);
+	return 0;
+}
+
+static int cpulistaffinity_show(struct device *dev, struct seq *s)
+{
+	cpus_text(s, container_of(dev, struct pci_bus, dev)->node, cpumask_format_list);
 	return 0;
 }
 
@@ -260,8 +272,8 @@ const struct device_attr pci_device_attrs[] = {
 };
 
 const struct device_attr pci_bus_attrs[] = {
-	{ .name = "cpuaffinity", .mode = 0444, .show = local_cpus_show },
-	{ .name = "cpulistaffinity", .mode = 0444, .show = local_cpulist_show },
+	{ .name = "cpuaffinity", .mode = 0444, .show = cpuaffinity_show },
+	{ .name = "cpulistaffinity", .mode = 0444, .show = cpulistaffinity_show },
 	{ 0 },
 };
 

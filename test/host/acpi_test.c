@@ -424,10 +424,26 @@ TEST(root_buses)
 				"\x08_BBN\x0a\x40\x08_BBN\x0c\x00\x01\x00\x00\x08_BBN\x11\x08_BBN\x0b\x50";
 
 	good_machine();
-	make_dsdt((const char *)aml, sizeof(aml) - 1);
+	make_dsdt(aml, sizeof(aml) - 1);
 	EXPECT_EQ(parse(), 0);
 	EXPECT_EQ(info.nr_root_buses, 3);
-	EXPECT(info.root_buses[0] == 0 && info.root_buses[1] == 0x40 && info.root_buses[2] == 0x80);
+	EXPECT(info.root_buses[0].bus == 0 && info.root_buses[1].bus == 0x40 && info.root_buses[2].bus == 0x80);
+	EXPECT(!info.root_buses[0].has_domain && !info.root_buses[1].has_domain);
+}
+
+/* The proximity domain is that of the same device, in whatever order; a neighbour's and an outer one's are not. */
+TEST(root_bus_domains)
+{
+	static const u8 aml[] = "\x5b\x82\x12PC40\x08_PXM\x01\x08_BBN\x0a\x40" "\x5b\x82\x0cPC50\x08_BBN\x0a\x50"
+				"\x5b\x82\x44\x01PC60\x08_BBN\x0a\x60\x08_PXM\x0a\x07" "\x08_PXM\x0a\x09";
+
+	good_machine();
+	make_dsdt(aml, sizeof(aml) - 1);
+	EXPECT_EQ(parse(), 0);
+	EXPECT_EQ(info.nr_root_buses, 3);
+	EXPECT(info.root_buses[0].has_domain && info.root_buses[0].domain == 1);
+	EXPECT(info.root_buses[1].bus == 0x50 && !info.root_buses[1].has_domain);
+	EXPECT(info.root_buses[2].has_domain && info.root_buses[2].domain == 7);
 }
 
 TEST(hpet_impossible)

@@ -46,6 +46,7 @@ struct pci_bus {
 	struct device dev;		/* /sys/class/pci_bus/0000:00 */
 	u16 segment;			/* [I] */
 	u8 number, last;		/* [I] its own, and the last one below it */
+	int node;			/* [I] near memory, as its host bridge; -1: firmware does not say */
 	struct pci_dev *bridge;		/* [I] that leads to it; NULL: the host's */
 	struct list_head functions;	/* [t] pci_dev.bus_node, in order of devfn */
 };
