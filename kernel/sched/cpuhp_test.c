@@ -10,6 +10,8 @@
 #include <kernel/core/percpu.h>
 #include <kernel/core/rcu.h>
 #include <kernel/core/selftest.h>
+#include <kernel/core/smpcall.h>
+#include <kernel/mm/kmap.h>
 #include <kernel/mm/slab.h>
 #include <kernel/sched/clock.h>
 #include <kernel/sched/completion.h>
@@ -178,6 +180,146 @@ SELFTEST(cpuhp, a_late_cpu_stays_away)
 	report_capture_end();
 	EXPECT_EQ(cpuhp_up(cpu), 0);
 	EXPECT(hal_cpu_online(cpu));
+}
+
+/* ---- all that goes on meanwhile ---------------------------------------------------------------- */
+
+#define KICK_ROUNDS 6u
+#define LATE_NS (700 * MS)
+
+struct bystander {
+	struct completion done;
+	void (*step)(struct bystander *b);
+	u32 cpu; /* that comes and goes */
+	bool stop; /* [a] */
+	u64 steps;
+};
+
+static void bystander_main(void *arg)
+{
+	struct bystander *b = arg;
+
+	while (!__atomic_load_n(&b->stop, __ATOMIC_ACQUIRE)) {
+		b->step(b);
+		b->steps++;
+		if (b->steps % 64 == 0)
+			sched_relax();
+	}
+	complete(&b->done);
+}
+
+static bool bystander_start(struct bystander *b, void (*step)(struct bystander *b), u32 cpu)
+{
+	*b = (struct bystander){ .step = step, .cpu = cpu };
+	completion_init(&b->done);
+	return EXPECT(kthread_run(bystander_main, b, "bystander"));
+}
+
+static void bystander_stop(struct bystander *b)
+{
+	__atomic_store_n(&b->stop, true, __ATOMIC_RELEASE);
+	wait_for_completion(&b->done, "selftest");
+	EXPECT(b->steps > 0);
+}
+
+static void step_kick(struct bystander *b)
+{
+	hal_cpu_kick(b->cpu);
+}
+
+static void note_arrival(void *arg)
+{
+	__atomic_store_n((u64 *)arg, hal_clock_ns(), __ATOMIC_RELEASE);
+}
+
+/*
+ * Somebody wants the CPU to reschedule at each moment of its coming, also at those at which it cannot hear that. When it is there
+ * and idle, a thread that is woken for it runs at once: no wish counts as under way that was never sent.
+ */
+SELFTEST(cpuhp, a_kick_on_the_way_is_not_under_way_for_ever)
+{
+	u32 cpu = victim(), late = 0;
+
+	if (!cpu)
+		return;
+	for (u32 i = 0; i < KICK_ROUNDS; i++) {
+		struct bystander kicker;
+		u64 arrived = 0, start;
+
+		EXPECT_EQ(cpuhp_down(cpu), 0);
+		REQUIRE(bystander_start(&kicker, step_kick, cpu));
+		EXPECT_EQ(cpuhp_up(cpu), 0);
+		bystander_stop(&kicker);
+		thread_set_state(current_thread(), THREAD_UNINTERRUPTIBLE);
+		(void)thread_sleep_until(clock_mono_ns() + 20 * MS, THREAD_UNINTERRUPTIBLE, "selftest"); /* it idles */
+		start = hal_clock_ns();
+		REQUIRE(kthread_run_on(cpu, note_arrival, &arrived, "arrival"));
+		while (!__atomic_load_n(&arrived, __ATOMIC_ACQUIRE))
+			hal_cpu_relax(); /* asking it anything would wake it */
+		late += arrived - start > LATE_NS;
+	}
+	EXPECT(late < KICK_ROUNDS / 2); /* the host may be late, too, but not each time */
+}
+
+static void step_barrier(struct bystander *b)
+{
+	(void)b;
+	rcu_barrier();
+}
+
+static void step_synchronize(struct bystander *b)
+{
+	(void)b;
+	synchronize_rcu();
+}
+
+static void step_nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void step_calls(struct bystander *b)
+{
+	void *p = vmalloc(PAGE_SIZE, 0);
+
+	(void)smp_call_one(b->cpu, step_nothing, NULL, true);
+	smp_call_all(step_nothing, NULL, b->steps % 2);
+	vfree(p);
+	kmap_purge();
+}
+
+static void step_memory(struct bystander *b)
+{
+	void *p[8];
+
+	for (u32 i = 0; i < ARRAY_SIZE(p); i++)
+		p[i] = kmalloc(64u << i, 0);
+	for (u32 i = 0; i < ARRAY_SIZE(p); i++)
+		kfree(p[i]);
+	(void)b;
+}
+
+/* A CPU comes and goes while others wait for grace periods, ask it, flush, and use their caches of memory. */
+SELFTEST(torture_cpuhp, all_goes_on_meanwhile)
+{
+	static void (*const steps[])(struct bystander *b) = { step_barrier, step_synchronize, step_calls, step_memory };
+	static struct bystander all[ARRAY_SIZE(steps)];
+	u64 end = hal_clock_ns() + selftest_seconds() * (u64)NSEC_PER_SEC;
+	u32 cpu = victim(), rounds = 0;
+
+	if (!cpu)
+		return;
+	for (u32 i = 0; i < ARRAY_SIZE(steps); i++)
+		REQUIRE(bystander_start(&all[i], steps[i], cpu));
+	do {
+		EXPECT_EQ(cpuhp_down(cpu), 0);
+		EXPECT_EQ(cpuhp_up(cpu), 0);
+		rounds++;
+	} while (hal_clock_ns() < end);
+	for (u32 i = 0; i < ARRAY_SIZE(steps); i++)
+		bystander_stop(&all[i]);
+	EXPECT(rounds > 1);
+	EXPECT_EQ(hal_cpu_online_count(), hal_cpu_count());
 }
 
 #endif
