@@ -192,16 +192,29 @@ def no_serial(ctx):
     need(m.wait(60) == machine.REBOOT_STATUS, "exit status")
 
 
-def efi_files(ctx):
-    """/sys/firmware/efi, and what noefi leaves of it."""
+# Words for the boot loader's line, what is left of /sys/firmware/efi, and of four CPUs: those that are possible, present, online, and
+# online when somebody has asked for all of them.
+WORDS = (
+    (" maxcpus=2", "config_table fw_platform_size fw_vendor runtime systab", ("0-3", "0-3", "0-1", "0-3")),
+    (" noefi nr_cpus=3", "fw_platform_size systab", ("0-2", "0-2", "0-2", "0-2")),
+    (" efi=noruntime nosmp", "fw_platform_size systab", ("0", "0", "0", "0")),
+)
+
+
+def words(ctx):
+    """What noefi, efi=, maxcpus=, nr_cpus= and nosmp leave of the machine."""
     text = ("cat /sys/firmware/efi/fw_platform_size; grep -c '^ACPI20=0x' /sys/firmware/efi/systab\n"
-            "ls /sys/firmware/efi | tr '\\n' ' '; echo; exec reboot -f\n")
-    for options, names in (("", "config_table fw_platform_size fw_vendor runtime systab "),
-                           (" noefi", "fw_platform_size systab "), (" efi=noruntime", "fw_platform_size systab ")):
+            "ls /sys/firmware/efi | tr '\\n' ' '; echo; cd /sys/devices/system/cpu; cat possible present online\n"
+            "for i in 1 2 3; do [ -e cpu$i/online ] && echo 1 > cpu$i/online; done\n"
+            "cat online; nproc; grep -c ^processor /proc/cpuinfo; exec reboot -f\n")
+    for options, names, (possible, present, online, later) in WORDS:
         disk = ctx.image(initrd=ctx.initrd(script(text)), options=ring_machine.TEST_WORDS + options)
-        m = ctx.boot(disk, cpus=1)
+        m = ctx.boot(disk, cpus=4)
         need(m.wait(60) == machine.REBOOT_STATUS, "exit status")
-        need("64\n1\n%s\n" % names in m.serial.text(), "options '%s'" % options)
+        n = int(later.split("-")[-1]) + 1
+        want = "64\n1\n%s \n%s\n%s\n%s\n%s\n%d\n%d\n" % (names, possible, present, online, later, n, n)
+        need(want in m.serial.text(), "options '%s': %s" % (options, m.serial.text()[-400:]))
+        ctx.point(options.strip())
 
 
 def policies(ctx):
@@ -220,7 +233,7 @@ def policies(ctx):
 RESET, OFF = "guest-reset", "guest-shutdown"
 CASES = [("boots: " + name, boots(name)) for name in SHAPES] + [
     ("no serial line", no_serial),
-    ("/sys/firmware/efi", efi_files),
+    ("words on the command line", words),
     ("memory policies on two nodes", policies),
     ("reset", ends("", "reboot -f", RESET, "ACPI")),
     ("reset without EFI", ends("noefi", "reboot -f", RESET, "ACPI")),
