@@ -2,8 +2,8 @@
 
 What the loader says is ring_loader.py's subject.
 Every case is a function that gets a Context and raises when something is not
-as it should be; it is one point, or several when it calls `ctx.point`.  Two
-cases run at a time.  The image is the shipped one wherever a case does not say
+as it should be; it is one point, or several when it calls `ctx.point`.  Three
+cases run at a time, as most wait now and then.  The image is the shipped one wherever a case does not say
 otherwise; QEMU never writes to it (snapshot=on).
 """
 
@@ -28,6 +28,7 @@ from report import Report
 
 REBOOT_STATUS = machine.REBOOT_STATUS
 PANIC_STATUS = 85
+WORKERS = 3
 TEST_WORDS = "console=ttyS0 qemu-exit quiet "
 
 
@@ -297,7 +298,7 @@ def run(build, only=None, options=""):
     report = Report(build, "machine")
     ring_abi.build_programs(build)
     folder = image.scratch(build)
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         for name, case in CASES:
             if not only or any(word in name for word in only):
                 pool.submit(run_case, build, folder, report, name, case)
