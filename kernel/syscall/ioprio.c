@@ -122,7 +122,8 @@ long sys_ioprio_set(int which, int who, int ioprio)
 		return err;
 	if (!is_which(which))
 		return -EINVAL;
-	who_each((enum who_kind)(which - 1), who, set_one, &w);
+	/* User 0 is root here, and the caller in ioprio_get(): so it is on Linux. */
+	who_each(which == IOPRIO_WHO_USER ? WHO_UID : (enum who_kind)(which - 1), who, set_one, &w);
 	return w.result;
 }
 

@@ -55,7 +55,7 @@ static void each_process(enum who_kind kind, int who, bool (*visit)(struct task 
 {
 	struct pid *mine = session_current_pgrp_get();
 	int group = who ? who : pid_nr(mine);
-	u32 uid = who ? (u32)who : current_cred()->uid;
+	u32 uid = who || kind == WHO_UID ? (u32)who : current_cred()->uid;
 	struct process *p;
 	bool more = true;
 

@@ -10,6 +10,7 @@ enum who_kind {
 	WHO_THREAD,	/* by its id; 0: the caller */
 	WHO_GROUP,	/* a process group; 0: the caller's */
 	WHO_USER,	/* a real user id; 0: the caller's */
+	WHO_UID,	/* a real user id; 0: root */
 };
 
 /*
