@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`make bench`: the same program on Halcyon and on Debian's Linux, in the same machine.
 
-    bench.py [--build DIR] [--mode exact|wall|both] [--kernels halcyon,linux] [--only OP ...]
+    bench.py [--build DIR] [--mode exact|wall|events|all] [--kernels halcyon,linux] [--only OP ...]
              [--runs N] [--pairs N] [--publish]
     bench.py --check | --write-baseline        Halcyon only, against bench-baseline.json
 
@@ -13,6 +13,8 @@ and start of the clock, addresses not randomised.
          kernel boots --runs times and the runs are compared; the first counts.
   wall   two CPUs, free running, boots in turn (A B A B); the medians count.  The
          scaling table (one worker and two, each on a CPU of its own) comes from it.
+  events four CPUs with a worker each: interrupts between CPUs and switches are
+         counted, and in a boot of the debug kernel the waits for locks.
 
 Results: DIR/test/bench/{bench.json,performance.svg,performance.md}; --publish copies the
 page and the chart to docs/.
@@ -39,6 +41,7 @@ from report import Report  # noqa: E402
 CPU = "max,-erms"
 RAM_MIB = 2048
 WALL_CPUS = 2
+EVENTS_CPUS = 4
 SEED = "20240101"
 PINNED = ["-seed", SEED, "-rtc", "base=2024-01-01T00:00:00,clock=vm"]
 HALCYON_WORDS = "console=ttyS0 quiet qemu-exit nokaslr norandmaps"
@@ -63,17 +66,20 @@ class Bench:
 
     def __init__(self, build, names, exact, folder):
         self.build, self.exact = build, exact
-        leaf = "exact" if exact else "wall"
-        self.initrd = pack(build, (["exact"] if exact else []) + names, os.path.join(folder, leaf + ".initrd"))
-        self.disk = image.make(os.path.join(build, "halcyon.img"), os.path.join(folder, leaf + ".img"),
-                               options=HALCYON_WORDS, initrd=self.initrd)
+        self.leaf = os.path.join(folder, "exact" if exact else "wall")
+        self.initrd = pack(build, (["exact"] if exact else []) + names, self.leaf + ".initrd")
 
-    def boot(self, kernel):
-        """One boot of "halcyon" or "linux"; {name: result}."""
-        options = {"icount": self.exact, "tpm": True, "cpus": 1 if self.exact else WALL_CPUS, "cpu": CPU,
+    def disk(self, base):
+        """The image of a build, release or debug, with the initramfs."""
+        return image.make(os.path.join(base, "halcyon.img"), self.leaf + ".img", options=HALCYON_WORDS, initrd=self.initrd)
+
+    def boot(self, kernel, cpus=None):
+        """One boot of "halcyon", "debug" (its debug kernel) or "linux"; {name: result}."""
+        options = {"icount": self.exact, "tpm": True, "cpus": cpus or (1 if self.exact else WALL_CPUS), "cpu": CPU,
                    "ram_mib": RAM_MIB, "extra": PINNED, "name": kernel}
-        if kernel == "halcyon":
-            options.update(image=self.disk, symbols=os.path.join(self.build, "kernel.elf"))
+        if kernel != "linux":
+            base = os.path.join(self.build, "debug") if kernel == "debug" else self.build
+            options.update(image=self.disk(base), symbols=os.path.join(base, "kernel.elf"))
         else:
             options.update(kernel=oracle.kernel(), initrd=self.initrd,
                            append=oracle.APPEND + " " + LINUX_WORDS)
@@ -90,7 +96,7 @@ class Bench:
             print("# %s: %s\n%s" % (kernel, why, "\n".join(text.splitlines()[-20:])), flush=True)
             results["boot"] = {"failed": why.splitlines()[0]}
         print("# %s, %s: %d figures, %.0f s" %
-              (kernel, "exact" if self.exact else "wall clock", len(results), seconds), flush=True)
+              (kernel, "exact" if self.exact else "free running", len(results), seconds), flush=True)
         return results
 
 
@@ -124,6 +130,11 @@ def wall_mode(bench, kernels, pairs):
     return found
 
 
+def events_mode(bench, kernels):
+    """{"halcyon", "linux", and "debug" where Halcyon takes part: {name: result}}, a boot each."""
+    return {kernel: bench.boot(kernel, EVENTS_CPUS) for kernel in kernels + ["debug"] * ("halcyon" in kernels)}
+
+
 def facts():
     def said(*command):
         return subprocess.run(command, capture_output=True, text=True).stdout.strip()
@@ -141,11 +152,13 @@ def run(args):
         return list(dict.fromkeys(bench_ops.op_of(n) for n in names if n != "entry_to_init"))
     folder = image.scratch(args.build)
     data = {"facts": facts()}
-    if args.mode in ("exact", "both"):
+    if args.mode in ("exact", "all"):
         data["exact"] = exact_mode(Bench(args.build, chosen("quick", "long", "later"), True, folder), args.kernels, args.runs)
-    if args.mode in ("wall", "both"):
+    if args.mode in ("wall", "all"):
         data["pairs"] = args.pairs
         data["wall"] = wall_mode(Bench(args.build, chosen("quick", "long", "scale", "later"), False, folder), args.kernels, args.pairs)
+    if args.mode in ("events", "all"):
+        data["events"] = events_mode(Bench(args.build, chosen("four"), False, folder), args.kernels)
     print(bench_page.text_tables(data))
     out = os.path.join(args.build, "test", "bench")
     os.makedirs(out, exist_ok=True)
@@ -158,7 +171,7 @@ def run(args):
     if not os.environ.get("HALCYON_KEEP"):
         subprocess.run(["rm", "-rf", folder], check=True)
     wrong = ["%s on %s: %s" % (name, kernel, result["failed"])
-             for mode in ("exact", "wall") for kernel, results in data.get(mode, {}).items()
+             for mode in ("exact", "wall", "events") for kernel, results in data.get(mode, {}).items()
              for name, result in results.items() if "failed" in result]
     for text in wrong:
         print("not ok - " + text)
@@ -270,7 +283,7 @@ def check(build, write_baseline=False):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build")
-    parser.add_argument("--mode", choices=("exact", "wall", "both"), default="both")
+    parser.add_argument("--mode", choices=("exact", "wall", "events", "all"), default="all")
     parser.add_argument("--kernels", default="halcyon,linux", type=lambda text: text.split(","))
     parser.add_argument("--only", nargs="*")
     parser.add_argument("--runs", type=int, default=2)

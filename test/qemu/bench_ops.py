@@ -88,6 +88,7 @@ LIES = """
 """.split()
 
 LINE = re.compile(r"BENCH (\w+) iterations=(\d+) samples=(\d+) median=(\d+) mean=(\d+) least=(\d+) most=(\d+)")
+EVENTS = re.compile(r"BENCH_(?:EVENTS|LOCKS) (\w+) steps=(\d+)((?: \S+=\d+)+)")
 TROUBLE = re.compile(r"BENCH ([\w:]+) (failed|missing): ([^\n]*)")
 
 
@@ -99,6 +100,10 @@ def parse(text):
         results[name] = {"cost": round(median / iterations, 2), "mean": round(mean / iterations, 2),
                          "least": round(least / iterations, 2), "most": round(most / iterations, 2),
                          "samples": samples, "iterations": iterations}
+    for name, steps, words in EVENTS.findall(text):
+        counts = dict(word.rsplit("=", 1) for word in words.split())
+        per_thousand = {what: 1000 * int(n) / int(steps) for what, n in counts.items()}
+        results.setdefault(name, {}).setdefault("events", {}).update(per_thousand)
     for name, kind, why in TROUBLE.findall(text):
         results[name] = {kind: why.strip()}
     return results, "BENCH end" in text

@@ -35,6 +35,7 @@ enum group {
 	GROUP_QUICK,	/* seconds at most together: bench-check runs these */
 	GROUP_LONG,	/* whole programs, a gibibyte */
 	GROUP_SCALE,	/* one worker and two on CPUs of their own: scaling.c */
+	GROUP_FOUR,	/* four workers, whose events are counted: scaling.c, events.c */
 	GROUP_LATER,	/* may need what is not built: "missing" when the kernel says so */
 };
 

@@ -268,7 +268,7 @@ static const struct op *find_op(const char *name)
 
 static void list(void)
 {
-	static const char *const groups[] = { "quick", "long", "scale", "later" };
+	static const char *const groups[] = { "quick", "long", "scale", "four", "later" };
 	unsigned int i;
 	const struct op *op;
 

@@ -1,5 +1,5 @@
 /*
- * scaling.c - what two CPUs do that one does not: the same work by one worker and by two, each on a CPU of its own.
+ * scaling.c - what several CPUs do that one does not: the same work by one worker and by more, each on a CPU of its own.
  *
  * A worker is a process (forked, its own address space and descriptors) or a thread (of one process: address space, descriptor
  * table and signal handlers shared). It repeats a step until it is told to stop; the coordinator sleeps meanwhile. Each
@@ -10,6 +10,9 @@
  * steps instead, and an emulator's plug-in counts the instructions of each worker's CPU between two marks (ring smp): equal
  * counts with one worker and two mean that nothing is spun away or sent across. The first line of such an operation says
  * the steps and the rounds: BENCH_STEPS name steps rounds.
+ *
+ * On four CPUs nothing is timed. Each worker does its fixed number of steps, and what the CPUs do to each other meanwhile is counted
+ * (events.c): the operations are named four_... instead of scale_....
  *
  * Each step checks its result; a worker that sees a wrong one ends, and with it the operation.
  */
@@ -28,8 +31,10 @@
 #include <unistd.h>
 #include "../../tools/profile/mark.h"
 #include "bench.h"
+#include "events.h"
 
-#define WORKERS		2u
+#define WORKERS		2u	/* whose work is timed */
+#define WORKERS_MOST	4u
 #define WINDOW_NS	60000000
 #define ROUNDS		7u
 #define EXACT_ROUNDS	3u
@@ -55,7 +60,7 @@ struct worker {
 
 /* Shared by coordinator and workers, processes too. */
 struct board {
-	struct worker workers[WORKERS];
+	struct worker workers[WORKERS_MOST];
 	unsigned int ready __attribute__((aligned(256)));
 	unsigned int go;
 	unsigned int stop __attribute__((aligned(256)));
@@ -253,25 +258,22 @@ static void finish(struct worker *w, int threads)
 }
 
 /* The CPUs that may be used, in order. */
-static unsigned int choose_cpus(int cpus[WORKERS])
+static unsigned int choose_cpus(int *cpus, unsigned int most)
 {
 	cpu_set_t set;
 	unsigned int n = 0;
 	int cpu;
 
 	must(sched_getaffinity(0, sizeof(set), &set), "sched_getaffinity");
-	for (cpu = 0; cpu < CPU_SETSIZE && n < WORKERS; cpu++)
+	for (cpu = 0; cpu < CPU_SETSIZE && n < most; cpu++)
 		if (CPU_ISSET(cpu, &set))
 			cpus[n++] = cpu;
 	return n;
 }
 
-/* One window with `count` workers: units of time a step of all, in thousandths. */
-static uint64_t window(unsigned int count, int threads, const int *cpus)
+/* Workers that are ready to begin; `limit`: how many steps each does, 0: until it is told to stop. */
+static void start_all(unsigned int count, int threads, const int *cpus, unsigned long limit)
 {
-	struct timespec length = { 0, WINDOW_NS };
-	unsigned long steps = 0;
-	uint64_t begin, end = 0;
 	unsigned int i;
 
 	memset(board, 0, sizeof(*board));
@@ -279,11 +281,35 @@ static uint64_t window(unsigned int count, int threads, const int *cpus)
 	for (i = 0; i < count; i++) {
 		board->workers[i].number = i;
 		board->workers[i].cpu = cpus[i];
-		board->workers[i].limit = bench_is_exact() ? work->exact_steps : 0;
+		board->workers[i].limit = limit;
 		start(&board->workers[i], threads);
 	}
 	while (__atomic_load_n(&board->ready, __ATOMIC_SEQ_CST) < count)
 		sched_yield();
+}
+
+/* The steps that they did. */
+static unsigned long finish_all(unsigned int count, int threads)
+{
+	unsigned long steps = 0;
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		finish(&board->workers[i], threads);
+		steps += board->workers[i].steps;
+	}
+	REQUIRE(steps > 0);
+	return steps;
+}
+
+/* One window with `count` workers: units of time a step of all, in thousandths. */
+static uint64_t window(unsigned int count, int threads, const int *cpus)
+{
+	struct timespec length = { 0, WINDOW_NS };
+	uint64_t begin, end = 0;
+	unsigned long steps;
+
+	start_all(count, threads, cpus, bench_is_exact() ? work->exact_steps : 0);
 	begin = bench_now();
 	__atomic_store_n(&board->go, 1, __ATOMIC_RELEASE);
 	if (!bench_is_exact()) {
@@ -291,48 +317,81 @@ static uint64_t window(unsigned int count, int threads, const int *cpus)
 		__atomic_store_n(&board->stop, 1, __ATOMIC_RELAXED);
 		end = bench_now();
 	}
-	for (i = 0; i < count; i++) {
-		finish(&board->workers[i], threads);
-		steps += board->workers[i].steps;
-	}
+	steps = finish_all(count, threads);
 	if (bench_is_exact())
 		end = bench_now();
-	REQUIRE(steps > 0);
 	return (end - begin) * MILLI / steps;
+}
+
+/* PREFIX_NAME_process or PREFIX_NAME_thread: finds the work, makes the board; true: threads. */
+static int choose_work(const char *name)
+{
+	const char *kind = strchr(name, '_') + 1, *last = strrchr(kind, '_');
+	size_t length = last - kind;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(works) / sizeof(works[0]); i++)
+		if (length == strlen(works[i].name) && !strncmp(kind, works[i].name, length))
+			work = &works[i];
+	REQUIRE(work != NULL);
+	board = must_map(sizeof(*board), MAP_SHARED);
+	return !strcmp(last, "_thread");
 }
 
 /* "scale_NAME_process" and "scale_NAME_thread" each print a figure _1 and a figure _2. */
 static void run_scale(const char *name)
 {
 	static struct series one, two;
-	const char *kind = name + strlen("scale_");
-	size_t length = strrchr(kind, '_') - kind;
-	int threads = !strcmp(kind + length, "_thread"), cpus[WORKERS];
+	int threads = choose_work(name), cpus[WORKERS];
 	unsigned int i, rounds = bench_is_exact() ? EXACT_ROUNDS : ROUNDS;
+	struct events before, after;
 
-	for (i = 0; i < sizeof(works) / sizeof(works[0]); i++)
-		if (length == strlen(works[i].name) && !strncmp(kind, works[i].name, length))
-			work = &works[i];
-	REQUIRE(work != NULL);
-	if (choose_cpus(cpus) < WORKERS)
+	if (choose_cpus(cpus, WORKERS) < WORKERS)
 		missing("one CPU only");
-	board = must_map(sizeof(*board), MAP_SHARED);
 	one.count = two.count = 0;
 	if (bench_is_exact())
 		printf("BENCH_STEPS %s %lu %u\n", name, work->exact_steps, rounds);
 	fflush(stdout);
 	(void)window(WORKERS, threads, cpus);	/* warms up */
+	if (bench_is_exact())
+		events_read(&before);
 	for (i = 0; i < rounds; i++) {
 		series_add(&one, window(1, threads, cpus));
 		series_add(&two, window(WORKERS, threads, cpus));
 	}
 	series_print(name, "_1", &one, MILLI);
+	if (bench_is_exact()) {		/* of those with two workers: one alone disturbs nobody */
+		events_read(&after);
+		events_print(name, &before, &after, work->exact_steps * WORKERS * rounds);
+	}
 	series_print(name, "_2", &two, MILLI);
 }
 
+/* "four_NAME_process" and "four_NAME_thread": what happens between four CPUs. */
+static void run_four(const char *name)
+{
+	int threads = choose_work(name), cpus[WORKERS_MOST], locks;
+	struct events before, after;
+	unsigned long steps;
+
+	if (choose_cpus(cpus, WORKERS_MOST) < WORKERS_MOST)
+		missing("fewer than four CPUs");
+	start_all(WORKERS_MOST, threads, cpus, work->exact_steps);
+	locks = locks_reset();
+	events_read(&before);
+	__atomic_store_n(&board->go, 1, __ATOMIC_RELEASE);
+	steps = finish_all(WORKERS_MOST, threads);
+	events_read(&after);
+	events_print(name, &before, &after, steps);
+	if (locks)
+		locks_print(name, steps);
+}
+
+#define FOUR(kind) { "four_" kind "_process", GROUP_FOUR, run_four }, { "four_" kind "_thread", GROUP_FOUR, run_four }
 #define BOTH(kind) { "scale_" kind "_process", GROUP_SCALE, run_scale }, { "scale_" kind "_thread", GROUP_SCALE, run_scale }
 
 const struct op scaling_ops[] = {
 	BOTH("getppid"), BOTH("open_own"), BOTH("open_one"), BOTH("fault"), BOTH("map"), BOTH("pipe"), BOTH("futex"), BOTH("fork"),
+	FOUR("getppid"), FOUR("open_own"), FOUR("open_one"), FOUR("fault"), FOUR("map"), FOUR("pipe"), FOUR("futex"), FOUR("fork"),
 	{ NULL, 0, NULL },
 };
