@@ -210,6 +210,33 @@ int tty_drain(struct tty *tty)
 	return 0;
 }
 
+/* A line that has taken nothing for so long, as nobody is there or ^S has stopped it, is not waited for. */
+#define TTY_STUCK_NS (500 * (u64)NSEC_PER_MSEC)
+
+static void drain_at_end(struct tty *tty, u64 deadline_ns)
+{
+	u64 moved_ns = clock_mono_ns(), now = moved_ns;
+	u32 tail = READ_ONCE(tty->tx_tail);
+
+	while (!tty_drained(tty) && now < deadline_ns && now - moved_ns < TTY_STUCK_NS) {
+		(void)WAIT_EVENT_TIMEOUT(&tty->write_wait, tty_drained(tty), "tty_drain", now + 10 * (u64)NSEC_PER_MSEC);
+		now = clock_mono_ns();
+		if (READ_ONCE(tty->tx_tail) != tail) {
+			tail = READ_ONCE(tty->tx_tail);
+			moved_ns = now;
+		}
+	}
+}
+
+void tty_drain_all(u64 patience_ns)
+{
+	u64 deadline = clock_mono_ns() + patience_ns;
+	struct tty *tty;
+
+	list_for_each_entry(tty, &tty_list, node)
+		drain_at_end(tty, deadline);
+}
+
 /* ---- opening ----------------------------------------------------------------------------------- */
 
 void tty_put(struct tty *tty)

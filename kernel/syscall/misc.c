@@ -161,8 +161,12 @@ static void end_by_poweroff(bool leaked)
 	hal_poweroff();
 }
 
+/* The ring of a terminal holds 32 KiB, which a line of 115,200 bit/s sends in less than three seconds. */
+#define TTY_PATIENCE_NS (3 * (u64)NSEC_PER_SEC)
+
 static long end_machine(const char *how, void (*end)(bool leaked))
 {
+	tty_drain_all(TTY_PATIENCE_NS);
 	log_notice("%s", how);
 	debug_leak_end_machine(end);
 	if (signal_fatal_pending())

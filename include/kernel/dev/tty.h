@@ -90,6 +90,9 @@ void mem_devices_init(void);
 /* vhangup(2): hangs up the caller's controlling terminal, if it has one. Thread context. */
 void tty_vhangup_current(void);
 
+/* Before the machine ends: what programs have written goes out, as long as the lines take it. Thread context. */
+void tty_drain_all(u64 patience_ns);
+
 /*
  * For drivers. tty_register() fills and publishes a terminal (driver, dev and name set by the
  * caller, everything else zero), makes its node and claims its number. 0 or -errno. Boot.
