@@ -16,11 +16,12 @@
 /* One page. [seq] but for seq itself. */
 struct hal_vvar {
 	u32 seq;
-	u32 readable;		/* bit n: clock n may be read from here; 0: by system call, all of them */
-	u64 base, mult;		/* monotonic ns = ((cycles - base) * mult) >> 32; mult 0: not readable */
-	u64 offset[HAL_VVAR_CLOCKS];	/* by clock: added to the monotonic time, then ... */
-	u64 mask[HAL_VVAR_CLOCKS];	/* ... the coarse clocks lose their low bits */
-	s32 minutes_west, dst;	/* settimeofday(2)'s time zone */
+	u64 base;
+	/* By clock: ns = (((cycles - base) * mult) >> 32) + offset, and the coarse clocks lose their low bits by the mask. */
+	u64 mult[HAL_VVAR_CLOCKS];	/* 0: not readable from here, by system call */
+	u64 offset[HAL_VVAR_CLOCKS];
+	u64 mask[HAL_VVAR_CLOCKS];
+	s32 minutes_west, dst;		/* settimeofday(2)'s time zone */
 };
 
 /* The object's file image; *bytes is 0 when this machine has none. Any context. */

@@ -240,21 +240,8 @@ static int futex_queue(struct futex_waiter *w, uptr_t uaddr, u32 val)
 	return 0;
 }
 
-static u64 futex_deadline_mono(u64 deadline_ns, bool realtime)
-{
-	u64 real, mono;
-
-	if (!realtime || deadline_ns == WAIT_FOREVER)
-		return deadline_ns;
-	real = clock_real_ns();
-	mono = clock_mono_ns();
-	if (deadline_ns <= real)
-		return mono;
-	return MIN(mono + (deadline_ns - real), WAIT_FOREVER - 1);
-}
-
 /* Sleeps until woken. 0, -ETIMEDOUT, -ERESTARTSYS. */
-static long futex_wait(uptr_t uaddr, bool shared, u32 val, u64 deadline_ns, bool realtime, u32 bitset)
+static long futex_wait_once(uptr_t uaddr, bool shared, u32 val, u64 deadline_ns, bool realtime, u32 bitset)
 {
 	struct futex_waiter w = { .thread = current_thread(), .bitset = bitset };
 	int err;
@@ -268,20 +255,47 @@ static long futex_wait(uptr_t uaddr, bool shared, u32 val, u64 deadline_ns, bool
 		err = futex_queue(&w, uaddr, val);
 		if (err)
 			break;
-		err = thread_sleep_until(futex_deadline_mono(deadline_ns, realtime), THREAD_INTERRUPTIBLE,
+		err = thread_sleep_until(realtime ? clock_real_deadline(deadline_ns) : deadline_ns, THREAD_INTERRUPTIBLE,
 					 "futex");
 		if (!futex_unqueue(&w)) {
 			err = 0;		/* woken, whatever else happened */
 			break;
 		}
 		if (err == -ETIMEDOUT && realtime && clock_real_ns() < deadline_ns)
-			continue;		/* the clock was set back */
-		if (err)
+			err = 0;		/* the clock was set back, or runs slower than it did */
+		/* Woken by no one: again; but whoever waits elsewhere now would not be found where he began. */
+		if (err || unlikely(w.moved))
 			break;
 	}
 	if (unlikely(w.moved) && !w.key.object)
 		vm_space_release(w.key.owner);
 	futex_key_put(&w.key);
+	return err;
+}
+
+struct real_waiter {
+	struct clock_listener listener;
+	struct thread *thread;
+};
+
+static void wake_real_waiter(struct clock_listener *l, bool set)
+{
+	(void)set;
+	thread_wake(container_of(l, struct real_waiter, listener)->thread);
+}
+
+/* Who waits for a time of the wall clock looks at it again when it is set. */
+static long futex_wait(uptr_t uaddr, bool shared, u32 val, u64 deadline_ns, bool realtime, u32 bitset)
+{
+	struct real_waiter r;
+	long err;
+
+	if (likely(!realtime || deadline_ns == WAIT_FOREVER))
+		return futex_wait_once(uaddr, shared, val, deadline_ns, false, bitset);
+	r = (struct real_waiter){ { LIST_HEAD_INIT(r.listener.node), wake_real_waiter }, current_thread() };
+	clock_listen(&r.listener);
+	err = futex_wait_once(uaddr, shared, val, deadline_ns, true, bitset);
+	clock_unlisten(&r.listener);
 	return err;
 }
 

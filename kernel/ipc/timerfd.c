@@ -72,11 +72,8 @@ static u64 now_of(const struct timerfd *tfd)
 
 static void arm_locked(struct timerfd *tfd)
 {
-	u64 now = now_of(tfd), mono = clock_mono_ns();
-	u64 left = tfd->expiry_ns > now ? tfd->expiry_ns - now : 0;
-
 	tfd->armed = true;
-	timer_arm(&tfd->timer, left > INT64_MAX - mono ? INT64_MAX : mono + left);
+	timer_arm(&tfd->timer, tfd->absolute ? clock_real_deadline(tfd->expiry_ns) : MIN(tfd->expiry_ns, (u64)INT64_MAX));
 }
 
 /* Counts the intervals that have passed since the expiry, and arms the next one. */
@@ -132,12 +129,12 @@ static void timerfd_fire(struct timer *timer)
 	spin_unlock(&tfd->lock);
 }
 
-static void timerfd_clock_set(struct clock_listener *l)
+static void timerfd_clock_set(struct clock_listener *l, bool set)
 {
 	struct timerfd *tfd = container_of(l, struct timerfd, listener);
 
 	spin_lock(&tfd->lock);
-	if (tfd->wants_cancel && !tfd->cancelled) {
+	if (set && tfd->wants_cancel && !tfd->cancelled) {
 		tfd->cancelled = true;
 		WRITE_ONCE(tfd->ticks, tfd->ticks + 1);
 		waitq_wake_key(&tfd->wait, 1, TIMERFD_POLL_IN);

@@ -111,7 +111,7 @@ static void real_set_locked(struct process_timers *tm, u64 value_ns, u64 interva
 {
 	u64 now = clock_mono_ns();
 
-	tm->real_interval_ns = interval_ns;
+	tm->real_interval_ns = value_ns ? interval_ns : 0; /* unlike the others' */
 	tm->real_fired = false;
 	tm->real_deadline_ns = !value_ns ? 0 : value_ns > INT64_MAX - now ? INT64_MAX : now + value_ns;
 	timer_cancel(&tm->real);

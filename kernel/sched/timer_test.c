@@ -357,8 +357,9 @@ struct listening {
 	u32 told; /* [a] */
 };
 
-static void count_told(struct clock_listener *l)
+static void count_told(struct clock_listener *l, bool set)
 {
+	(void)set;
 	__atomic_fetch_add(&container_of(l, struct listening, listener)->told, 1, __ATOMIC_RELAXED);
 }
 

@@ -115,10 +115,7 @@ static int set_wall_clock(const struct timespec *t)
 		return -EINVAL;
 	if (!capable(CAP_SYS_TIME))
 		return -EPERM;
-	if (clock_set_real_ns(clock_timespec_to_ns(t)))
-		return -EINVAL;
-	adjtimex_clear();
-	return 0;
+	return clock_set_real_ns(clock_timespec_to_ns(t));
 }
 
 long sys_clock_settime(int clock, uptr_t ts)
@@ -229,8 +226,9 @@ struct real_sleeper {
 	struct thread *thread;
 };
 
-static void wake_real_sleeper(struct clock_listener *l)
+static void wake_real_sleeper(struct clock_listener *l, bool set)
 {
+	(void)set;
 	thread_wake(container_of(l, struct real_sleeper, listener)->thread);
 }
 
@@ -238,8 +236,8 @@ static void wake_real_sleeper(struct clock_listener *l)
 static long sleep_until_real(int clock, u64 target)
 {
 	struct real_sleeper s = { { LIST_HEAD_INIT(s.listener.node), wake_real_sleeper }, current_thread() };
+	u64 now, deadline;
 	int err = 0;
-	u64 now;
 
 	clock_listen(&s.listener);
 	for (;;) {
@@ -247,7 +245,8 @@ static long sleep_until_real(int clock, u64 target)
 		(void)clock_read(clock, &now);
 		if (now >= target || (err && err != -ETIMEDOUT))
 			break;
-		err = thread_sleep_until(saturating_add(clock_mono_ns(), target - now), THREAD_INTERRUPTIBLE, "nanosleep");
+		deadline = clock_real_deadline(saturating_add(clock_real_ns(), target - now));
+		err = thread_sleep_until(deadline, THREAD_INTERRUPTIBLE, "nanosleep");
 	}
 	thread_set_state(s.thread, THREAD_RUNNABLE);
 	clock_unlisten(&s.listener);
@@ -341,6 +340,8 @@ long sys_clock_nanosleep(int clock, int flags, uptr_t req, uptr_t rem)
 	if (copy_from_user(&ts, req, sizeof(ts)))
 		return -EFAULT;
 	if (!clock_timespec_valid(&ts))
+		return -EINVAL;
+	if (alarm && flags & ~TIMER_ABSTIME) /* the others do not look at what they do not know */
 		return -EINVAL;
 	if (alarm && !capable(CAP_WAKE_ALARM))
 		return -EPERM;

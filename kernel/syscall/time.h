@@ -7,7 +7,5 @@
 
 /* time.c: any clock's time in ns; 0 or -EINVAL. */
 int clock_read(int id, u64 *ns);
-/* adjtimex.c: the clock was set; nobody knows how wrong it is. */
-void adjtimex_clear(void);
 
 #endif

@@ -10,8 +10,6 @@
 #include <lib/errno.h>
 #include <gen/syscall_protos.h>
 
-#define ALARM_MAX_S 0x7fffffffu
-
 /* ---- interval timers --------------------------------------------------------------------------- */
 
 static int put_itimerval(const u64 old[2], uptr_t out)
@@ -62,7 +60,7 @@ long sys_alarm(unsigned seconds)
 {
 	u64 old[2], left;
 
-	if (itimer_set(ITIMER_REAL, (u64)MIN(seconds, ALARM_MAX_S) * NSEC_PER_SEC, 0, old))
+	if (itimer_set(ITIMER_REAL, (u64)seconds * NSEC_PER_SEC, 0, old))
 		return 0; /* alarm(2) has no errors */
 	left = (old[0] + NSEC_PER_SEC / 2) / NSEC_PER_SEC; /* rounded, but never a running timer as 0 */
 	return (long)(old[0] && !left ? 1 : left);

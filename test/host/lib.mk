@@ -18,6 +18,7 @@ $(call host_test,threads,$(HOST_FRAMEWORK) $(HOST_LIB) test/host/threads_test.c,
 HOST_KERNEL := $(HOST_FLAGS) -I .
 
 $(call host_test,cmdline,$(HOST_FRAMEWORK) $(HOST_LIB) kernel/core/cmdline.c test/host/cmdline_test.c,$(HOST_KERNEL))
+$(call host_test,ntp,$(HOST_FRAMEWORK) $(HOST_LIB) kernel/sched/ntp.c test/host/ntp_test.c,$(HOST_KERNEL))
 $(call host_test,cpumask,$(HOST_FRAMEWORK) $(HOST_LIB) kernel/core/cpumask_text.c test/host/cpumask_test.c,$(HOST_KERNEL) \
 	-I hal/host/include)
 $(call host_test,ldisc,$(HOST_FRAMEWORK) $(HOST_LIB) kernel/dev/ldisc.c test/host/ldisc_test.c,$(HOST_KERNEL))

@@ -5,8 +5,8 @@
  *
  * A read is optimistic: the sequence count before and after, the data and the counter in between; odd or changed, and it
  * is done again. Whoever is in a signal handler or has another thread set the clock sees one or the other state. All
- * clocks that can be read here are the monotonic one, an offset and a mask, which are looked up by the clock's number.
- * What cannot be read (CPU clocks, a machine whose clock is not the TSC: mult is 0) is a system call.
+ * clocks that can be read here are the counter, a factor, an offset and a mask, which are looked up by the clock's number.
+ * What cannot be read (CPU clocks, a machine whose clock is not the TSC: its factor is 0) is a system call.
  *
  * x86 does not move loads before earlier loads, so the compiler is all that barrier() holds back; LFENCE holds RDTSC
  * (SDM vol. 2B). No data of its own, no relocations: the object is the same at every address.
@@ -52,7 +52,7 @@ static __always_inline bool read_exact(u32 clock, u64 *ns)
 	do {
 		seq = vvar.seq & ~1u;
 		barrier();
-		mult = vvar.mult;
+		mult = vvar.mult[clock];
 		if (unlikely(!mult))
 			return false;
 		cycles = read_cycles() - vvar.base;
@@ -72,7 +72,7 @@ static noinline bool read_any(u32 clock, u64 *ns)
 	do {
 		seq = vvar.seq & ~1u;
 		barrier();
-		if (clock >= HAL_VVAR_CLOCKS || !(READ_ONCE(vvar.readable) >> clock & 1) || !read_exact(clock, ns))
+		if (clock >= HAL_VVAR_CLOCKS || !read_exact(clock, ns))
 			return false;
 		mask = vvar.mask[clock];
 		barrier();
@@ -141,7 +141,7 @@ s64 __vdso_time(s64 *t)
 int __vdso_clock_getres(int clock, struct timespec *ts);
 int __vdso_clock_getres(int clock, struct timespec *ts)
 {
-	if (unlikely((u32)clock >= HAL_VVAR_CLOCKS || !(READ_ONCE(vvar.readable) >> clock & 1)))
+	if (unlikely((u32)clock >= HAL_VVAR_CLOCKS || !READ_ONCE(vvar.mult[clock])))
 		return (int)vdso_syscall(__NR_clock_getres, clock, (long)ts);
 	if (ts) {
 		ts->tv_sec = 0;

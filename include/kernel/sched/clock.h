@@ -1,6 +1,6 @@
 /*
  * Clocks. The monotonic clock counts nanoseconds since the HAL's clock started; the wall clock is
- * the monotonic one plus an offset that settimeofday(2) changes (one word, read without a lock).
+ * the monotonic one plus an offset that settimeofday(2) changes, at a rate that adjtimex(2) changes (clock.c).
  */
 #pragma once
 
@@ -16,6 +16,11 @@ static inline u64 clock_mono_ns(void)
 	return hal_clock_ns();
 }
 u64 clock_real_ns(void); /* nanoseconds since 1970-01-01 UTC */
+/*
+ * The monotonic time at which the wall clock will not have passed `real` yet, or just has: who waits for it looks at the clock
+ * then, and again when told (clock_listen). Saturates at INT64_MAX.
+ */
+u64 clock_real_deadline(u64 real);
 u64 clock_tai_ns(void); /* the wall clock and the leap seconds that adjtimex(2) was told of */
 void clock_init(void); /* after hal_late_init(): wall clock from the firmware, clocksource=, tsc= */
 u64 clock_boot_real_seconds(void); /* btime of /proc/stat */
@@ -28,19 +33,23 @@ u64 clock_boot_real_seconds(void); /* btime of /proc/stat */
 #define CLOCK_SET_MAX_S (INT64_MAX / (s64)NSEC_PER_SEC - 30ll * 365 * 24 * 3600 - 1)
 int __must_check clock_set_real_ns(u64 real_ns);
 int __must_check clock_step_real_ns(s64 by_ns);
-void clock_set_tai_offset(s32 seconds);
-s32 clock_tai_offset(void);
+/*
+ * adjtimex(2) with values that are valid; ADJ_SETOFFSET is the caller's. tai: what TAI shall be ahead from now on, negative: as
+ * it is. Fills tx, returns the clock's state.
+ */
+struct timex;
+int clock_adjust(struct timex *tx, s32 tai);
 void clock_set_zone(s32 minutes_west, s32 dst);
 void clock_zone(s32 *minutes_west, s32 *dst);
 
 /*
- * Somebody who waits for a time of the wall clock. fn runs after each setting of the clock under a spinlock of rank
- * LOCK_RANK_CLOCK_SET, interrupts off: it may wake threads and arm timers. Adding and removing: any context without
+ * Somebody who waits for a time of the wall clock. fn runs after each setting of the clock, and with `set` false when its rate
+ * has become faster than what clock_real_deadline() knew, under a spinlock of rank LOCK_RANK_CLOCK_SET, interrupts off: it may wake threads and arm timers. Adding and removing: any context without
  * an inner lock; after the removal fn does not run any more.
  */
 struct clock_listener {
 	struct list_head node; /* [clock_listen_lock] */
-	void (*fn)(struct clock_listener *l); /* [I] */
+	void (*fn)(struct clock_listener *l, bool set); /* [I] */
 };
 void clock_listen(struct clock_listener *l);
 void clock_unlisten(struct clock_listener *l);
