@@ -14,7 +14,7 @@
  * and emptied in batches under the zone's lock. Interrupts off while it is touched: any context may allocate.
  *
  * When the free lists are below the reserve: first more sections are built (frame.c); then callers that may sleep
- * reclaim, and at last ask the OOM killer. MM_NOWAIT may use the reserve.
+ * reclaim, then ask all CPUs for what they keep, and at last the OOM killer. MM_NOWAIT may use the reserve.
  *
  * Debug kernel: freed pages are filled with a pattern, which is looked at when they are allocated. PAGE_F_POISONED says
  * which free pages have it; memory that was never allocated has not. Under KASAN a free page may not be touched at all.
@@ -335,10 +335,26 @@ static struct page *zones_take(struct node_pick pick, u32 order, u32 flags)
 	return mm_numa ? nodes_take(pick, order, flags) : node_take(0, pick, order, flags);
 }
 
-/* Nothing is there at once: more sections, reclaim, the OOM killer. */
+/*
+ * Reclaim takes what this CPU keeps: lists of pages, stacks, magazines. With many CPUs most of that is with the others. One
+ * thread at a time asks them; who comes meanwhile looks again at what it gets.
+ */
+static void drain_everywhere(void)
+{
+	static u32 draining; /* [a] */
+	u32 idle = 0;
+
+	if (!try_cmpxchg(&draining, &idle, 1u))
+		return;
+	mm_drain();
+	smp_store_release(&draining, 0u);
+}
+
+/* Nothing is there at once: more sections, reclaim, what other CPUs keep, the OOM killer. */
 static noinline struct page *take_slow(struct node_pick pick, u32 order, u32 flags)
 {
 	u32 zone = flags & MM_DMA32 ? ZONE_LOW : ZONE_HIGH, reclaims = 0, kills = 0;
+	bool drained = false;
 	struct page *page;
 
 	for (;;) {
@@ -354,6 +370,11 @@ static noinline struct page *take_slow(struct node_pick pick, u32 order, u32 fla
 		might_sleep();
 		if (reclaims++ < RECLAIM_TRIES && mm_reclaim(MAX(1ull << order, (u64)PCP_BATCH)))
 			continue;
+		if (!drained) {
+			drained = true;
+			drain_everywhere();
+			continue;
+		}
 		if ((flags & MM_NO_OOM) || kills++ >= OOM_TRIES || !mm_oom_hook || !mm_oom_hook(order, flags))
 			return NULL;
 		reclaims = 0;
@@ -711,8 +732,10 @@ static int pages_prepare(u32 cpu)
 static void pages_dead(u32 cpu)
 {
 	struct page_cache *c = per_cpu_ptr(&page_caches, cpu);
-	irqflags_t f = hal_irq_save();
+	irqflags_t f;
 
+	kstack_drain_gone(cpu);
+	f = hal_irq_save();
 	cache_flush(c, c->count);
 	hal_irq_restore(f);
 }

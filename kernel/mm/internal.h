@@ -112,5 +112,6 @@ void kstack_init(void);
 /* Unmaps up to n cached stacks; returns pages freed. Thread context. */
 u64 kstack_trim(u64 n);
 void kstack_drain_cpu(void); /* this CPU's free stacks go on the global list. Any context */
+void kstack_drain_gone(u32 cpu); /* the same of a CPU that is offline */
 
 #endif

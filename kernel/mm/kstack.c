@@ -241,14 +241,24 @@ void kmap_stack_free(vaddr_t base)
 		global_give(base);
 }
 
+/* Interrupts off there, or its CPU is gone. */
+static void cache_empty(struct stack_cache *c)
+{
+	while (c->count)
+		global_give(c->base[--c->count]);
+}
+
 void kstack_drain_cpu(void)
 {
 	irqflags_t f = hal_irq_save();
-	struct stack_cache *c = this_cpu_ptr(&stack_caches);
 
-	while (c->count)
-		global_give(c->base[--c->count]);
+	cache_empty(this_cpu_ptr(&stack_caches));
 	hal_irq_restore(f);
+}
+
+void kstack_drain_gone(u32 cpu)
+{
+	cache_empty(per_cpu_ptr(&stack_caches, cpu));
 }
 
 u64 kstack_trim(u64 n)

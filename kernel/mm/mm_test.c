@@ -145,24 +145,53 @@ SELFTEST(buddy, pins)
 	page_put(page);
 }
 
-/* Takes all there is, without those who could give more, and gives it back. */
+#define KEPT_PAGES 80u	/* what each CPU's list holds in the test */
+
+/* Interrupt context, or as good as that. */
+static void fill_list_here(void *arg)
+{
+	struct page *pages[KEPT_PAGES];
+	u32 n = page_alloc_many(pages, KEPT_PAGES, MM_NOWAIT);
+
+	(void)arg;
+	while (n)
+		page_put(pages[--n]);
+}
+
+/* Takes all that there is for such a request, the largest blocks first. */
+static u64 take_all(struct page **chain, u32 flags)
+{
+	struct page *page;
+	u64 taken = 0;
+
+	for (u32 order = PAGE_MAX_ORDER + 1; order-- > 0;) {
+		while ((page = page_alloc(order, flags))) {
+			page->object = (struct vm_object *)*chain;
+			*chain = page;
+			taken += 1ull << order;
+		}
+	}
+	return taken;
+}
+
+/* Takes all there is, what other CPUs keep and at last the reserve too, and gives it back. */
 SELFTEST(buddy, exhaustion_and_return)
 {
 	struct page *chain = NULL, *page;
-	u64 before = settled_free(), taken = 0;
 	const struct mm_stats *s = &settled_last.mm;
+	u64 before, taken;
 
+	(void)mm_reclaim(~0ull);	/* it would come free in the middle */
+	before = settled_free();
 	if (before > (1ull << 18)) {
 		selftest_skip("more than 1 GiB of memory");
 		return;
 	}
-	for (u32 order = PAGE_MAX_ORDER + 1; order-- > 0;) {
-		while ((page = page_alloc(order, MM_NOWAIT | MM_NO_OOM))) {
-			page->object = (struct vm_object *)chain;
-			chain = page;
-			taken += 1ull << order;
-		}
-	}
+	smp_call_all(fill_list_here, NULL, true);
+	taken = take_all(&chain, MM_KERNEL | MM_NO_OOM);
+	(void)free_or_kept();
+	EXPECT(s->cached < KEPT_PAGES);
+	taken += take_all(&chain, MM_NOWAIT | MM_NO_OOM);
 	EXPECT(taken + free_or_kept() + 64 > before);	/* but for what others do */
 	/* Pieces that are not worth a table, and what other CPUs have put aside. */
 	EXPECT(s->free >= s->unbuilt && s->free <= s->unbuilt + 64 * (hal_cpu_online_count() - 1));

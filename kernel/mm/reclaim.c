@@ -11,7 +11,7 @@
 #include <kernel/mm/reclaim.h>
 #include "internal.h"
 
-#define RECLAIMERS 8u
+#define RECLAIMERS 64u	/* so many threads at once: with fewer, allocations on many CPUs would fail for want of a slot */
 
 bool (*mm_oom_hook)(u32 order, u32 flags);
 

@@ -127,23 +127,30 @@ static int run_online(u32 cpu)
 
 /* ---- coming ------------------------------------------------------------------------------------ */
 
-/* [w] Those of the set that are prepared are started; who does not come is taken out, and its preparations undone. */
-static void start_set(struct hal_cpu_set *set, u32 end)
+/*
+ * [w] Those of the set that are prepared are started; who does not come is taken out, and its preparations undone. 0, -EIO: one
+ * did not come, or why one had to go again.
+ */
+static int start_set(struct hal_cpu_set *set, u32 end)
 {
 	struct hal_cpu_set asked = *set;
+	int err = 0;
 	u32 cpu;
 
 	hal_smp_start(set);
 	for (cpu = 0; cpu < end; cpu++) {
 		u64 bit = BIT(cpu % 64);
+		int why = -EIO;
 
 		if (!(asked.bits[cpu / 64] & bit))
 			continue;
 		if (set->bits[cpu / 64] & bit)
-			(void)run_online(cpu);
+			why = run_online(cpu);
 		else
 			run_dead(cpu, cpuhp.nr_steps);
+		err = err ? err : why;
 	}
+	return err;
 }
 
 int cpuhp_up(u32 cpu)
@@ -160,10 +167,8 @@ int cpuhp_up(u32 cpu)
 	if (err)
 		goto unlock;
 	set.bits[cpu / 64] = BIT(cpu % 64);
-	start_set(&set, cpu + 1);
-	if (!hal_cpu_online(cpu))
-		err = -EIO;
-	else
+	err = start_set(&set, cpu + 1);
+	if (!err)
 		log_info("cpu %u is online", cpu);
 unlock:
 	rwsem_write_unlock(&cpuhp.lock);
@@ -268,7 +273,7 @@ void cpuhp_boot(const struct cpuhp_step *const *steps, u32 nr_steps)
 		else
 			run_dead(cpu, cpuhp.nr_steps); /* what it keeps, it has from boot on: memory is plenty now */
 	}
-	start_set(&set, cpuhp.present);
+	(void)start_set(&set, cpuhp.present); /* said where it happened; the machine goes on with those that came */
 	rwsem_write_unlock(&cpuhp.lock);
 	log_info("%u of %u CPUs online after %llu us", hal_cpu_online_count(), cpuhp.present,
 		 (unsigned long long)((hal_clock_ns() - start) / (u64)NSEC_PER_USEC));
