@@ -152,6 +152,10 @@ x86_protect:
 .no_xsave:
 	xor	eax, eax
 	cpuid
+	cmp	eax, 0dh		; XSAVE cannot be used without the leaf that describes it
+	jae	.leaves
+	and	r12d, ~CR4_OSXSAVE
+.leaves:
 	cmp	eax, 7
 	jb	.set
 	mov	eax, 7

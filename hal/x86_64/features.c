@@ -68,6 +68,24 @@ bool x86_has(enum x86_feature f)
 	return words[features[f].word] & (1u << features[f].bit);
 }
 
+/*
+ * What needs XSAVE is not there without it, whatever CPUID says (Linux's table of dependencies says the same). XSAVE itself
+ * needs leaf 0Dh, which firmware and hypervisors can cut off by a limit of the leaves, and x87 and SSE in it.
+ */
+static void drop_without_xsave(u32 w[W_COUNT])
+{
+	static const u8 dependent[] = {
+		X86_F_XSAVE, X86_F_AVX, X86_F_F16C, X86_F_FMA, X86_F_AVX2, X86_F_AVX512F, X86_F_VAES, X86_F_VPCLMULQDQ,
+		X86_F_MPX, X86_F_PKU, X86_F_XSAVEOPT, X86_F_XSAVEC, X86_F_XGETBV1, X86_F_XSAVES,
+	};
+	const struct feature *xsave = &features[X86_F_XSAVE];
+
+	if ((w[xsave->word] >> xsave->bit & 1) && max_basic >= 0xd && (x86_cpuid(0xd, 0).a & 3) == 3)
+		return;
+	for (u32 i = 0; i < ARRAY_SIZE(dependent); i++)
+		w[features[dependent[i]].word] &= ~(1u << features[dependent[i]].bit);
+}
+
 /* Of the CPU that executes it. max_basic and max_extended are known. */
 static void read_words(u32 w[W_COUNT])
 {
@@ -93,6 +111,7 @@ static void read_words(u32 w[W_COUNT])
 	}
 	if (max_extended >= 0x80000007)
 		w[W_807D] = x86_cpuid(0x80000007, 0).d;
+	drop_without_xsave(w);
 }
 
 /*

@@ -38,6 +38,7 @@ static u64 tsc;
 static u32 warps;
 static char vendor[13] = "GenuineIntel";
 static u32 liar_seed;
+static u32 top_leaf, leaf1_c, leaf0d_a;	/* for a CPU with vector registers; 0: the model's */
 
 /* ---- the instructions ---- */
 
@@ -96,6 +97,8 @@ struct x86_cpuid x86_cpuid(u32 leaf, u32 sub)
 
 	if (model == LIAR || model == ZEROS)
 		top = 0x1f;
+	if (top_leaf)
+		top = top_leaf;
 	if (leaf == 0)
 		return (struct x86_cpuid){ top, word(vendor), word(vendor + 8), word(vendor + 4) };
 	if (leaf == 0x80000000)
@@ -107,9 +110,13 @@ struct x86_cpuid x86_cpuid(u32 leaf, u32 sub)
 	EXPECT(leaf <= (leaf >= 0x80000000 ? (is_amd() ? 0x8000001e : 0x80000008) : top));
 	switch (leaf) {
 	case 1:	/* MSR, MTRR, PAT, HT; four logical processors in the package */
-		return (struct x86_cpuid){ 0x000506e3, cpus[cur].pc.apic_id << 24 | 4 << 16, 0, 1u << 5 | 1u << 12 | 1u << 16 | 1u << 28 };
+		return (struct x86_cpuid){ 0x000506e3, cpus[cur].pc.apic_id << 24 | 4 << 16, leaf1_c, 1u << 5 | 1u << 12 | 1u << 16 | 1u << 28 };
 	case 4:
 		return caches(sub);
+	case 6:
+		return (struct x86_cpuid){ 0, 0, 0, 0 };
+	case 0x0d:
+		return (struct x86_cpuid){ sub ? 1 : leaf0d_a, 0, 0, 0 };
 	case 7:	/* TSC_ADJUST and SMEP */
 		return (struct x86_cpuid){ 0, (1u << 1 | 1u << 7) & ~cpus[cur].drop_feature_7b, 0, 0 };
 	case 0x0b:
@@ -260,6 +267,29 @@ static bool mtrrs_equal(const struct fake_cpu *a, const struct fake_cpu *b)
 {
 	return a->def_type == b->def_type && !memcmp(a->base, b->base, sizeof(a->base)) && !memcmp(a->mask, b->mask, sizeof(a->mask)) &&
 	       !memcmp(a->fixed, b->fixed, sizeof(a->fixed));
+}
+
+/* AVX and XSAVEOPT need XSAVE, and XSAVE the leaf that describes it, with x87 and SSE. */
+TEST(no_xsave_without_its_leaf)
+{
+	static const struct {
+		u32 top, leaf1_c, leaf0d_a;
+		bool usable;
+	} cases[] = {
+		{ 0x0d, 1u << 26 | 1u << 28, 7, true }, { 0x0c, 1u << 26 | 1u << 28, 7, false }, { 1, 1u << 26 | 1u << 28, 7, false },
+		{ 0x0d, 1u << 28, 7, false }, { 0x0d, 1u << 26 | 1u << 28, 0, false },
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+		top_leaf = cases[i].top;
+		leaf1_c = cases[i].leaf1_c;
+		leaf0d_a = cases[i].leaf0d_a;
+		power_on(INTEL_0B);
+		EXPECT_EQ(x86_has(X86_F_XSAVE), cases[i].usable);
+		EXPECT_EQ(x86_has(X86_F_AVX), cases[i].usable);
+		EXPECT_EQ(x86_has(X86_F_XSAVEOPT), cases[i].usable);
+	}
+	top_leaf = leaf1_c = leaf0d_a = 0;
 }
 
 TEST(cpu_state_is_taken_over)
