@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The parts of preemption control that are not worth inlining. */
 #include <hal/thread.h>
+#include <hal/tlb.h>
 #include <kernel/core/assert.h>
 #include <kernel/core/lockdep.h>
 #include <kernel/core/preempt.h>
@@ -69,14 +70,28 @@ void might_sleep_at(const char *file, int line)
 		report_bug("sleeping call at %s:%d by a thread that has begun to wait: its wait would be lost", file, line);
 }
 
+/* A thread in a quiet stretch has promised to use no user address, and is not told when translations go: hal/tlb.h. */
+static void assert_not_quiet(const char *file, int line)
+{
+	bool quiet;
+
+	preempt_disable();
+	quiet = hal_space_is_lazy();
+	preempt_enable();
+	if (unlikely(quiet) && !panic_active())
+		report_bug("user memory is used at %s:%d by a thread that is quiet, or has no address space", file, line);
+}
+
 void might_fault_at(const char *file, int line)
 {
 	const struct hal_thread *t = (const struct hal_thread *)hal_current();
 
 	if (!t || t->nofault)
 		return;
-	if (may_sleep(file, line))
-		lock_dep_assert_may_fault(file, line);
+	if (!may_sleep(file, line))
+		return;
+	lock_dep_assert_may_fault(file, line);
+	assert_not_quiet(file, line);
 }
 
 #endif
