@@ -340,7 +340,8 @@ static void check_files(void)
 	ok(strstr(text, " bind:0 anon=5 dirty=5 "), "its policy");
 	ok(strstr(text, " stack ") && strstr(text, " default file="), "stack, file, default");
 	get("/proc/self/status");
-	ok(strstr(text, "\nMems_allowed:\t00000000,00000000,") && strstr(text, ",00000001\nMems_allowed_list:\t0\n"), "Mems_allowed has 1024 bits");
+	ok(strstr(text, "\nMems_allowed:\t00000000,00000000,") && strstr(text, ",00000001\nMems_allowed_list:\t0\n"),
+	   "Mems_allowed has 1024 bits");
 	score = atoi(get("/proc/self/oom_score"));
 	ok(score > 600 && score < 800, "oom_score: about 666");
 	put("/proc/self/oom_score_adj", "500");
