@@ -33,7 +33,7 @@
 #include <lib/errno.h>
 
 #define TFD_IOC_SET_TICKS 0x40085400u /* _IOW('T', 0, __u64) */
-#define TIMERFD_POLL_IN (POLLIN | POLLRDNORM)
+#define TIMERFD_POLL_IN POLLIN /* and nothing else, as on Linux */
 
 struct timerfd {
 	struct spinlock lock;
@@ -98,6 +98,13 @@ static void expire_locked(struct timerfd *tfd)
 	waitq_wake_key(&tfd->wait, 1, TIMERFD_POLL_IN);
 }
 
+/* Its time has come, whether or not the interrupt has: who asks is not told otherwise. */
+static void catch_up_locked(struct timerfd *tfd)
+{
+	if (tfd->armed && now_of(tfd) >= tfd->expiry_ns)
+		expire_locked(tfd);
+}
+
 /* The clock was set since this was asked last. */
 static bool take_cancelled_locked(struct timerfd *tfd)
 {
@@ -153,6 +160,7 @@ static int take_ticks(struct timerfd *tfd, u64 *ticks)
 	int err = 0;
 
 	*ticks = 0;
+	catch_up_locked(tfd);
 	if (take_cancelled_locked(tfd)) {
 		/* Clock and timer have nothing in common any more: the program must look and set it anew. */
 		tfd->expired = false;
@@ -285,6 +293,7 @@ int timerfd_create_file(int clock, u32 o_flags, struct file **out)
 		kfree(tfd);
 		return (int)PTR_ERR(file);
 	}
+	file->mode &= ~(FMODE_PREAD | FMODE_PWRITE);
 	*out = file;
 	return 0;
 }
@@ -326,6 +335,7 @@ int timerfd_set(struct file *file, int flags, const struct itimerspec *new, stru
 		clock_listen(&tfd->listener);
 	irq = spin_lock_irqsave(&tfd->lock);
 	timer_cancel(&tfd->timer);
+	catch_up_locked(tfd);
 	go_on_locked(tfd); /* what is told as the old value is the next expiry */
 	remaining_locked(tfd, old);
 	timer_cancel(&tfd->timer);
@@ -352,6 +362,7 @@ int timerfd_get(struct file *file, struct itimerspec *out)
 	if (!tfd)
 		return -EINVAL;
 	flags = spin_lock_irqsave(&tfd->lock);
+	catch_up_locked(tfd);
 	go_on_locked(tfd);
 	remaining_locked(tfd, out);
 	spin_unlock_irqrestore(&tfd->lock, flags);

@@ -371,24 +371,24 @@ int clock_adjust(struct timex *tx, s32 tai)
 {
 	irqflags_t flags = spin_lock_irqsave(&offset_lock);
 	u64 mono = clock_mono_ns(), real;
-	bool set = pass_seconds_locked(mono), faster;
+	bool set = pass_seconds_locked(mono), tai_set = false, faster;
 	s64 rate = ntp_rate(&ntp), most = skew_most;
 	int state;
 
 	if (tai >= 0 && tai != tai_seconds) {
 		WRITE_ONCE(tai_seconds, tai);
-		set = true;
+		tai_set = true;
 	}
 	real = real_at_locked(mono);
 	tx->time.tv_sec = (s64)(real / NSEC_PER_SEC);
 	tx->time.tv_usec = (s64)(real % NSEC_PER_SEC);
 	tx->tai = tai_seconds;
 	state = ntp_adjust(&ntp, tx);
-	if (set || ntp_rate(&ntp) != rate)
+	if (set || tai_set || ntp_rate(&ntp) != rate)
 		go_on_locked(mono, real);
 	faster = skew_most > most;
 	spin_unlock_irqrestore(&offset_lock, flags);
-	if (set || faster)
+	if (set || tai_set || faster)
 		tell_listeners(set);
 	seconds_arm();
 	return state;

@@ -82,7 +82,7 @@ static long prctl_set_subreaper(struct process *p, bool on)
 
 static long prctl_set_timer_slack(struct task *t, unsigned long ns)
 {
-	t->thread.slack_ns = (long)ns <= 0 ? t->default_timer_slack_ns : ns;
+	t->thread.slack_ns = ns ? ns : t->default_timer_slack_ns;
 	return 0;
 }
 
@@ -151,7 +151,7 @@ long sys_prctl(int option, unsigned long a2, unsigned long a3, unsigned long a4,
 	case PR_SET_TSC:
 		return a2 == PR_TSC_ENABLE ? 0 : -EINVAL;
 	case PR_GET_TIMERSLACK:
-		return t->thread.slack_ns > INT64_MAX ? INT64_MAX : (long)t->thread.slack_ns;
+		return (long)t->thread.slack_ns;
 	case PR_SET_TIMERSLACK:
 		return prctl_set_timer_slack(t, a2);
 	case PR_MCE_KILL_GET:

@@ -6,7 +6,10 @@
 
 #include <limits.h>
 #include <linux/futex.h>
+#include <poll.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 #include <sys/timex.h>
 
 #define SECOND	1000000000ll
@@ -247,6 +250,35 @@ static void test_waiters(void)
 	is(alarm(0), 4000000000u, "an alarm in 127 years");
 }
 
+static void test_descriptor(void)
+{
+	int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK);
+	struct itimerspec its = { .it_value.tv_sec = 1, .it_interval.tv_sec = LONG_MAX / SECOND };
+	struct pollfd p = { fd, -1, 0 };
+	struct timex tx;
+	uint64_t n;
+
+	timerfd_settime(fd, TFD_TIMER_ABSTIME, &its, NULL);
+	timerfd_gettime(fd, &its);
+	ok(its.it_value.tv_sec > 1000000000, "a timer of 1970 has had its first time");
+	ok(poll(&p, 1, 1000) == 1 && p.revents == POLLIN, "which one polls for");
+	fails(pread(fd, &n, 8, 0), ESPIPE, "and reads at no place");
+	is(read(fd, &n, 8), 8, "but like this");
+	its = (struct itimerspec){ .it_value.tv_sec = 5000000000 };
+	timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &its, NULL);
+	set(ADJ_TAI, 5, &tx);
+	set(ADJ_TICK, 10100, &tx);
+	set(ADJ_TICK, 10000, &tx);
+	fails(read(fd, &n, 8), EAGAIN, "TAI and the rate do not set the clock");
+	set(ADJ_TAI, 0, &tx);
+	set_real(now_ns(CLOCK_REALTIME));
+	fails(read(fd, &n, 8), ECANCELED, "this does");
+	close(fd);
+	prctl(PR_SET_TIMERSLACK, -1l);
+	is(syscall(SYS_prctl, PR_GET_TIMERSLACK), -1, "no slack is too long");
+	prctl(PR_SET_TIMERSLACK, 0l);
+}
+
 int main(void)
 {
 	long long real = now_ns(CLOCK_REALTIME);
@@ -256,5 +288,6 @@ int main(void)
 	test_leap();
 	set_real(real);
 	test_waiters();
+	test_descriptor();
 	return tap_done();
 }

@@ -44,8 +44,9 @@ void clock_zone(s32 *minutes_west, s32 *dst);
 
 /*
  * Somebody who waits for a time of the wall clock. fn runs after each setting of the clock, and with `set` false when its rate
- * has become faster than what clock_real_deadline() knew, under a spinlock of rank LOCK_RANK_CLOCK_SET, interrupts off: it may wake threads and arm timers. Adding and removing: any context without
- * an inner lock; after the removal fn does not run any more.
+ * has become faster than what clock_real_deadline() knew or TAI was set, under a spinlock of rank LOCK_RANK_CLOCK_SET,
+ * interrupts off: it may wake threads and arm timers. Adding and removing: any context without an inner lock; after the removal
+ * fn does not run any more.
  */
 struct clock_listener {
 	struct list_head node; /* [clock_listen_lock] */
