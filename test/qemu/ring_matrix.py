@@ -21,9 +21,13 @@ need = ring_machine.need
 INTEL = "max,vendor=GenuineIntel,family=6,model=94,level=0x16"
 
 
-def nodes(first_mib, second_mib, first_cpus, second_cpus):
+HOST_BRIDGE = ("-device", "pxb-pcie,id=host1,bus_nr=64,numa_node=1", "-device", "pcie-root-port,id=port1,bus=host1,chassis=1",
+               "-device", "virtio-rng-pci,bus=port1")
+
+
+def nodes(first_mib, second_mib, first_cpus, second_cpus, more=()):
     """Two nodes at distance 21."""
-    return dict(ram_mib=first_mib + second_mib, extra=(
+    return dict(ram_mib=first_mib + second_mib, extra=tuple(more) + (
         "-object", "memory-backend-ram,id=m0,size=%dM" % first_mib,
         "-object", "memory-backend-ram,id=m1,size=%dM" % second_mib,
         "-numa", "node,nodeid=0,memdev=m0,cpus=%s" % first_cpus,
@@ -77,6 +81,26 @@ def two_nodes(first_mib, second_mib, first, second):
     return check
 
 
+def near_node_1(check):
+    """A second host bridge, whose bus no bridge leads to, is found, and what is behind it is near its node."""
+    def both(s):
+        check(s)
+        s.expect_output("cat /sys/bus/pci/devices/0000:41:00.0/numa_node /sys/bus/pci/devices/0000:41:00.0/local_cpulist "
+                        "/sys/bus/pci/devices/0000:00:00.0/numa_node", r"^1\n2-3\n-1$")
+        s.expect_output("cat /sys/class/misc/hw_random/rng_current", r"^virtio_rng\.0$")
+    return both
+
+
+def empty_places(s):
+    """CPUs that could be plugged in: possible and offline, but not there."""
+    s.expect_output("cd /sys/devices/system/cpu; cat possible present offline; ls -d cpu[0-9]* | wc -l; cd /",
+                    r"^0-3\n0-1\n2-3\n2$")
+
+
+def second_line(s):
+    s.expect_output("tty; grep -c ttyS1 /proc/interrupts; test -e /dev/ttyS0 || echo none", r"ttyS1|console\n1\nnone$")
+
+
 def within_a_minute(s):
     """From the kernel's entry to init; a debug kernel on a busy host takes 10 to 25 s for 64 CPUs."""
     told = s.expect_output("dmesg | grep 'starting init after'", r"starting init after \d+ us")
@@ -98,7 +122,7 @@ SHAPES = {
     # CPUs
     "1 CPU": cpus(1),
     "2 CPUs": cpus(2),
-    "3 CPUs": cpus(3),
+    "3 CPUs of Conroe": cpus(3, cpu="Conroe"),
     "4 CPUs, a TPM": cpus(4, tpm=True),
     "8 CPUs": cpus(8),
     "16 CPUs": cpus(16),
@@ -107,7 +131,7 @@ SHAPES = {
     "2 sockets of 2 cores": cpus(4, smp="4,sockets=2,cores=2,threads=1"),
     "1 socket, 2 cores of 2 threads": cpus(4, smp="4,sockets=1,cores=2,threads=2"),
     "2 sockets, 2 dies of 1 core of 2 threads": cpus(8, smp="8,sockets=2,dies=2,cores=1,threads=2"),
-    "2 of 4 CPUs there": cpus(2, smp="2,maxcpus=4,sockets=4,cores=1,threads=1"),
+    "2 of 4 CPUs there": cpus(2, smp="2,maxcpus=4,sockets=4,cores=1,threads=1", check=empty_places),
     # models
     "qemu64": cpus(2, cpu="qemu64"),
     "Nehalem": cpus(2, cpu="Nehalem"),
@@ -118,14 +142,16 @@ SHAPES = {
     "pc": cpus(2, board="pc"),
     "pc, 1 CPU, qemu64": cpus(1, board="pc", cpu="qemu64"),
     "no HPET": cpus(2, machine_opts=",hpet=off", check=no_hpet),
-    "no PS/2": cpus(2, machine_opts=",i8042=off"),
+    "no PS/2, COM2 only": cpus(2, machine_opts=",i8042=off", serial=False, check=second_line,
+                               extra=("-device", "isa-serial,chardev=ser0,index=1")),
     "neither, on pc": cpus(2, board="pc", machine_opts=",hpet=off,i8042=off", check=no_hpet),
     "no ACPI": cpus(1, machine_opts=",acpi=off", check=off_by(b"EFI")),
     "RAM above 4 GiB": cpus(2, ram_mib=5120),
     "256 MiB": cpus(1, ram_mib=256),
     "a network card and a screen": cpus(2, extra=("-device", "e1000e", "-device", "VGA")),
     # nodes
-    "2 nodes": dict(nodes(512, 512, "0-1", "2-3"), cpus=4, check=two_nodes(512, 512, "0-1", "2-3")),
+    "2 nodes": dict(nodes(512, 512, "0-1", "2-3", HOST_BRIDGE), cpus=4,
+                    check=near_node_1(two_nodes(512, 512, "0-1", "2-3"))),
     "2 nodes on pc, unequal": dict(nodes(256, 768, "0-1", "2"), cpus=3, board="pc",
                                    check=two_nodes(256, 768, "0-1", "2")),
 }
