@@ -296,13 +296,15 @@ static void unmap_tables(struct vm_space *s, vaddr_t start, vaddr_t end)
 	batch_finish(&b);
 }
 
-/* The first half of an unmapping: the areas go. *some: there were any. */
-static int unmap_cut(struct vm_space *s, vaddr_t start, vaddr_t end, struct vm_area **dead, bool *some)
+/*
+ * downgrade not NULL: the lock for writing becomes one for reading when the areas are gone, and that is said; meanwhile others
+ * have their faults, but nobody gets the range until no CPU knows the pages.
+ */
+static int unmap_range(struct vm_space *s, vaddr_t start, vaddr_t end, struct vm_area **dead, bool *downgrade)
 {
 	struct vm_area *a = area_find_range(s, start, end), *upper;
 	int err;
 
-	*some = a;
 	if (!a)
 		return 0;
 	if (start > a->start) {
@@ -320,42 +322,23 @@ static int unmap_cut(struct vm_space *s, vaddr_t start, vaddr_t end, struct vm_a
 			return err;
 	}
 	unmap_areas(s, start, end, dead);
+	if (unlikely(downgrade)) {
+		rwsem_downgrade(&s->lock);
+		*downgrade = true;
+	}
+	unmap_tables(s, start, end);
 	return 0;
 }
 
 int vm_unmap_locked(struct vm_space *s, vaddr_t start, u64 len, struct vm_area **dead)
 {
-	bool some;
-	int err = unmap_cut(s, start, start + len, dead, &some);
-
-	if (!err && some)
-		unmap_tables(s, start, start + len);
-	return err;
-}
-
-/*
- * The same, with a lock for writing that becomes one for reading when the areas are gone, and is released: meanwhile others
- * have their faults, but nobody gets the range until no CPU knows the pages.
- */
-static int unmap_and_unlock(struct vm_space *s, vaddr_t start, u64 len, struct vm_area **dead)
-{
-	bool some;
-	int err = unmap_cut(s, start, start + len, dead, &some);
-
-	if (err || !some) {
-		rwsem_write_unlock(&s->lock);
-		return err;
-	}
-	rwsem_downgrade(&s->lock);
-	unmap_tables(s, start, start + len);
-	rwsem_read_unlock(&s->lock);
-	return 0;
+	return unmap_range(s, start, start + len, dead, NULL);
 }
 
 int vm_unmap(struct vm_space *s, vaddr_t addr, u64 len)
 {
 	struct vm_area *dead = NULL;
-	bool quiet;
+	bool quiet, down = false;
 	int err;
 
 	if (addr & (PAGE_SIZE - 1) || addr > HAL_USER_END || len > HAL_USER_END - addr)
@@ -365,8 +348,13 @@ int vm_unmap(struct vm_space *s, vaddr_t addr, u64 len)
 		return -EINVAL;
 	quiet = vm_quiet_begin();
 	err = rwsem_write_lock_killable(&s->lock);
-	if (!err)
-		err = unmap_and_unlock(s, addr, len, &dead);
+	if (!err) {
+		err = unmap_range(s, addr, addr + len, &dead, vm_many_cpus ? &down : NULL);
+		if (unlikely(down))
+			rwsem_read_unlock(&s->lock);
+		else
+			rwsem_write_unlock(&s->lock);
+	}
 	vm_quiet_end(quiet);
 	areas_free(dead);
 	return err;
