@@ -110,7 +110,8 @@ struct x86_cpuid x86_cpuid(u32 leaf, u32 sub)
 	EXPECT(leaf <= (leaf >= 0x80000000 ? (is_amd() ? 0x8000001e : 0x80000008) : top));
 	switch (leaf) {
 	case 1:	/* MSR, MTRR, PAT, HT; four logical processors in the package */
-		return (struct x86_cpuid){ 0x000506e3, cpus[cur].pc.apic_id << 24 | 4 << 16, leaf1_c, 1u << 5 | 1u << 12 | 1u << 16 | 1u << 28 };
+		return (struct x86_cpuid){ 0x000506e3, cpus[cur].pc.apic_id << 24 | 4 << 16, leaf1_c,
+					   1u << 5 | 1u << 12 | 1u << 16 | 1u << 28 };
 	case 4:
 		return caches(sub);
 	case 6:
