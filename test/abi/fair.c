@@ -22,6 +22,8 @@
 #define SAMPLES 100
 #define SECOND_NS 1000000000ull
 #define TRIES 7
+#define PULLS 10
+#define PULL_US 60000
 #define MOST_TICKS 60 /* of the crowded CPU, 240 ms where nothing is stolen, until its loops are spread: the middle one of the trials */
 
 static uint64_t clock_of(clockid_t clock)
@@ -160,6 +162,53 @@ static void check_soon(int n, const pid_t *child, const cpu_set_t *one)
 	ok(took[TRIES / 2] <= MOST_TICKS, "and soon: within %d ticks", MOST_TICKS);
 }
 
+/* Time that CPU 1 has been idle, in ms. */
+static unsigned long idle_ms(void)
+{
+	FILE *f = fopen("/proc/stat", "r");
+	unsigned long n = 0;
+	char line[2048];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "cpu1 %*u %*u %*u %lu", &n) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return n * 1000 / (unsigned long)sysconf(_SC_CLK_TCK);
+}
+
+/*
+ * The loops of CPU 1 are stopped: it takes one of another CPU's before it idles, and does not wait to be given one. How long it idled
+ * is the guest's own time, of which the host can steal nothing while the CPU has work.
+ */
+static void check_pull(int n, const pid_t *child)
+{
+	unsigned count[CPU_SETSIZE];
+	unsigned long idle = 0;
+
+	for (int k = 0; k < PULLS; k++) {
+		uint64_t start = clock_of(CLOCK_MONOTONIC);
+		unsigned long before;
+		bool mine[64];
+
+		while (!count_loops(n, count) && clock_of(CLOCK_MONOTONIC) - start < SECOND_NS)
+			usleep(1000);
+		before = idle_ms();
+		for (int i = 0; i < n; i++) {
+			mine[i] = atomic_load(&s->cpu[i]) == 1;
+			if (mine[i])
+				kill(child[i], SIGSTOP);
+		}
+		usleep(PULL_US);
+		idle += idle_ms() - before;
+		for (int i = 0; i < n; i++)
+			if (mine[i])
+				kill(child[i], SIGCONT);
+	}
+	ok(idle < PULLS * PULL_US / 1000 / 3, "a CPU without work takes another's and does not idle");
+	tap_line("# %lu ms of %d idle", idle, PULLS * PULL_US / 1000);
+}
+
 static void check_spread(void)
 {
 	int n = CPU_COUNT(&all_cpus) * LOOPS_PER_CPU;
@@ -192,6 +241,7 @@ static void check_spread(void)
 	tap_line("# spread after %llu ms", (unsigned long long)(clock_of(CLOCK_MONOTONIC) - start) / 1000000);
 	check_stays(n);
 	check_soon(n, child, &one);
+	check_pull(n, child);
 	for (int i = 0; i < n; i++)
 		before[i] = clock_of(clock[i]);
 	start = clock_of(CLOCK_MONOTONIC);
