@@ -29,6 +29,7 @@
 #include <kernel/sched/sched.h>
 #include <kernel/sched/work.h>
 #include <lib/printf.h>
+#include <lib/string.h>
 
 struct work_lane {
 	struct spinlock lock; /* rank LOCK_RANK_WORK */
@@ -83,7 +84,7 @@ static void lane_main(void *arg)
 	}
 }
 
-/* cpu: MAX_CPUS for a thread that runs anywhere. */
+/* cpu: MAX_CPUS for a thread that runs anywhere. That of a CPU which is not there yet does so until it comes. */
 static struct work_lane *lane_create(const char *name, u32 cpu)
 {
 	struct work_lane *lane = kzalloc(sizeof(*lane), 0);
@@ -95,8 +96,12 @@ static struct work_lane *lane_create(const char *name, u32 cpu)
 	list_init(&lane->items);
 	waitq_init(&lane->wait);
 	waitq_init(&lane->idle_wait);
-	snprintf(text, sizeof(text), "%s/%u", name, cpu);
-	lane->worker = cpu == MAX_CPUS ? kthread_run(lane_main, lane, name) : kthread_run_on(cpu, lane_main, lane, text);
+	if (cpu == MAX_CPUS)
+		strscpy(text, name, sizeof(text));
+	else
+		snprintf(text, sizeof(text), "%s/%u", name, cpu);
+	lane->worker = cpu != MAX_CPUS && hal_cpu_online(cpu) ? kthread_run_on(cpu, lane_main, lane, text) :
+		       kthread_run(lane_main, lane, text);
 	if (lane->worker)
 		return lane;
 	kfree(lane);
@@ -385,7 +390,8 @@ static int workq_add_lane(struct workq *wq, u32 cpu)
 	struct work_lane *lane;
 
 	if (wq->lanes[cpu]) {
-		kthread_bind(wq->lanes[cpu]->worker, cpu); /* it is back */
+		if (hal_cpu_online(cpu))
+			kthread_bind(wq->lanes[cpu]->worker, cpu); /* it came, or is back */
 		return 0;
 	}
 	lane = lane_create(wq->name, cpu);
@@ -447,7 +453,11 @@ void workq_destroy(struct workq *wq)
 	kfree(wq->lanes);
 }
 
-static int work_cpu_online(u32 cpu)
+/*
+ * Prepare: lanes stay for ever, so a CPU that was left out at boot has its own from then on. Online: its threads move there, and
+ * queues that were made in between get theirs.
+ */
+static int work_cpu_comes(u32 cpu)
 {
 	struct workq *wq;
 	int err = 0;
@@ -475,7 +485,9 @@ static int work_cpu_offline(u32 cpu)
 	return 0;
 }
 
-const struct cpuhp_step work_cpuhp = { .name = "work queues", .online = work_cpu_online, .offline = work_cpu_offline };
+const struct cpuhp_step work_cpuhp = {
+	.name = "work queues", .prepare = work_cpu_comes, .online = work_cpu_comes, .offline = work_cpu_offline,
+};
 
 void workq_boot(void)
 {
