@@ -8,6 +8,7 @@
 #include <hal/smp.h>
 #include <kernel/core/cpuhp.h>
 #include <kernel/core/percpu.h>
+#include <kernel/core/percpu_counter.h>
 #include <kernel/core/rcu.h>
 #include <kernel/core/selftest.h>
 #include <kernel/core/smpcall.h>
@@ -35,6 +36,9 @@ static u32 victim(void)
 	selftest_skip("no second CPU");
 	return 0;
 }
+
+DEFINE_PERCPU_COUNTER(left_behind);
+#define LEFT 5 /* less than a batch: it stays in the CPU's part */
 
 /* What a thread on the victim leaves there. */
 struct estate {
@@ -80,6 +84,7 @@ static void estate_thread(void *arg)
 	preempt_disable();
 	timer_init(&e->timer, estate_timer);
 	timer_arm(&e->timer, hal_clock_ns() + 150 * MS);
+	percpu_counter_add(&left_behind, LEFT);
 	call_rcu(&e->rcu, estate_rcu);
 	preempt_enable();
 	complete(&e->done);
@@ -94,6 +99,7 @@ static void estate_thread(void *arg)
 SELFTEST(cpuhp, what_a_cpu_leaves_is_taken_over)
 {
 	struct estate e = { .cpu = victim() };
+	s64 counted = percpu_counter_sum(&left_behind);
 	u64 before;
 
 	if (!e.cpu)
@@ -111,6 +117,7 @@ SELFTEST(cpuhp, what_a_cpu_leaves_is_taken_over)
 	(void)thread_sleep_until(clock_mono_ns() + 200 * MS, THREAD_UNINTERRUPTIBLE, "selftest");
 	EXPECT(READ_ONCE(e.rounds) != before);
 	EXPECT(e.timer_cpu && e.timer_cpu != e.cpu + 1);
+	EXPECT_EQ(percpu_counter_sum(&left_behind) - counted, LEFT);
 	wait_for_completion(&e.rcu_done, "selftest");
 	synchronize_rcu(); /* no period waits for who is gone */
 	__atomic_store_n(&e.stop, true, __ATOMIC_RELEASE);
