@@ -105,7 +105,8 @@ static void test_set_user_id(void)
 	close(out);
 	cred_good = true;
 	(void)look_cred();
-	ok(rounds(NS_EACH, run_program, give_away, look_cred), "a file that is given away while it is executed gives nobody the new owner's id");
+	ok(rounds(NS_EACH, run_program, give_away, look_cred),
+	   "a file that is given away while it is executed gives nobody the new owner's id");
 	unlink(program);
 }
 
