@@ -13,15 +13,20 @@
 
 #define HAL_VVAR_CLOCKS	12	/* CLOCK_TAI and below */
 
+/* ns = ((((cycles - base) * mult) >> 32) + offset) & mask */
+struct hal_vvar_clock {
+	u64 mult;		/* 0: not readable from here, by system call */
+	u64 offset;
+	u64 mask;		/* the coarse clocks lose their low bits */
+	u64 unused;
+};
+
 /* One page. [seq] but for seq itself. */
 struct hal_vvar {
 	u32 seq;
 	u64 base;
-	/* By clock: ns = (((cycles - base) * mult) >> 32) + offset, and the coarse clocks lose their low bits by the mask. */
-	u64 mult[HAL_VVAR_CLOCKS];	/* 0: not readable from here, by system call */
-	u64 offset[HAL_VVAR_CLOCKS];
-	u64 mask[HAL_VVAR_CLOCKS];
-	s32 minutes_west, dst;		/* settimeofday(2)'s time zone */
+	struct hal_vvar_clock clock[HAL_VVAR_CLOCKS];
+	s32 minutes_west, dst;	/* settimeofday(2)'s time zone */
 };
 
 /* The object's file image; *bytes is 0 when this machine has none. Any context. */

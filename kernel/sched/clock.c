@@ -87,9 +87,11 @@ static noinline u64 real_skewed(void)
 
 static __always_inline u64 real_ns(void)
 {
-	u64 offset = READ_ONCE(offset_ns), real = clock_mono_ns() + offset;
+	u64 real = clock_mono_ns();
 
-	return unlikely(READ_ONCE(skewed)) ? real_skewed() : real;
+	real += READ_ONCE(offset_ns);
+	barrier();
+	return unlikely(skewed) ? real_skewed() : real; /* not volatile, so that it is one instruction; barrier() makes it a load */
 }
 
 /* offset_lock held: the wall clock's time when the monotonic one has `mono`. */
@@ -145,9 +147,9 @@ _Static_assert(CLOCK_TAI < HAL_VVAR_CLOCKS, "a clock of the vDSO has its place")
 
 static void vvar_clock(struct hal_vvar *v, int clock, u64 mult, u64 offset, u64 mask)
 {
-	WRITE_ONCE(v->mult[clock], mult);
-	WRITE_ONCE(v->offset[clock], offset);
-	WRITE_ONCE(v->mask[clock], mask);
+	WRITE_ONCE(v->clock[clock].mult, mult);
+	WRITE_ONCE(v->clock[clock].offset, offset);
+	WRITE_ONCE(v->clock[clock].mask, mask);
 }
 
 static u64 scale(u64 cycles, u64 mult)

@@ -51,8 +51,8 @@ static bool page_ns(const struct hal_vvar *page, u64 *ns)
 	do {
 		seq = __atomic_load_n(&page->seq, __ATOMIC_ACQUIRE);
 		base = READ_ONCE(page->base);
-		mult = READ_ONCE(page->mult[CLOCK_MONOTONIC]);
-		offset = READ_ONCE(page->offset[CLOCK_MONOTONIC]);
+		mult = READ_ONCE(page->clock[CLOCK_MONOTONIC].mult);
+		offset = READ_ONCE(page->clock[CLOCK_MONOTONIC].offset);
 		cycles = hal_cycles();
 		smp_rmb();
 	} while ((seq & 1) || READ_ONCE(page->seq) != seq);

@@ -46,17 +46,19 @@ static __always_inline u64 read_cycles(void)
  */
 static __always_inline bool read_exact(u32 clock, u64 *ns)
 {
+	const struct hal_vvar_clock *c = &vvar.clock[clock];
 	u64 cycles, mult, t;
 	u32 seq;
 
 	do {
 		seq = vvar.seq & ~1u;
 		barrier();
-		mult = vvar.mult[clock];
+		mult = c->mult;
 		if (unlikely(!mult))
 			return false;
 		cycles = read_cycles() - vvar.base;
-		t = (u64)(((vdso_u128)cycles * mult) >> 32) + vvar.offset[clock];
+		t = (u64)(((vdso_u128)cycles * mult) >> 32) + c->offset;
+		__asm__("" : "+r"(t)); /* computed before the look, while its parts need registers: none is then left to be saved */
 		barrier();
 	} while (unlikely(vvar.seq != seq)); /* not volatile, so that it is one instruction; barrier() makes it a load */
 	*ns = t;
@@ -74,7 +76,7 @@ static noinline bool read_any(u32 clock, u64 *ns)
 		barrier();
 		if (clock >= HAL_VVAR_CLOCKS || !read_exact(clock, ns))
 			return false;
-		mask = vvar.mask[clock];
+		mask = vvar.clock[clock].mask;
 		barrier();
 	} while (unlikely(vvar.seq != seq));
 	*ns &= mask;
@@ -141,7 +143,7 @@ s64 __vdso_time(s64 *t)
 int __vdso_clock_getres(int clock, struct timespec *ts);
 int __vdso_clock_getres(int clock, struct timespec *ts)
 {
-	if (unlikely((u32)clock >= HAL_VVAR_CLOCKS || !READ_ONCE(vvar.mult[clock])))
+	if (unlikely((u32)clock >= HAL_VVAR_CLOCKS || !READ_ONCE(vvar.clock[clock].mult)))
 		return (int)vdso_syscall(__NR_clock_getres, clock, (long)ts);
 	if (ts) {
 		ts->tv_sec = 0;
