@@ -133,6 +133,17 @@ def scale_table(data):
 EVENTS = {"resched": "reschedule", "call": "call", "tlb": "TLB", "switch": "switches"}
 
 
+FOUR_CPUS = """
+## Four CPUs
+
+What four workers do to each other, each pinned to a CPU of its own, in 1,000 steps: interrupts between CPUs (to reschedule, to
+call, to flush TLBs) and switches, on Halcyon and on Linux. Their beginning and their end are in it: fractions are noise. The last
+column is Halcyon's debug kernel's: how often somebody waited for a lock, and for which most. Four emulated CPUs share two of the
+host's, so that a holder may be stopped in the midst of it, and all others wait.
+
+"""
+
+
 def events_of(data, kernel, kind, workers):
     found = data.get("events", {}).get(kernel, {}).get("four_%s_%s" % (kind, workers), {})
     return found.get("events") or {}
@@ -144,7 +155,7 @@ def rate(value):
 
 def lock_words(found):
     """Waits of one in a thousand steps, and for what."""
-    if not found:
+    if "waits" not in found:
         return "-"
     names = [name for name in found if name not in EVENTS and name not in ("taken", "waits")]
     worst = max(names, key=found.get) if names else None
@@ -174,12 +185,10 @@ def event_table(data):
     shown = event_rows(data)
     if not shown:
         return []
-    return ["", "## Four CPUs", "", "What four workers do to each other, each pinned to a CPU of its own, in 1,000 steps: interrupts between CPUs (to "
-            "reschedule, to call,", "to flush TLBs) and switches, on Halcyon and on Linux. Their beginning and their end are in it: some hundredths are "
-            "noise. The last column is Halcyon's", "debug kernel's: how often somebody waited for a lock, and for which most. Four emulated CPUs "
-            "share two of the host's, so that a holder may be", "stopped in the midst: a lock that is not shared shows 0 all the same.", "",
-            "| step | workers | " + " | ".join(list(EVENTS.values()) + ["Linux: " + words for words in EVENTS.values()]) + " | waits for locks |",
-            "|---|---|" + "---:|" * (2 * len(EVENTS)) + "---|"] + ["| " + " | ".join(row) + " |" for row in shown]
+    heads = list(EVENTS.values()) + ["Linux: " + words for words in EVENTS.values()]
+    return FOUR_CPUS.splitlines() + [
+        "| step | workers | " + " | ".join(heads) + " | waits for locks |",
+        "|---|---|" + "---:|" * len(heads) + "---|"] + ["| " + " | ".join(row) + " |" for row in shown]
 
 
 # ---- docs/performance.md ----
