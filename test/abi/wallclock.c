@@ -126,6 +126,8 @@ static void test_values(void)
 		is_status = values[i].field == offsetof(struct timex, status);
 		is(is_status ? tx.status : *(long *)((char *)&tx + values[i].field), values[i].kept, "%s: kept", values[i].what);
 	}
+	set(ADJ_NANO | ADJ_TIMECONST, 2, &tx); /* as it was */
+	set(ADJ_MICRO, 0, &tx);
 	set(ADJ_MAXERROR | ADJ_ESTERROR, 0, &tx);
 }
 
