@@ -50,7 +50,7 @@ u64 x86_xcr0;
 u32 x86_mxcsr_mask = MXCSR_MASK_DEFAULT;
 u8 x86_xsaveopt;
 u8 x86_switch_fast;
-static bool pointers_leak; /* [I] */
+u8 x86_fpu_pointers_leak;
 /* [I] What XRSTOR takes the initial state from: no component is marked as in use. */
 static u8 initial[INITIAL_BYTES] __aligned(XSAVE_ALIGN);
 
@@ -119,12 +119,6 @@ void x86_fpu_init(void)
 	x86_switch_fast = x86_xsaveopt & x86_fsgsbase;
 }
 
-void x86_fpu_clear_pointers(void)
-{
-	pointers_leak = true;
-	x86_switch_fast = 0;
-}
-
 /* The format is the first CPU's; features were compared. */
 void x86_fpu_init_cpu(void)
 {
@@ -162,23 +156,11 @@ static void registers_are_true(struct hal_thread *t)
 		hal_work_clear(t, HAL_WORK_FPU);
 }
 
-/*
- * CPUs of AMD before XSAVEERPTR load the x87's last instruction, operand and opcode only when an exception is pending (APM vol. 2
- * 11.4.4.3): the next program would find the last one's addresses there. An FILD of our own overwrites them; FNCLEX and EMMS
- * see to it that it raises nothing.
- */
-static void clear_pointers(void)
-{
-	static const u32 word;
-
-	__asm__ volatile("fnclex; emms; fildl %0" : : "m"(word));
-}
-
 /* Registers := memory. A damaged area cannot be: whoever writes one validates it; reset if it is. */
 void x86_fpu_load(struct hal_thread *t)
 {
-	if (unlikely(pointers_leak))
-		clear_pointers();
+	if (unlikely(x86_fpu_pointers_leak))
+		x86_fpu_hide_pointers();
 	if (!x86_fpu_try_restore(t->arch.fpu)) {
 		area_reset(t->arch.fpu);
 		x86_fpu_try_restore(t->arch.fpu);

@@ -16,8 +16,19 @@ static __always_inline void x86_fpu_own(struct hal_thread *t)
 	t->arch.fpu_cpu = pc->cpu;
 }
 
-/* Boot: the CPU has AMD's fxsave_leak, and each load of another thread's state is to hide it. */
-void x86_fpu_clear_pointers(void);
+extern u8 x86_fpu_pointers_leak;	/* [I] the CPU has AMD's fxsave_leak */
+
+/*
+ * CPUs of AMD before XSAVEERPTR load the x87's last instruction, operand and opcode only when an exception is pending (APM vol. 2
+ * 11.4.4.3): the next program would find the last one's addresses there. An FILD of our own overwrites them; FNCLEX and EMMS
+ * see to it that it raises nothing. Between the saving of one thread's state and the loading of another's.
+ */
+static __always_inline void x86_fpu_hide_pointers(void)
+{
+	static const u32 word;
+
+	__asm__ volatile("fnclex; emms; fildl %0" : : "m"(word));
+}
 
 /*
  * Memory of prev := registers, registers := memory of next. HAL_WORK_FPU is clear for both, so the registers are prev's and
@@ -29,6 +40,8 @@ static __always_inline bool x86_fpu_swap(struct hal_thread *prev, struct hal_thr
 	u32 features = (u32)x86_xcr0;
 
 	__asm__ volatile("xsaveopt64 (%0)" : : "r"(prev->arch.fpu), "a"(features), "d"(0) : "memory");
+	if (unlikely(x86_fpu_pointers_leak))
+		x86_fpu_hide_pointers();
 	__asm__ goto("1:	xrstor64 (%0)\n" X86_EX_FAULT : : "r"(next->arch.fpu), "a"(features), "d"(0) :
 		     "memory" : fault);
 	x86_fpu_own(next);

@@ -268,8 +268,7 @@ void x86_mitigate_init(const struct bootinfo *bi)
 	}
 	if (x86_hard)
 		x86_tables_harden();
-	if (x86_bug(&decided, X86_BUG_FXSAVE_LEAK))
-		x86_fpu_clear_pointers();
+	x86_fpu_pointers_leak = x86_bug(&decided, X86_BUG_FXSAVE_LEAK);
 	x86_spec_switch = decided.ssbd_prctl || decided.user_ibpb || decided.user_stibp;
 	x86_space_work = decided.rsb_fill || decided.user_ibpb;
 	x86_mitigate_cpu();

@@ -238,7 +238,7 @@ extern u32 x86_fpu_bytes;	/* [I] of the standard XSAVE (or FXSAVE) area */
 extern u64 x86_xcr0;		/* [I] 0: no XSAVE */
 extern u32 x86_mxcsr_mask;	/* [I] */
 extern u8 x86_xsaveopt;		/* [I] 1: the CPU has it */
-extern u8 x86_switch_fast;	/* [I] hal_switch() may go the short way: FSGSBASE, XSAVEOPT, and XRSTOR loads all */
+extern u8 x86_switch_fast;	/* [I] hal_switch() may go the short way: FSGSBASE and XSAVEOPT are there */
 /* Loads vector state from kernel memory; false: it was damaged, the registers are undefined. */
 bool x86_fpu_try_restore(void *area);	/* fpu.asm */
 u64 x86_xgetbv0(void);
