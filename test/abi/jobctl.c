@@ -53,7 +53,7 @@ static void check_groups(void)
 		for (;;)
 			pause();
 	}
-	within(1000, *shared == 1);
+	within(10000, *shared == 1);
 	fails(setpgid(c, c), EPERM, "setpgid: a child that leads a session");
 	fails(setpgid(c, getpgrp()), EPERM, "setpgid: a child in another session");
 	kill(c, SIGKILL);
@@ -63,7 +63,7 @@ static void check_groups(void)
 		execl("/bin/busybox", "sleep", "100", NULL);
 		_exit(1);
 	}
-	ok(within(2000, setpgid(c, c) < 0 && errno == EACCES),
+	ok(within(10000, setpgid(c, c) < 0 && errno == EACCES),
 	   "setpgid: a child that has executed a program");
 	kill(c, SIGKILL);
 	tap_wait(c);
@@ -88,7 +88,7 @@ static pid_t member(void (*handler)(int), int sig)
 			pause();
 	}
 	setpgid(pid, pid);
-	tap_sleep_ms(20);
+	when_it_sleeps(pid);
 	return pid;
 }
 
@@ -113,7 +113,7 @@ static void check_stops(void)
 	kill(pid, SIGSTOP);
 	waitpid(pid, &status, WUNTRACED);
 	kill(pid, SIGCONT);
-	ok(within(1000, *shared == 1), "a handler for SIGCONT runs after continuing");
+	ok(within(10000, *shared == 1), "a handler for SIGCONT runs after continuing");
 	kill(pid, SIGKILL);
 	tap_wait(pid);
 	pid = member(SIG_IGN, SIGTSTP);
@@ -191,7 +191,7 @@ static void check_orphans(void)
 		_exit(0);
 	}
 	tap_wait(middle);
-	ok(within(2000, shared[3] == 1), "a stopped orphaned group is continued");
+	ok(within(10000, shared[3] == 1), "a stopped orphaned group is continued");
 	ok(shared[1] == 1, "after SIGHUP");
 	kill(shared[2], SIGKILL);
 	/* Terminal stop signals are discarded in an orphaned group. */

@@ -143,12 +143,12 @@ static void check_blocking(void)
 	long start;
 
 	pipe(p);
+	start = tap_now_ms();
 	if (fork() == 0) {
 		tap_sleep_ms(30);
 		write(p[1], "late", 4);
 		_exit(0);
 	}
-	start = tap_now_ms();
 	is(read(p[0], buf, 10), 4, "read waits for a writer");
 	ok(tap_now_ms() - start >= 20, "that long");
 	wait(&status);
@@ -273,7 +273,7 @@ static void check_select(void)
 	sigaction(SIGUSR1, &sa, NULL);
 	pid = fork();
 	if (pid == 0) {
-		tap_sleep_ms(20);
+		when_it_sleeps(getppid());
 		kill(getppid(), SIGUSR1);
 		_exit(0);
 	}
@@ -283,7 +283,7 @@ static void check_select(void)
 	tap_wait(pid);
 	pid = fork();
 	if (pid == 0) {
-		tap_sleep_ms(20);
+		when_it_sleeps(getppid());
 		kill(getppid(), SIGUSR1);
 		_exit(0);
 	}
@@ -293,9 +293,9 @@ static void check_select(void)
 	pid = fork();
 	if (pid == 0)
 		_exit(poll_one(p[0], POLLIN, 5000) != POLLIN);
-	within(1000, tap_state(pid) == 'S');
+	within(10000, tap_state(pid) == 'S');
 	kill(pid, SIGSTOP);
-	within(1000, tap_state(pid) == 'T');
+	within(10000, tap_state(pid) == 'T');
 	kill(pid, SIGCONT);
 	tap_sleep_ms(5);
 	write(p[1], "z", 1);

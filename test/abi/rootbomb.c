@@ -42,7 +42,7 @@ int main(void)
 	tap_line("# %d children, errno %d", n, error);
 	start = tap_now_ms();
 	tap_sleep_ms(50);
-	ok(tap_now_ms() - start < 5000, "the machine still runs");
+	ok(tap_now_ms() - start < 20000, "the machine still runs");
 	kill(-group, SIGKILL);
 	is(tap_wait(group), SIGKILL, "the bomb is killed");
 	ok(within(30000, kill(-group, 0) < 0), "and all its children");

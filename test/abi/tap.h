@@ -199,6 +199,9 @@ static char tap_state(pid_t pid)
 	return paren ? paren[2] : 0;
 }
 
+/* Wait until a process sleeps, which is to be in the call that it is sent a signal out of. */
+#define when_it_sleeps(pid) within(10000, tap_state(pid) == 'S')
+
 /* Write a whole small file, replacing it. */
 __attribute__((unused))
 static int tap_file(const char *path, const void *data, size_t size, mode_t mode)

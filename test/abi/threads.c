@@ -197,15 +197,15 @@ static void check_signals(void)
 
 	signal(SIGUSR1, note_tid);
 	pthread_create(&t, NULL, wait_body, NULL);
-	within(1000, body_tid);
+	within(10000, body_tid);
 	pthread_kill(t, SIGUSR1);
-	ok(within(1000, signalled_tid == body_tid), "pthread_kill reaches its thread");
+	ok(within(10000, signalled_tid == body_tid), "pthread_kill reaches its thread");
 	signalled_tid = 0;
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	kill(getpid(), SIGUSR1);
-	ok(within(1000, signalled_tid == body_tid),
+	ok(within(10000, signalled_tid == body_tid),
 	   "a process signal goes to a thread that does not block it");
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	stop_threads = 1;

@@ -93,7 +93,7 @@ static void check_errors(void)
 	fails(timerfd_settime(fd, 0, NULL, NULL), EFAULT, "settime: no value");
 	fails(timerfd_settime(fd, 0, &t, (void *)8), EFAULT, "settime: a bad place for the old one");
 	works(timerfd_gettime(fd, &old), "gettime");
-	ok(old.it_value.tv_sec == 0 && old.it_value.tv_nsec > 900 * MS, "is set in spite of it");
+	ok(old.it_value.tv_sec == 0 && old.it_value.tv_nsec > 0, "is set in spite of it");
 	t.it_value.tv_nsec = SECOND;
 	fails(timerfd_settime(fd, 0, &t, NULL), EINVAL, "settime: a bad nanosecond");
 	t = spec(SECOND, 0);
@@ -161,11 +161,13 @@ static void check_interval(void)
 
 	works(set(fd, 0, 10 * MS, 20 * MS), "an interval timer");
 	ok(ready(fd, 5000), "fires");
-	is(ticks(fd), 1, "once so far");
+	sum = ticks(fd);
+	passed = (now(CLOCK_BOOTTIME) - start - 10 * MS) / (20 * MS);
+	ok(sum >= 1 && sum <= passed + 1, "once so far");
 	tap_sleep_ms(120);
 	n = ticks(fd);
 	passed = (now(CLOCK_BOOTTIME) - start - 10 * MS) / (20 * MS);
-	sum = n + 1;
+	sum += n;
 	ok(n >= 5 && sum <= passed + 1, "counts what nobody has read");
 	tap_sleep_ms(70);
 	works(timerfd_gettime(fd, &left), "gettime");
@@ -220,7 +222,7 @@ static void check_signal(void)
 {
 	int fd = timerfd_create(CLOCK_MONOTONIC, 0);
 	struct sigaction sa = { .sa_handler = nothing };
-	struct itimerval soon = { { 0, 0 }, { 0, 20000 } };
+	struct itimerval soon = { { 0, 20000 }, { 0, 20000 } }, off = { 0 };	/* again and again: the first may come too early */
 
 	sigaction(SIGALRM, &sa, NULL);
 	works(set(fd, 0, 300 * SECOND, 0), "far away");
@@ -231,6 +233,7 @@ static void check_signal(void)
 	works(set(fd, 0, 60 * MS, 0), "60 ms");
 	setitimer(ITIMER_REAL, &soon, NULL);
 	is(ticks(fd), 1, "or it goes on, with SA_RESTART");
+	setitimer(ITIMER_REAL, &off, NULL);
 	signal(SIGALRM, SIG_DFL);
 	close(fd);
 }

@@ -44,7 +44,7 @@ static void check_clocks(void)
 	is(bad, 0, "the monotonic clock never goes back");
 	syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &raw);
 	now = ns_of(CLOCK_MONOTONIC);
-	ok(now - (raw.tv_sec * 1000000000ll + raw.tv_nsec) < 100000000, "libc and syscall agree");
+	ok(now - (raw.tv_sec * 1000000000ll + raw.tv_nsec) < 10000000000, "libc and syscall agree");
 	gettimeofday(&tv, NULL);
 	ok(llabs(tv.tv_sec - ns_of(CLOCK_REALTIME) / 1000000000) <= 1, "gettimeofday agrees");
 	ok(llabs(time(NULL) - tv.tv_sec) <= 1, "time(2) too");
