@@ -84,8 +84,8 @@ def crash_image(ctx, words, script=INIT, debug=False):
                       options="console=ttyS0 quiet panic=shell " + words)
 
 
-def ends_with(ctx, m, status, what):
-    if m.wait(20) != status:
+def ends_with(ctx, m, status, what, seconds=20):
+    if m.wait(seconds) != status:
         raise AssertionError("%s: the machine's end is not %d" % (what, status))
     ctx.point(what)
 

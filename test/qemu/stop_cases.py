@@ -46,7 +46,22 @@ def backtraces(ctx):
     panic_cases.ends_with(ctx, m, 33, "a reboot on CPU 2 while the others are busy")
 
 
+# When the machine ends nobody forks any more: the shell that is PID 1 gives up then, while its children are being killed.
+IMPATIENT = """#!/bin/sh
+/bin/busybox mount -t devtmpfs dev /dev
+for i in $(/bin/busybox seq 80); do /bin/busybox sleep 1000 & done
+/bin/busybox reboot -f &
+while :; do (:); done
+"""
+
+
+def init_first(ctx):
+    m = ctx.boot(panic_cases.crash_image(ctx, "qemu-exit", script=IMPATIENT), cpus=2)
+    panic_cases.ends_with(ctx, m, 33, "PID 1 ends before its children, at a reboot", 60)
+
+
 CASES = [
+    ("PID 1 ends before its children", init_first),
     ("four CPUs: a panic stops them", crash),
     ("four CPUs: where they are, and a reboot", backtraces),
 ]
