@@ -211,7 +211,7 @@ static u32 fail_countdown;
 /* For the one who reads why counts differ: whose pages they are. */
 static void say_pages(const char *when, const struct settled *s)
 {
-	log_printf(LOG_NOTICE, "# %s: slab %llu, stacks %llu, vmalloc %llu, tables %llu, user %llu, frames %llu, magazines %llu, kasan %llu",
+	log_printf(LOG_NOTICE, "%s: slab %llu, stacks %llu, vmalloc %llu, tables %llu, user %llu, frames %llu, magazines %llu, kasan %llu",
 		   when, (unsigned long long)s->mm.slab, (unsigned long long)s->mm.stacks, (unsigned long long)s->mm.vmalloc,
 		   (unsigned long long)s->mm.tables, (unsigned long long)s->mm.user, (unsigned long long)s->mm.frame_table,
 		   (unsigned long long)s->mm.magazines, (unsigned long long)s->kasan);
