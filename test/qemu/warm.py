@@ -7,7 +7,8 @@ with that state and their own disk.  What the disk holds - the loader, the kerne
 
 The same shape is: the same QEMU and firmware, the same arguments but for the names of files, disks of the same size.  A
 state is kept only if QEMU says that nothing was read yet, so none can hold a sector of another disk.  Whatever goes wrong
-on the way, the machine starts cold instead.
+on the way, the machine starts cold instead.  So does one with a device whose state QEMU does not keep, and does not say so:
+the firmware has given it its addresses by then.
 """
 
 import hashlib
@@ -22,13 +23,15 @@ FOLDER = None           # where states are kept; None: every machine starts cold
 MOST_RAM_MIB = 1024     # every page is looked at, to be kept and to be had again
 BYTE_SECONDS, STATE_SECONDS = 60, 20
 
+NOT_KEPT = "edu"       # has no state in a migration
+
 _lock = threading.Lock()
 _tried = set()          # what this process has kept, keeps, or could not keep
 
 
 def state_file(argv, disk):
     """Where the state of such a machine is or would be."""
-    if not FOLDER:
+    if not FOLDER or any(word.split(",")[0] == NOT_KEPT for word in argv):
         return None
     parts = [re.sub(r"[^\s,=:]*/", "", word) for word in argv if disk not in word]
     for path in (shutil.which(argv[0]), argv[argv.index("-bios") + 1], disk):
