@@ -79,6 +79,11 @@ static inline bool hal_space_is_lazy(void)
 	return __atomic_load_n(&hal_percpu()->tlb_lazy, __ATOMIC_RELAXED) != 0;
 }
 
+static inline bool hal_space_is_quiet(void)
+{
+	return __atomic_load_n(&hal_percpu()->tlb_lazy, __ATOMIC_RELAXED) == HAL_LAZY_QUIET;
+}
+
 /*
  * Ends what hal_space_set_quiet() said, where no flush was missed. False: it takes hal_space_resume(), before preemption
  * is on again. Preemption off.

@@ -76,10 +76,10 @@ static void assert_not_quiet(const char *file, int line)
 	bool quiet;
 
 	preempt_disable();
-	quiet = hal_space_is_lazy();
+	quiet = hal_space_is_quiet();
 	preempt_enable();
 	if (unlikely(quiet) && !panic_active())
-		report_bug("user memory is used at %s:%d by a thread that is quiet, or has no address space", file, line);
+		report_bug("user memory is used at %s:%d in a quiet stretch", file, line);
 }
 
 void might_fault_at(const char *file, int line)
