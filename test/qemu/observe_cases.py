@@ -40,8 +40,8 @@ def sysrq_over_serial(ctx):
     s.type("\n")
     s.wait_prompt()
 
-    # A program that never sleeps: the key is served in the interrupt, on top of it.
-    s.type("while :; do :; done\n")
+    # A program that never sleeps, on the CPU where the line's interrupt goes: the key is served in the interrupt, on top of it.
+    s.type("taskset 1 sh -c 'while :; do :; done'\n")
     s.settle()
     press_until(s, "p", rb"sysrq: Show Regs.*rip 0033:.*user mode at", "the registers of the program")
     ctx.point("SysRq p over a loop of user mode")
