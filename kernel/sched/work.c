@@ -154,6 +154,7 @@ static void work_insert(struct workq *wq, u32 cpu, struct work *w)
 	struct work_lane *lane = lane_lock_for(w, lane_of(wq, cpu == MAX_CPUS ? hal_cpu_id() : cpu));
 
 	__atomic_store_n(&w->lane, lane, __ATOMIC_RELEASE);
+	smp_wmb(); /* work_is_in() */
 	list_add_tail(&w->node, &lane->items);
 	spin_unlock(&lane->lock);
 	waitq_wake_all(&lane->wait);
@@ -185,6 +186,18 @@ bool work_queue_on(u32 cpu, struct workq *wq, struct work *w)
 
 /* ---- ending ------------------------------------------------------------------------------------ */
 
+/*
+ * [lane->lock] Is the item in this lane's list? It may be on its way into another one, under that one's lock. Who sees it in a list
+ * sees in which, in this order: the lane is written before the node.
+ */
+static bool work_is_in(const struct work *w, const struct work_lane *lane)
+{
+	bool listed = !list_empty(&w->node);
+
+	smp_rmb();
+	return listed && READ_ONCE(w->lane) == lane;
+}
+
 /* 1: taken out of its list, and `pending` is what the caller wants; 0: it is not queued; -1: it is on its way into one. */
 static int work_take_out(struct work *w, u32 becomes)
 {
@@ -199,7 +212,7 @@ static int work_take_out(struct work *w, u32 becomes)
 		return -1;
 	flags = spin_lock_irqsave(&lane->lock);
 	if (w->pending == WORK_QUEUED) {
-		result = w->lane != lane || list_empty(&w->node) ? -1 : 1;
+		result = work_is_in(w, lane) ? 1 : -1;
 		if (result == 1) {
 			list_del_init(&w->node);
 			__atomic_store_n(&w->pending, becomes, __ATOMIC_RELEASE);
