@@ -255,21 +255,32 @@ void x86_clock_init(void)
 
 /* ---- choosing ---- */
 
+struct choice {
+	u32 which;
+	int err;
+};
+
+static void choose_now(void *arg)
+{
+	struct choice *c = arg;
+
+	c->err = clocksource_select(c->which);
+}
+
 static int choose(u32 which)
 {
 	irqflags_t flags = hal_irq_save();
-	u32 before;
-	int err;
+	struct choice c = { .which = which };
 
 	while (__atomic_exchange_n(&choice_busy, 1, __ATOMIC_ACQUIRE))
 		hal_cpu_relax();
-	before = clocksource_current();
-	err = clocksource_select(which);
-	if (!err && before != which)
-		upcall_clock_changed();
+	if (clocksource_current() == which)
+		choose_now(&c);
+	else
+		upcall_clock_change(choose_now, &c);
 	__atomic_store_n(&choice_busy, 0, __ATOMIC_RELEASE);
 	hal_irq_restore(flags);
-	return err;
+	return c.err;
 }
 
 const char *hal_clock_source_name(u32 i)

@@ -40,7 +40,7 @@ bool hal_clock_user_readable(void);
 /*
  * Counters that the clock may be read from, by Linux's names ("tsc", "hpet", "acpi_pm"): the i-th of those that work, best
  * first, NULL past the last; the one in use; and another one, with time going on from where it is, never back: 0, -EINVAL.
- * A change calls upcall_clock_changed(). Any context but NMI.
+ * A change is made by upcall_clock_change(). Any context but NMI.
  */
 const char *hal_clock_source_name(u32 i);
 const char *hal_clock_source_current(void);

@@ -85,8 +85,11 @@ void upcall_log(int level, const char *fmt, ...) __printf(2, 3);
 /* sched/timer.c. This CPU's one-shot timer ran out. Interrupt context. */
 void upcall_timer(void);
 
-/* sched/clock.c. The clock is read from another counter now. Interrupts off, in any context but NMI. */
-void upcall_clock_changed(void);
+/*
+ * sched/clock.c. change(arg) lets the clock be read from another counter. No program reads the time from the vDSO's page before it is
+ * done and the page says so: the new clock may be a little ahead. Interrupts off, in any context but NMI.
+ */
+void upcall_clock_change(void (*change)(void *arg), void *arg);
 
 /* sched. Around every interrupt handler, interrupts off; exit may switch threads when it came from the kernel. */
 void upcall_irq_enter(struct hal_regs *regs, u32 vector);

@@ -185,17 +185,27 @@ static void vvar_fill(struct hal_vvar *v)
 	WRITE_ONCE(v->dst, zone_dst);
 }
 
-/* offset_lock held. The sequence count's halves as in core/seqlock.h; here it is the page's. */
+/* offset_lock held, from the first to the second. The sequence count's halves as in core/seqlock.h; here it is the page's. */
+static void vvar_update_begin(void)
+{
+	if (!vvar)
+		return;
+	__atomic_store_n(&vvar->seq, vvar->seq + 1, __ATOMIC_RELAXED);
+	smp_wmb();
+}
+
+static void vvar_update_end(void)
+{
+	if (!vvar)
+		return;
+	vvar_fill(vvar);
+	__atomic_store_n(&vvar->seq, vvar->seq + 1, __ATOMIC_RELEASE);
+}
+
 static void vvar_update_locked(void)
 {
-	struct hal_vvar *v = vvar;
-
-	if (!v)
-		return;
-	__atomic_store_n(&v->seq, v->seq + 1, __ATOMIC_RELAXED);
-	smp_wmb();
-	vvar_fill(v);
-	__atomic_store_n(&v->seq, v->seq + 1, __ATOMIC_RELEASE);
+	vvar_update_begin();
+	vvar_update_end();
 }
 
 void clock_publish(struct hal_vvar *page)
@@ -438,11 +448,15 @@ static void watch_fn(struct timer *t)
 	watch_arm();
 }
 
-void upcall_clock_changed(void)
+/* The full barrier: whoever reads the page later sees that it changes, before anybody can have read the new clock. */
+void upcall_clock_change(void (*change)(void *arg), void *arg)
 {
 	irqflags_t flags = spin_lock_irqsave(&offset_lock);
 
-	vvar_update_locked();
+	vvar_update_begin();
+	smp_mb();
+	change(arg);
+	vvar_update_end();
 	spin_unlock_irqrestore(&offset_lock, flags);
 	watch_arm();
 }
