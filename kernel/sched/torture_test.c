@@ -312,6 +312,48 @@ SELFTEST(torture_work, runs_once_or_is_cancelled)
 	workq_destroy(&wt.wq);
 }
 
+/* One item that half of the threads queue in one lane and another while the other half takes it out. */
+struct contested_work {
+	struct workq wq;
+	struct work work;
+	u64 queued, cancelled, ran; /* [a] */
+};
+
+static void contested_fn(struct work *w)
+{
+	__atomic_fetch_add(&container_of(w, struct contested_work, work)->ran, 1, __ATOMIC_RELAXED);
+}
+
+static void contested_torturer(void *arg)
+{
+	struct torture *t = arg;
+	struct contested_work *c = t->shared;
+	u32 seed = __atomic_fetch_add(&t->next, 1, __ATOMIC_RELAXED) + 1;
+	bool queues = seed % 2;
+	u64 rounds = 0, done = 0;
+
+	for (; torture_goes_on(t); rounds++)
+		done += queues ? work_queue_on(torture_random(&seed) % hal_cpu_count(), &c->wq, &c->work) : work_cancel(&c->work);
+	__atomic_fetch_add(queues ? &c->queued : &c->cancelled, done, __ATOMIC_RELAXED);
+	torture_end(t, rounds, 0);
+}
+
+SELFTEST(torture_work, is_taken_out_of_the_lane_where_it_is)
+{
+	static struct contested_work c;
+	struct torture t;
+
+	c = (struct contested_work){ .queued = 0 };
+	work_init(&c.work, contested_fn);
+	REQUIRE(workq_init(&c.wq, "contested", WORKQ_PER_CPU) == 0);
+	torture_run(&t, 4, contested_torturer, &c);
+	workq_flush(&c.wq);
+	EXPECT_EQ(c.work.pending, 0);
+	EXPECT_EQ(c.ran + c.cancelled, c.queued);
+	EXPECT(c.cancelled > 0);
+	workq_destroy(&c.wq);
+}
+
 /* ---- migration --------------------------------------------------------------------------------- */
 
 /* Sends itself to one CPU after the other and looks where it is; policies change on the way. */
