@@ -17,6 +17,8 @@
 #include <kernel/sched/work.h>
 
 #define MS ((u64)NSEC_PER_MSEC)
+#define PATIENCE_NS (10 * (u64)NSEC_PER_SEC) /* for what must come: the host may be busy */
+#define FAR_NS (3600 * (u64)NSEC_PER_SEC)
 
 /* A thread with a place to report to. */
 struct worker {
@@ -66,18 +68,28 @@ static void probe_fire(struct timer *t)
 	WRITE_ONCE(p->count, p->count + 1);
 }
 
+/* It is to fire soon, but the CPU may be one that the host has taken away. */
+static bool probe_fired(const struct timer_probe *p)
+{
+	for (u64 end = hal_clock_ns() + PATIENCE_NS; !READ_ONCE(p->count) && hal_clock_ns() < end;)
+		sleep_ns(1 * MS);
+	return READ_ONCE(p->count) != 0;
+}
+
 SELFTEST(timer, fires_in_order_and_not_early)
 {
 	static const u64 delay[4] = { 3 * MS, 1 * MS, 4 * MS, 2 * MS };
 	struct timer_probe p[4] = { 0 };
+	irqflags_t f = hal_irq_save(); /* one CPU's, and all armed before the first fires, however long the host takes it away */
 	u64 start = hal_clock_ns();
 
 	for (u32 i = 0; i < 4; i++) {
 		timer_init(&p[i].timer, probe_fire);
 		timer_arm(&p[i].timer, start + delay[i]);
 	}
-	sleep_ns(8 * MS);
+	hal_irq_restore(f);
 	for (u32 i = 0; i < 4; i++) {
+		EXPECT(probe_fired(&p[i]));
 		EXPECT_EQ(READ_ONCE(p[i].count), 1);
 		EXPECT(p[i].fired_ns >= start + delay[i]);
 	}
@@ -88,10 +100,16 @@ SELFTEST(timer, cancelled_never_fires)
 {
 	struct timer_probe p = { 0 };
 
+	irqflags_t f;
+
 	timer_init(&p.timer, probe_fire);
+	f = hal_irq_save(); /* it cannot fire before it is cancelled */
 	timer_arm(&p.timer, hal_clock_ns() + 2 * MS);
+	EXPECT(timer_cancel(&p.timer));
+	hal_irq_restore(f);
+	EXPECT(!timer_cancel_sync(&p.timer));
+	timer_arm(&p.timer, hal_clock_ns() + FAR_NS);
 	EXPECT(timer_cancel_sync(&p.timer));
-	EXPECT(!timer_cancel(&p.timer));
 	sleep_ns(4 * MS);
 	EXPECT_EQ(p.count, 0);
 }
@@ -102,8 +120,9 @@ SELFTEST(timer, rearm_moves_the_deadline)
 	u64 start = hal_clock_ns();
 
 	timer_init(&p.timer, probe_fire);
-	timer_arm(&p.timer, start + 1000 * MS);
+	timer_arm(&p.timer, start + FAR_NS);
 	timer_arm(&p.timer, start + 1 * MS);
+	EXPECT(probe_fired(&p));
 	sleep_ns(4 * MS);
 	EXPECT_EQ(READ_ONCE(p.count), 1);
 }
@@ -305,14 +324,20 @@ static void spin_main(void *arg)
 /* Two loops that never sleep share one CPU with us, and we still get to run: the kernel is preemptible. */
 SELFTEST(sched, busy_kernel_threads_are_preempted)
 {
+	u64 end = hal_clock_ns() + PATIENCE_NS;
+	struct thread *t[2];
 	struct worker w[2];
 	bool stop = false;
 
 	for (u32 i = 0; i < 2; i++) {
 		worker_init(&w[i], &stop);
-		REQUIRE(kthread_run(spin_main, &w[i], "spin"));
+		t[i] = kthread_run(spin_main, &w[i], "spin");
+		REQUIRE(t[i]);
 	}
-	sleep_ns(100 * MS);
+	do
+		sleep_ns(20 * MS);
+	while ((READ_ONCE(t[0]->sum_exec_ns) <= 20 * MS || READ_ONCE(t[1]->sum_exec_ns) <= 20 * MS) && hal_clock_ns() < end);
+	EXPECT(hal_clock_ns() < end);
 	WRITE_ONCE(stop, true);
 	wait_for_completion(&w[0].done, "selftest");
 	wait_for_completion(&w[1].done, "selftest");

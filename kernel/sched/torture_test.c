@@ -187,13 +187,17 @@ static bool token_take(u32 *token)
 	return false;
 }
 
-/* Tokens go round: whoever gets one wakes the next. A wake-up that is lost stops the ring, and its deadline says so. */
+/*
+ * Tokens go round: whoever gets one wakes the next. A wake-up that is lost stops the ring, and its deadline says so. Who stops has
+ * known it before he passed his last token on: so the next one, who looks later, stops with that token, and waits for no other.
+ */
 static void waitq_torturer(void *arg)
 {
 	struct torture *t = arg;
 	struct ring_of_waiters *r = t->shared;
 	u32 me = __atomic_fetch_add(&t->next, 1, __ATOMIC_RELAXED), to = (me + 1) % TORTURERS;
 	u64 rounds = 0, lost = 0;
+	bool last;
 
 	for (;;) {
 		u64 deadline = clock_mono_ns() + 20 * (u64)NSEC_PER_SEC;
@@ -202,9 +206,10 @@ static void waitq_torturer(void *arg)
 			lost++;
 			break;
 		}
+		last = !torture_goes_on(t);
 		__atomic_fetch_add(&r->tokens[to], 1, __ATOMIC_ACQ_REL);
 		waitq_wake_one(&r->q[to]);
-		if (!torture_goes_on(t))
+		if (last)
 			break;
 		rounds++;
 	}

@@ -48,7 +48,7 @@ struct smp_call_stats {
 void smp_call_stats(u32 cpu, struct smp_call_stats *out);
 
 /* A CPU that does not answer a call or a flush for so long is reported, and asked again; self tests shorten it. */
-#define XCALL_REPORT_NS 3000000000ull
+#define XCALL_REPORT_NS 10000000000ull
 extern u64 xcall_report_ns;
 
 extern const struct cpuhp_step smpcall_cpuhp;

@@ -79,8 +79,8 @@ static __always_inline void spin_clear(struct spinlock *l)
 
 #if HALCYON_DEBUG
 
-/* A spin of this length is worth a report; self tests shorten it. */
-#define SPIN_REPORT_NS 1000000000ull
+/* A spin of this length is worth a report: longer than a busy host takes a virtual CPU away from a lock's holder. Self tests shorten it. */
+#define SPIN_REPORT_NS 10000000000ull
 extern u64 spin_report_ns;
 
 void spin_lock(struct spinlock *l);
