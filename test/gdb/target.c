@@ -72,6 +72,24 @@ static void sleeper(void)
 	_exit(read(ends[0], &c, 1) == 1);
 }
 
+/* That thread of process 3 has its name and sleeps. */
+static int sleeps(int tid, const char *name)
+{
+	char path[64], text[256], *at;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/3/task/%d/stat", tid);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n < 0 ? 0 : n] = 0;
+	at = strstr(text, name);
+	return at && strncmp(at + strlen(name), ") S", 3) == 0;
+}
+
 int main(void)
 {
 	int fd, log;
@@ -94,7 +112,8 @@ int main(void)
 		spinner();
 	if (fork() == 0)
 		sleeper();
-	sleep(1);
+	while (!sleeps(3, "gdb-sleeper") || !sleeps(4, "gdb-thread"))
+		usleep(50000);
 	dprintf(1, "GDB TARGET READY\n");
 	for (;;)
 		wait(NULL);

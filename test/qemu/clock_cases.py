@@ -30,7 +30,7 @@ def sources(ctx):
         s.expect_output("echo %s > current_clocksource; cat current_clocksource" % name, "^%s$" % name)
         s.expect_output(LOOKS, r"^went back: 0$")
     s.expect_output("echo sundial > current_clocksource; cat current_clocksource", r"^acpi_pm$")
-    s.expect_output("a=$(date +%s); sleep 2; b=$(date +%s); [ $((b - a)) -ge 2 ] && [ $((b - a)) -le 4 ] && echo right", r"^right$")
+    s.expect_output("a=$(date +%s); sleep 2; b=$(date +%s); [ $((b - a)) -ge 2 ] && [ $((b - a)) -le 9 ] && echo right", r"^right$")
     ctx.point("time goes on from counter to counter")
     s.type("poweroff -f\n")
     s.machine.wait(20)
@@ -42,10 +42,15 @@ def unstable(ctx):
     s.expect_output("cat current_clocksource", r"^acpi_pm$")
     s.expect_output("cat available_clocksource", r"^acpi_pm $")
     s.expect_output("echo tsc > current_clocksource; cat current_clocksource", r"^acpi_pm$")
-    start = time.monotonic()
-    s.expect_output("sleep 6; echo slept", r"^slept$")
-    took = time.monotonic() - start
-    need(6 <= took < 10.5, "six seconds by a counter that wraps took %.1f" % took)
+    # Between the two looks at the guest's clock at least `least` passed here, and at most `most`, however busy this machine is.
+    times = []
+    for command in ("cat /proc/uptime", "sleep 6", "cat /proc/uptime"):
+        begun = time.monotonic()
+        output, _ = s.run(command, 60)
+        times.append((begun, time.monotonic(), output))
+    passed = float(times[2][2].split()[0]) - float(times[0][2].split()[0])
+    least, most = times[2][0] - times[0][1] - 0.1, times[2][1] - times[0][0] + 0.1
+    need(6 <= passed and least <= passed <= most, "by a counter that wraps %.2f s passed, here %.2f to %.2f" % (passed, least, most))
     ctx.point("tsc=unstable without an HPET: the PM timer, and no turn of it is lost")
     s.type("poweroff -f\n")
     s.machine.wait(20)

@@ -21,7 +21,7 @@ def press_until(session, key, pattern, what):
     for left in range(3, -1, -1):
         press(session, key)
         try:
-            return session.see(b"(?s)" + pattern, 8 if left else 20, what)
+            return session.serial.expect(b"(?s)" + pattern, 8 if left else 20, what, exactly=bool(left))
         except machine.Hang:
             if not left or session.serial.eof:
                 raise
@@ -59,10 +59,9 @@ def sysrq_over_serial(ctx):
     ctx.point("two breaks are an ordinary one")
 
     s.run("echo 2 > /proc/sys/kernel/sysrq")
-    press(s, "t")
-    s.see(rb"sysrq: This sysrq operation is disabled", what="a refusal")
-    press(s, "4")
-    s.see(rb"sysrq: Loglevel set to 4", what="what the mask allows")
+    press_until(s, "t", rb"sysrq: This sysrq operation is disabled", "a refusal")
+    press_until(s, "4", rb"sysrq: Loglevel set to 4", "what the mask allows")
+    s.settle()
     s.type("\n")
     s.wait_prompt()
     ctx.point("kernel.sysrq is a mask")
@@ -108,6 +107,7 @@ def trace_from_boot(ctx):
     m.serial.expect(rb"\n[1-9]\d*\r\n", 30, "recorded calls")
     ctx.point("record= on the command line")
     m.serial.expect(rb"script done", 30, "the script's end")
+    m.serial.pump(0.3)
     m.send_break()
     m.serial.pump(0.3)
     m.serial.send("o")

@@ -25,7 +25,7 @@ from oracle import TOP
 from report import Report
 
 WORDS = "console=ttyS0 qemu-exit quiet "
-GDB_SECONDS = 60
+GDB_SECONDS = 60 * machine.PATIENCE
 READY = "GDB TARGET READY"
 MARK = "=== "
 
@@ -56,8 +56,8 @@ def marked(commands):
 class Debugger:
     """`make attach` against one machine's stub, again and again. Each run ends by detaching; the machine goes on."""
 
-    def __init__(self, build, stub):
-        self.text, self.build = "", build
+    def __init__(self, build, stub, runs):
+        self.text, self.build, self.runs = "", build, runs      # runs(): does the guest?
         self.argv = [sys.executable, os.path.join(TOP, "tools", "qemu.py"), "attach", "--batch", "--build", build, "--stub", stub,
                      "--kernel", os.path.join(build, "debug", "kernel.elf"), "--gdb", "set width 0"]
 
@@ -205,7 +205,7 @@ class Terminal:
         os.close(slave)
         self.text, self.mark = "", 0
 
-    def expect(self, pattern, seconds=20):
+    def expect(self, pattern, seconds=60):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             found = re.compile(pattern, re.M).search(self.text, self.mark)
@@ -237,7 +237,10 @@ def look_from_terminal(gdb, check):
         good = terminal.expect(r"lists the helpers\.\n\(gdb\) $")
         terminal.send("continue\n")
         good = good and terminal.expect(r"^Continuing\.$")
-        time.sleep(0.5)
+        end = time.monotonic() + GDB_SECONDS
+        while not gdb.runs() and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.5)     # gdb waits now, and even if it does not yet, the key ends its wait
         terminal.send("\x03")
         good = good and terminal.expect(r"received signal SIGINT") and terminal.expect(r"\(gdb\) $")
         terminal.send("hx-ps\n")
@@ -247,7 +250,7 @@ def look_from_terminal(gdb, check):
         terminal.send("y\n")
         terminal.expect(r"detached")
         try:
-            status = terminal.process.wait(10)
+            status = terminal.process.wait(GDB_SECONDS)
         except subprocess.TimeoutExpired:
             status = "it does not end"
         check.report.check(good and status == 0, f"make attach on a terminal: Ctrl-C stops the guest, quit lets it go (status {status})")
@@ -279,7 +282,7 @@ def run_debugger(build, folder, report, options):
         except machine.Hang as hang:
             raise machine.Hang(f"{hang}\n{halcyon.serial.tail()}") from None
         for run in RUNS:
-            gdb = Debugger(build, stub)
+            gdb = Debugger(build, stub, lambda: halcyon.qmp("query-status")["running"])
             try:
                 run(gdb, Checks(report, gdb))
             except (RuntimeError, subprocess.TimeoutExpired) as trouble:

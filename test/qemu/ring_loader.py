@@ -19,6 +19,7 @@ from report import Report
 LEAVING = r"kernel at ([0-9a-f]+), slide ([0-9a-f]+); leaving the firmware"
 KEY = "Press a key to return to the firmware"
 BOOT_SECONDS = 60
+MOST_PLACES = 5
 LINK = 0xFFFFFFFF80000000
 MENU_CONF = """default Second
 timeout 9
@@ -212,5 +213,8 @@ def run(build, only=None, options=""):
                 if not report.check(wrong is None, "loader: " + case.name):
                     report.note(wrong)
         if places:
-            check_places(report, [p.result() for p in places[:-1]], places[-1].result())
+            found = [p.result() for p in places[:-1]]
+            while len(set(found)) == 1 and len(found) < MOST_PLACES:    # there are some hundred: two boots may well have the same
+                found.append(boot_places(build, folder, "place.img", words[0]))
+            check_places(report, found, places[-1].result())
     return report.finish(folder)

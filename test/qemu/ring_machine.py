@@ -131,7 +131,7 @@ def reboots(ctx):
     s.type("halt\n")
     s.see(rb"init: halting")
     try:
-        s.machine.wait(3)
+        s.machine.wait(3, exactly=True)
     except machine.Hang:
         ctx.point("halt halts")
         return
@@ -213,7 +213,7 @@ def panic_words(ctx):
         m = ctx.boot(disk)
         m.serial.expect(rb"end of panic report", 60, "panic=%s: a whole report" % word)
         try:
-            status = m.wait(20 if ends else 2)
+            status = m.wait(20 if ends else 2, exactly=not ends)
         except machine.Hang:
             status = None
         need(status == (0 if ends else None), "panic=%s: the machine's end is %s" % (word, status))

@@ -21,7 +21,7 @@ import time
 
 FOLDER = None           # where states are kept; None: every machine starts cold
 MOST_RAM_MIB = 1024     # every page is looked at, to be kept and to be had again
-BYTE_SECONDS, STATE_SECONDS = 60, 20
+BYTE_SECONDS, STATE_SECONDS = 120, 60
 
 NOT_KEPT = "edu"       # has no state in a migration
 

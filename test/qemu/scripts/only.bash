@@ -3,7 +3,7 @@ a=(one two "three four"); echo ${#a[@]} "${a[2]}" "${a[@]:1:1}"; a+=(five); echo
 declare -A m; m[x]=1; m[y]=2; for k in $(printf '%s\n' "${!m[@]}" | sort); do echo "$k=${m[$k]}"; done
 read -r x y <<<"here string"; echo "$y $x"
 diff <(seq 3) <(seq 2 4); echo $?
-tee >(cat >ps.out) <poem >/dev/null; wait; sleep 0.1; cmp ps.out poem && echo process substitution
+tee >(cat >ps.out) <poem >/dev/null; wait; until cmp -s ps.out poem; do sleep 0.01; done; echo process substitution
 [[ abc =~ ^a(.)c$ ]] && echo "${BASH_REMATCH[1]}"
 set -o pipefail; false | true; echo $?; set +o pipefail
 true | false | true; echo "${PIPESTATUS[@]}"
