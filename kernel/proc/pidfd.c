@@ -74,19 +74,17 @@ void pidfd_abandon(int fd, struct file *file)
 	file_put(file);
 }
 
-/* Without a reference; NULL for other files. */
-static struct pid *pidfd_pid(const struct file *file)
-{
-	return file->ops == &pidfd_ops ? file->private : NULL;
-}
-
-int pidfd_number(int fd)
+struct pid *pidfd_pid_get(int fd, bool *nonblock)
 {
 	struct fdref r = fd_get(fd);
-	struct pid *pid = r.file ? pidfd_pid(r.file) : NULL;
-	int nr = pid ? pid->nr : -EBADF;
+	struct pid *pid = NULL;
 
-	if (r.file)
-		fd_put(r);
-	return nr;
+	if (!r.file)
+		return NULL;
+	if (r.file->ops == &pidfd_ops) {
+		pid = pid_get(r.file->private);
+		*nonblock = READ_ONCE(r.file->flags) & O_NONBLOCK;
+	}
+	fd_put(r);
+	return pid;
 }

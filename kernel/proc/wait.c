@@ -139,9 +139,8 @@ static int wait_consider(struct wait_args *w, struct process *self, struct proce
 		return 0;
 	if (process_is_zombie_locked(c))
 		return wait_zombie(w, self, c, dead);
-	/* A leader that ended before its threads can still be waited for, but never stops again. */
-	if (c->leader->exit_state == TASK_ALIVE || (w->options & (WCONTINUED | WEXITED)))
-		*hope = true;
+	/* Also when its leader has ended: the other threads can be stopped and continued. */
+	*hope = true;
 	if (wait_stopped(w, c))
 		return WAIT_FOUND;
 	return wait_continued(w, c);
@@ -153,8 +152,8 @@ static int wait_scan_locked(struct wait_args *w, struct process *self, struct li
 	struct pid *pid;
 	bool hope = false;
 
-	if (w->which == P_PID) {
-		pid = pid_find_rcu(w->id);
+	if (w->which == P_PID || w->which == P_PIDFD) {
+		pid = w->which == P_PIDFD ? w->pidfd : pid_find_rcu(w->id);
 		c = pid ? pid->process : NULL;
 		if (c && c->parent == self && wait_consider(w, self, c, &hope, dead))
 			return WAIT_FOUND;

@@ -12,6 +12,7 @@
 #include <kernel/proc/fork.h>
 #include <kernel/proc/pidfd.h>
 #include <kernel/sched/clock.h>
+#include <kernel/signal/sighand.h>
 #include <kernel/task/cred.h>
 #include <kernel/task/pid.h>
 #include <kernel/task/process.h>
@@ -181,6 +182,8 @@ long sys_unshare(unsigned long flags)
 		return -EINVAL;
 	if ((flags & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) && READ_ONCE(p->nr_threads) > 1)
 		return -EINVAL;
+	if ((flags & (CLONE_SIGHAND | CLONE_VM)) && refcount_read(&p->sighand->ref) > 1)
+		return -EINVAL;
 	if ((flags & CLONE_VM) && refcount_read(&p->space->users) > 1)
 		return -EINVAL;
 	if (flags & UNSHARE_NAMESPACES)
@@ -247,8 +250,12 @@ long sys_wait4(int pid, uptr_t status, int options, uptr_t usage)
 	return w.pid;
 }
 
-static int waitid_target(int type, int id, struct wait_args *w)
+/* *again: who finds nothing is told so by EAGAIN (a descriptor that does not wait). */
+static int waitid_target(int type, int id, struct wait_args *w, bool *again)
 {
+	bool nonblock = false;
+
+	*again = false;
 	w->which = type;
 	w->id = id;
 	switch (type) {
@@ -265,9 +272,13 @@ static int waitid_target(int type, int id, struct wait_args *w)
 	case P_PIDFD:
 		if (id < 0)
 			return -EINVAL;
-		w->which = P_PID;
-		w->id = pidfd_number(id);
-		return w->id < 0 ? w->id : 0;
+		w->pidfd = pidfd_pid_get(id, &nonblock);
+		if (!w->pidfd)
+			return -EBADF;
+		*again = nonblock && !(w->options & WNOHANG);
+		if (nonblock)
+			w->options |= WNOHANG;
+		return 0;
 	default:
 		return -EINVAL;
 	}
@@ -290,19 +301,22 @@ static void siginfo_from_wait(siginfo_t *info, const struct wait_args *w)
 
 long sys_waitid(int type, int id, uptr_t user, int options, uptr_t usage)
 {
-	struct wait_args w;
+	struct wait_args w = { .options = options };
 	siginfo_t info;
+	bool again;
 	int err;
 
 	if ((options & ~WAITID_OPTIONS) || !(options & (WEXITED | WSTOPPED | WCONTINUED)))
 		return -EINVAL;
-	err = waitid_target(type, id, &w);
+	err = waitid_target(type, id, &w, &again);
 	if (err)
 		return err;
-	w.options = options;
 	w.want_usage = !uptr_is_null(usage);
-	w.pid = 0;
 	err = proc_wait(&w);
+	if (type == P_PIDFD)
+		pid_put(w.pidfd);
+	if (!err && !w.pid && again)
+		err = -EAGAIN;
 	if (!err && w.pid && w.want_usage && copy_to_user(usage, &w.usage, sizeof(w.usage)))
 		return -EFAULT;
 	if (uptr_is_null(user))

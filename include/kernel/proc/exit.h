@@ -6,6 +6,7 @@
 #include <abi/linux/signal.h>
 #include <lib/compiler.h>
 
+struct pid;
 struct process;
 struct process_usage;
 
@@ -27,8 +28,9 @@ extern bool proc_ending;
 
 /* What proc_wait() looks for and what it found. */
 struct wait_args {
-	int which;		/* P_ALL, P_PID, P_PGID, P_PIDFD resolved to P_PID */
+	int which;		/* P_ALL, P_PID, P_PGID; P_PIDFD: `pidfd` says who */
 	int id;
+	struct pid *pidfd;	/* with P_PIDFD */
 	int options;		/* WEXITED | WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT | __WALL … */
 	int pid;		/* out: who, 0 with WNOHANG */
 	int status;		/* out: for wait4 */
