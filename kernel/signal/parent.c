@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What a parent is told of its children: SIGCHLD with a CLD_* code, and a
- * wake-up of wait4(2). task_tree_lock keeps the parent where it is.
+ * wake-up of wait4(2). task_tree_lock keeps the parent where it is, and the thread of it that the child belongs to
+ * (process.parent_task): the signal is for the whole process, but that thread is asked first whether it wants it.
  */
 #include <abi/linux/wait.h>
 #include <kernel/core/assert.h>
@@ -42,12 +43,12 @@ static void siginfo_set_exit(siginfo_t *info, int status)
 }
 
 /*
- * Would a SIGCHLD be dropped anyway? Then nobody need gather what it says. Under siglock: sigtimedwait(2) moves the mask from
+ * Would a SIGCHLD be dropped anyway? Then nobody need gather what it says. The thread that forked counts: it may have
+ * blocked the signal to wait for it. Under siglock: sigtimedwait(2) moves the mask from
  * one word to the other, and it must not be seen in neither.
  */
-static bool sigchld_is_dropped(struct process *parent)
+static bool sigchld_is_dropped(struct process *parent, const struct task *t)
 {
-	struct task *t = parent->leader;
 	irqflags_t f = spin_lock_irqsave(&parent->siglock);
 	bool dropped = !(parent->sighand->caught & SIGMASK(SIGCHLD)) &&
 		       !((t->blocked | t->real_blocked) & SIGMASK(SIGCHLD));
@@ -66,7 +67,7 @@ bool signal_notify_parent_exit_locked(struct process *p, int sig)
 
 	if (sig != SIGCHLD && p->parent_exec_id != parent->exec_id)
 		sig = SIGCHLD;
-	send = signal_valid(sig) && !(sig == SIGCHLD && sigchld_is_dropped(parent));
+	send = signal_valid(sig) && !(sig == SIGCHLD && sigchld_is_dropped(parent, p->parent_task));
 	if (send) {
 		siginfo_init_child(&info, sig, p);
 		siginfo_set_exit(&info, p->leader->exit_code);
@@ -79,7 +80,7 @@ bool signal_notify_parent_exit_locked(struct process *p, int sig)
 			send = false;
 	}
 	if (send && !list_empty(&parent->threads))
-		(void)signal_send_locked(parent->leader, true, sig, SIGNAL_FROM_INFO, &info);
+		(void)signal_send_locked(p->parent_task, true, sig, SIGNAL_FROM_INFO, &info);
 	spin_unlock_irqrestore(&parent->siglock, f);
 	waitq_wake_all(&parent->child_wait);
 	return autoreap;
@@ -102,7 +103,7 @@ void signal_notify_parent_stop(struct task *t, int why)
 	if (parent->sighand && !list_empty(&parent->threads)) {
 		sighand_action(parent->sighand, SIGCHLD, &act);
 		if (act.sa_handler.addr != SIG_IGN && !(act.sa_flags & SA_NOCLDSTOP))
-			(void)signal_send_locked(parent->leader, true, SIGCHLD, SIGNAL_FROM_INFO, &info);
+			(void)signal_send_locked(p->parent_task, true, SIGCHLD, SIGNAL_FROM_INFO, &info);
 	}
 	spin_unlock_irqrestore(&parent->siglock, f);
 	waitq_wake_all(&parent->child_wait);
