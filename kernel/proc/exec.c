@@ -38,7 +38,7 @@ struct exec_job {
 	struct cred *cred;
 	struct sighand *sighand;	/* a copy, when the old one is shared */
 	u32 unsafe;
-	bool fs_marked;			/* fs->in_exec is ours to clear */
+	bool fs_marked;			/* counted in fs->in_exec */
 	bool fd_cloexec;		/* the file is named by a descriptor that goes */
 	bool unreadable;		/* the caller may run it but not read it */
 };
@@ -196,21 +196,23 @@ static void exec_check_sharing(struct exec_job *job)
 	struct task *self = current_task(), *t;
 	struct fs_context *fs = self->fs;
 	irqflags_t f;
-	int mine = 0;
+	int mine = 0, users;
 
 	if (self->no_new_privs)
 		job->unsafe |= EXEC_UNSAFE_NO_NEW_PRIVS;
 	if (atomic_load(&fs->ref) == 1)
 		return;
+	spin_lock(&fs->lock);
+	/* All users first: under the lock none is added, and a thread that ends before it is counted looks like a stranger. */
+	users = atomic_load(&fs->ref);
 	f = spin_lock_irqsave(&self->process->siglock);
 	for_each_thread(self->process, t)
 		mine += READ_ONCE(t->fs) == fs;
 	spin_unlock_irqrestore(&self->process->siglock, f);
-	spin_lock(&fs->lock);
-	if (atomic_load(&fs->ref) > mine) {
+	if (users > mine) {
 		job->unsafe |= EXEC_UNSAFE_SHARED;
 	} else {
-		fs->in_exec = true;
+		fs->in_exec++;
 		job->fs_marked = true;
 	}
 	spin_unlock(&fs->lock);
@@ -379,7 +381,7 @@ static void exec_job_free(struct exec_job *job)
 
 	if (job->fs_marked) {
 		spin_lock(&fs->lock);
-		fs->in_exec = false;
+		fs->in_exec--;
 		spin_unlock(&fs->lock);
 	}
 	exec_free_args(&job->img);

@@ -20,7 +20,7 @@ struct fs_context {
 	struct path cwd;		/* [l] */
 	atomic_t ref;			/* [a] tasks */
 	struct spinlock lock;
-	bool in_exec;			/* [l] clone(CLONE_FS) is refused meanwhile */
+	u32 in_exec;			/* [l] threads in execve that counted the users: clone(CLONE_FS) is refused meanwhile */
 	struct list_head all_node;	/* [list] */
 };
 
