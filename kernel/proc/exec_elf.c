@@ -165,7 +165,7 @@ static int zero_part(struct elf_load *l, vaddr_t from, vaddr_t to, bool writable
 
 		if (vm_access_remote(l->space, from, (u8 *)(uintptr_t)zeros, n, true, false) != n) {
 			/* No memory, or behind the end of the file? Asked here, where it costs nobody. */
-			err = vm_populate(l->space, from, n, true);
+			err = vm_populate(l->space, from, n, VM_ACCESS_WRITE);
 			if (err)
 				return err == -EFAULT ? -ENOEXEC : err;
 			if (vm_access_remote(l->space, from, (u8 *)(uintptr_t)zeros, n, true, false) != n)

@@ -164,7 +164,7 @@ static int advise_populate(struct vm_space *s, vaddr_t start, vaddr_t end, bool 
 			err = -EINVAL;
 	}
 	rwsem_read_unlock(&s->lock);
-	return err ? err : vm_populate(s, start, end - start, write);
+	return err ? err : vm_populate(s, start, end - start, write ? VM_ACCESS_WRITE : VM_ACCESS_READ);
 }
 
 int vm_advise(struct vm_space *s, vaddr_t addr, u64 len, int advice)

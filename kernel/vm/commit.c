@@ -146,12 +146,12 @@ void vm_layout_pick(struct vm_space *s, u64 stack_rlimit, u32 personality, bool 
 	u64 pad = STACK_GUARD_GAP + (randomize ? STACK_RANDOM_MAX : 0);
 	u64 gap = stack_rlimit, gap_max = HAL_USER_END / 6 * 5;
 
-	s->mmap_legacy = stack_rlimit == RLIM64_INFINITY || personality & ADDR_COMPAT_LAYOUT;
+	s->mmap_legacy = personality & ADDR_COMPAT_LAYOUT;
 	if (s->mmap_legacy) {
 		s->mmap_base = ALIGN_UP(HAL_USER_END / 3, PAGE_SIZE) + rnd;
 		return;
 	}
-	if (gap + pad > gap)
+	if (gap + pad > gap)	/* else it is infinite */
 		gap += pad;
 	gap = CLAMP(gap, MMAP_GAP_MIN, gap_max);
 	s->mmap_base = ALIGN_UP(HAL_USER_END - gap - rnd, PAGE_SIZE);

@@ -36,9 +36,15 @@ static bool place_free(struct vm_space *s, vaddr_t addr, u64 len)
 {
 	struct vm_area *a = area_find(s, addr);
 
-	if (addr > HAL_USER_END - len)
-		return false;
 	return !a || addr + len <= area_start_gap(a);
+}
+
+/* May the caller have the place that he would like? */
+static bool hint_fits(struct vm_space *s, vaddr_t at, u64 len, u32 flags)
+{
+	u64 end = flags & MAP_32BIT ? MAP_32BIT_HIGH : HAL_USER_END;
+
+	return at && len <= end && at <= end - len && place_free(s, at, len);
 }
 
 static vaddr_t find_place(struct vm_space *s, u64 len, u32 flags)
@@ -72,7 +78,7 @@ int vm_find_place_locked(struct vm_space *s, vaddr_t hint, u64 len, u32 flags, v
 		at = ALIGN_DOWN(hint, PAGE_SIZE);
 		if (at && at < READ_ONCE(vm_mmap_min_addr))
 			at = ALIGN_UP(READ_ONCE(vm_mmap_min_addr), PAGE_SIZE);
-		if (flags & MAP_32BIT || !at || !place_free(s, at, len))
+		if (!hint_fits(s, at, len, flags))
 			at = find_place(s, len, flags);
 		if (!at)
 			return -ENOMEM;
@@ -144,7 +150,7 @@ static int map_insert(struct vm_space *s, const struct vm_map_request *req, vadd
 	if (obj) {
 		vm_object_get(obj);
 	} else if (flags & AREA_MAP_SHARED && !(flags & AREA_PFN)) {
-		obj = vm_object_create_anon(len);
+		obj = vm_object_create_anon(len, !(flags & AREA_NORESERVE));
 		if (!obj) {
 			area_free(a);
 			return -ENOMEM;
@@ -238,7 +244,7 @@ int vm_map(struct vm_space *s, const struct vm_map_request *request, vaddr_t *ou
 		return err;
 	if ((req.flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE ||
 	    (flags & (AREA_LOCKED | AREA_LOCKONFAULT)) == AREA_LOCKED)
-		(void)vm_populate(s, *out, req.len, area_private_writable(flags));
+		(void)vm_populate(s, *out, req.len, 0);
 	return 0;
 }
 
@@ -454,6 +460,6 @@ vaddr_t vm_brk(struct vm_space *s, vaddr_t brk)
 	vm_quiet_end(quiet);
 	areas_free(dead);
 	if (populate)
-		(void)vm_populate(s, old, result - old, true);
+		(void)vm_populate(s, old, result - old, 0);
 	return result;
 }

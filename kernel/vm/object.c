@@ -71,14 +71,38 @@ void vm_object_put(struct vm_object *obj)
 
 /* ---- anonymous shared memory ---- */
 
+static void anon_free(struct vm_object *obj)
+{
+	kmem_cache_free(anon_cache, obj);
+}
+
 static void anon_release(struct vm_object *obj)
 {
 	commit_uncharge(NULL, DIV_ROUND_UP(obj->size, PAGE_SIZE));
-	kmem_cache_free(anon_cache, obj);
+	anon_free(obj);
 }
 
 static const struct vm_object_ops anon_ops = {
 	.release = anon_release,
+};
+
+/* MAP_NORESERVE: each page is committed when it comes. */
+static int sparse_charge(struct vm_object *obj, u64 pages)
+{
+	(void)obj;
+	return commit_charge(NULL, pages) ? -ENOSPC : 0;
+}
+
+static void sparse_uncharge(struct vm_object *obj, u64 pages)
+{
+	(void)obj;
+	commit_uncharge(NULL, pages);
+}
+
+static const struct vm_object_ops sparse_ops = {
+	.charge = sparse_charge,
+	.uncharge = sparse_uncharge,
+	.release = anon_free,
 };
 
 void object_cache_init(void)
@@ -87,18 +111,19 @@ void object_cache_init(void)
 	VERIFY(anon_cache);
 }
 
-struct vm_object *vm_object_create_anon(u64 size)
+struct vm_object *vm_object_create_anon(u64 size, bool reserve)
 {
+	u64 pages = reserve ? DIV_ROUND_UP(size, PAGE_SIZE) : 0;
 	struct vm_object *obj;
 
-	if (commit_charge(NULL, DIV_ROUND_UP(size, PAGE_SIZE)))
+	if (commit_charge(NULL, pages))
 		return NULL;
 	obj = kmem_cache_alloc(anon_cache, 0);
 	if (!obj) {
-		commit_uncharge(NULL, DIV_ROUND_UP(size, PAGE_SIZE));
+		commit_uncharge(NULL, pages);
 		return NULL;
 	}
-	vm_object_init(obj, OBJECT_ANON | OBJECT_SHMEM, &anon_ops, NULL, size);
+	vm_object_init(obj, OBJECT_ANON | OBJECT_SHMEM, reserve ? &anon_ops : &sparse_ops, NULL, size);
 	obj->owner = (void *)(uintptr_t)atomic64_inc_return(&anon_ids);
 	return obj;
 }

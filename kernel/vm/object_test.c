@@ -35,7 +35,7 @@ static ssize_t read_at(struct vm_object *obj, u64 pos, void *buf, size_t n)
 
 SELFTEST(vm, object_reads_what_was_written)
 {
-	struct vm_object *obj = vm_object_create_anon(0);
+	struct vm_object *obj = vm_object_create_anon(0, true);
 	char buf[32];
 
 	REQUIRE(obj);
@@ -59,7 +59,7 @@ SELFTEST(vm, object_reads_what_was_written)
 
 SELFTEST(vm, truncate_unmaps)
 {
-	struct vm_object *obj = vm_object_create_anon(8 * PAGE_SIZE);
+	struct vm_object *obj = vm_object_create_anon(8 * PAGE_SIZE, true);
 	u64 pages = vm_object_total_pages();
 	struct vm_space *s;
 	u8 byte = 7;
@@ -90,7 +90,7 @@ SELFTEST(vm, truncate_unmaps)
 
 SELFTEST(vm, punch_keeps_private_copies)
 {
-	struct vm_object *obj = vm_object_create_anon(4 * PAGE_SIZE);
+	struct vm_object *obj = vm_object_create_anon(4 * PAGE_SIZE, true);
 	struct vm_space *s;
 	u8 byte = 9;
 
@@ -111,7 +111,7 @@ SELFTEST(vm, punch_keeps_private_copies)
 
 SELFTEST(vm, read_fault_maps_neighbours)
 {
-	struct vm_object *obj = vm_object_create_anon(64 * PAGE_SIZE);
+	struct vm_object *obj = vm_object_create_anon(64 * PAGE_SIZE, true);
 	struct vm_space *s;
 
 	REQUIRE(obj);

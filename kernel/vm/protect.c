@@ -118,7 +118,8 @@ static int protect_charge(struct area_change *c, struct vm_area *a, u64 pages, u
 	(void)c;
 	if (!area_private_writable(flags) || area_private_writable(a->flags))
 		return 0;
-	if (!(a->flags & AREA_GROWSDOWN) && !limit_may_expand(a->space, flags, 0))
+	/* It would be refused as data, but not as what it was. */
+	if (!limit_may_expand(a->space, flags, pages) && limit_may_expand(a->space, a->flags, pages))
 		return -ENOMEM;
 	if (a->flags & (AREA_ACCOUNT | AREA_NORESERVE))
 		return 0;
@@ -233,7 +234,7 @@ int vm_lock_range(struct vm_space *s, vaddr_t addr, u64 len, u32 flags)
 	rwsem_write_unlock(&s->lock);
 	if (err || (flags & (AREA_LOCKED | AREA_LOCKONFAULT)) != AREA_LOCKED)
 		return err;
-	err = vm_populate(s, start, len, false);
+	err = vm_populate(s, start, len, 0);
 	/* POSIX wants these two the other way round than faults report them. */
 	return err == -EFAULT ? -ENOMEM : err == -ENOMEM ? -EAGAIN : err;
 }
@@ -268,7 +269,7 @@ static void populate_all(struct vm_space *s)
 		start = a ? a->start : 0;
 		end = a ? a->end : 0;
 		rwsem_read_unlock(&s->lock);
-		if (!a || vm_populate(s, start, end - start, false) == -EINTR)
+		if (!a || vm_populate(s, start, end - start, 0) == -EINTR)
 			return;
 		at = end;
 	}

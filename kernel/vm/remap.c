@@ -237,7 +237,7 @@ int vm_remap(struct vm_space *s, vaddr_t old, u64 old_len, u64 new_len, u32 flag
 	if (err)
 		return err;
 	if (r.populate && r.new_len > r.old_len)
-		(void)vm_populate(s, r.new_addr + r.old_len, r.new_len - r.old_len, false);
+		(void)vm_populate(s, r.new_addr + r.old_len, r.new_len - r.old_len, 0);
 	*out = r.new_addr;
 	return 0;
 }

@@ -342,6 +342,7 @@ static int fork_areas(struct vm_space *parent, struct vm_space *child)
 static void fork_layout(const struct vm_space *p, struct vm_space *c)
 {
 	c->mmap_base = p->mmap_base;
+	c->mmap_legacy = p->mmap_legacy;
 	c->start_code = p->start_code;
 	c->end_code = p->end_code;
 	c->start_data = p->start_data;

@@ -66,8 +66,8 @@ struct vm_object {
 /* Initialises an object that the caller embeds; the caller has the one reference. */
 void vm_object_init(struct vm_object *obj, u32 flags, const struct vm_object_ops *ops,
 		    void *owner, u64 size);
-/* Anonymous shared memory of size bytes. NULL: no memory. */
-struct vm_object *vm_object_create_anon(u64 size);
+/* Anonymous shared memory of size bytes, committed now (reserve) or page by page. NULL: no memory. */
+struct vm_object *vm_object_create_anon(u64 size, bool reserve);
 /* Its number: the inode number in /proc/PID/maps. */
 u64 vm_object_anon_id(const struct vm_object *obj);
 void vm_object_get(struct vm_object *obj);

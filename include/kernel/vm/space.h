@@ -44,7 +44,7 @@ struct vm_space {
 	struct vm_area *cached;		/* [a] last area found, or NULL */
 
 	vaddr_t mmap_base;		/* [s] top of the top-down search, or bottom when mmap_legacy */
-	bool mmap_legacy;		/* [s] search upwards: ADDR_COMPAT_LAYOUT or an unlimited stack */
+	bool mmap_legacy;		/* [s] search upwards: ADDR_COMPAT_LAYOUT */
 	u32 membarrier;			/* [a] MEMBARRIER_CMD_REGISTER_* that were made */
 	vaddr_t start_code, end_code, start_data, end_data;	/* [s] execve, prctl */
 	vaddr_t start_brk, brk;		/* [s] */
@@ -140,8 +140,11 @@ int __must_check vm_lock_all(struct vm_space *s, int mcl_flags);
 int vm_unlock_all(struct vm_space *s);
 /* Residency of n pages from addr into vec (0 or 1 each). -ENOMEM when a part is not mapped. */
 int __must_check vm_resident(struct vm_space *s, vaddr_t addr, u64 n, u8 *vec);
-/* Faults pages in, as far as it goes. 0 or -ENOMEM, -EFAULT, -EINTR. */
-int vm_populate(struct vm_space *s, vaddr_t addr, u64 len, bool write);
+/*
+ * Faults pages in, as far as it goes. access: VM_ACCESS_*, or 0 for what mlock(2) and MAP_POPULATE want: private
+ * writable memory as pages of its own, all else as it is read. 0 or -ENOMEM, -EFAULT, -EINTR (fatal signal).
+ */
+int vm_populate(struct vm_space *s, vaddr_t addr, u64 len, u32 access);
 /* execve: a page becomes private memory of an anonymous area (the table takes a reference of its own). 0, -ENOMEM, -EFAULT, -EEXIST. */
 int __must_check vm_install_page(struct vm_space *s, vaddr_t addr, struct page *page);
 
@@ -170,8 +173,8 @@ static inline u64 vm_space_rss(const struct vm_space *s)
 }
 
 /*
- * A new layout for execve: picks mmap_base by RLIMIT_STACK (bytes) as Linux does, or the
- * upward search when that is infinite or the personality asks for it.
+ * A new layout for execve: picks mmap_base by RLIMIT_STACK (bytes) as Linux does on x86-64, or the
+ * upward search when the personality asks for it.
  */
 void vm_layout_pick(struct vm_space *s, u64 stack_rlimit, u32 personality, bool randomize);
 /* Is randomisation wanted: no `norandmaps`, kernel.randomize_va_space != 0, no ADDR_NO_RANDOMIZE. */
