@@ -138,6 +138,26 @@ TEST(two_nodes)
 	EXPECT(map.distance[0][0] == 10 && map.distance[0][1] == 21 && map.distance[1][0] == 21);
 }
 
+/* A row says how far it is from that domain to the others; ways there and back need not be equal. */
+TEST(distances_have_a_direction)
+{
+	static const u8 far[9] = { 10, 21, 31, 22, 10, 41, 32, 42, 10 };
+
+	empty_machine();
+	for (u32 i = 0; i < 3; i++) {
+		cpu(i, i, 1);
+		memory(i * GIB, GIB, i, 1);
+	}
+	slit(3, 20);
+	memcpy(mem.data + SLIT + 44, far, sizeof(far));
+	seal(SLIT);
+	parse();
+	EXPECT_EQ(map.nodes, 3);
+	for (u32 a = 0; a < 3; a++)
+		for (u32 b = 0; b < 3; b++)
+			EXPECT_EQ(map.distance[a][b], far[a * 3 + b]);
+}
+
 TEST(no_numa)
 {
 	empty_machine();

@@ -293,11 +293,12 @@ TEST(madt_doubtful_entries)
 	MADT_ENTRY(2, 10, 1, 3, 3, 0, 0, 0, 0, 0);		/* not ISA */
 	MADT_ENTRY(2, 10, 0, 16, 3, 0, 0, 0, 0, 0);		/* no such line */
 	MADT_ENTRY(4, 6, 1, 0, 0, 2);				/* no such input */
+	MADT_ENTRY(9, 16, 0, 0, 255, 255, 255, 255, 1, 0, 0, 0, 7, 0, 0, 0);	/* broadcast */
 	MADT_ENTRY(6, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 	EXPECT_EQ(parse(), 0);
 	EXPECT_EQ(mem.reports, 5);
 	EXPECT_EQ(info.nr_ioapics, 1);
-	EXPECT(info.nr_overrides == 0 && info.nr_lapic_nmis == 0);
+	EXPECT(info.nr_overrides == 0 && info.nr_lapic_nmis == 0 && info.nr_cpus == 0);
 	table(BIG, "APIC", 43, 3);
 	EXPECT_EQ(parse(), 0);
 	EXPECT(!info.has_madt && info.lapic_paddr == 0xfee00000);
@@ -351,7 +352,12 @@ TEST(fadt_short_and_old)
 	EXPECT(info.has_8042);
 	EXPECT_EQ(info.reset.address, 0);
 	EXPECT_EQ(info.pm_timer.address, 0x608);
+	EXPECT_EQ(info.pm_timer.bits, 32);
 	EXPECT(info.has_s5);
+	put(FADT + 112, BIT(10), 4);	/* the timer has 24 bits, and wraps each 4.7 s */
+	seal(FADT);
+	EXPECT_EQ(parse(), 0);
+	EXPECT_EQ(info.pm_timer.bits, 24);
 	put(FADT + 8, 3, 1);
 	seal(FADT);
 	EXPECT_EQ(parse(), 0);

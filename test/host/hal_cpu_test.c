@@ -18,7 +18,7 @@
 #define CR0_NW		(1ull << 29)
 #define MTRR_ENABLE	0x800u
 
-enum model { INTEL_0B, INTEL_1F, AMD_NEW, INTEL_OLD, HYGON, AMD_EMPTY, LIAR, ZEROS };
+enum model { INTEL_0B, INTEL_1F, INTEL_MODULES, AMD_NEW, INTEL_OLD, HYGON, AMD_EMPTY, LIAR, ZEROS };
 
 struct fake_cpu {
 	struct hal_percpu pc;
@@ -54,6 +54,8 @@ static struct x86_cpuid levels(u32 leaf, u32 sub)
 
 	if (sub == 0)
 		return (struct x86_cpuid){ 1, 2, 1 << 8, id };
+	if (model == INTEL_MODULES && sub < 4)	/* modules of two cores, dies of two modules, packages of two dies */
+		return (struct x86_cpuid){ sub + 1, 2u << sub, (sub == 3 ? 5u : sub + 1) << 8 | sub, id };
 	if (leaf == 0x1f && sub == 1)
 		return (struct x86_cpuid){ 1, 2, 2 << 8 | 1, id };
 	if (leaf == 0x1f && sub == 2)
@@ -93,7 +95,7 @@ static struct x86_cpuid liar(u32 leaf, u32 sub)
 
 struct x86_cpuid x86_cpuid(u32 leaf, u32 sub)
 {
-	u32 top = model == INTEL_1F ? 0x1f : model == INTEL_0B ? 0x0b : 7;
+	u32 top = model == INTEL_1F || model == INTEL_MODULES ? 0x1f : model == INTEL_0B ? 0x0b : 7;
 
 	if (model == LIAR || model == ZEROS)
 		top = 0x1f;
@@ -329,6 +331,24 @@ TEST(cpu_state_equal_mtrrs_are_left_alone)
 	EXPECT(last_log[0] == '\0');
 }
 
+/* Whichever of them differs, all are written. */
+TEST(cpu_state_any_mtrr)
+{
+	for (u32 i = 0; i < 5; i++) {
+		power_on(INTEL_0B);
+		memcpy(cpus[2].base, cpus[0].base, sizeof(cpus[2].base));
+		memcpy(cpus[2].mask, cpus[0].mask, sizeof(cpus[2].mask));
+		memcpy(cpus[2].fixed, cpus[0].fixed, sizeof(cpus[2].fixed));
+		cpus[2].def_type = cpus[0].def_type;
+		*(i == 0 ? &cpus[2].def_type : i == 1 ? &cpus[2].base[MTRRS - 1] : i == 2 ? &cpus[2].mask[0] :
+		  i == 3 ? &cpus[2].fixed[0] : &cpus[2].fixed[10]) ^= 1u << 2;
+		cur = 2;
+		EXPECT(!x86_cpu_state_apply());
+		EXPECT(mtrrs_equal(&cpus[0], &cpus[2]));
+		EXPECT(cpus[2].wbinvds >= 2);
+	}
+}
+
 TEST(cpu_state_refusals)
 {
 	power_on(INTEL_0B);
@@ -390,6 +410,15 @@ TEST(topology_leaf_1f_has_dies)
 	expect_place(1, 0, 0, 0, 1);
 	expect_place(2, 0, 1, 0, 0);
 	expect_place(7, 1, 1, 0, 1);
+}
+
+/* What stands between core and die counts in the core's number. */
+TEST(topology_modules)
+{
+	power_on(INTEL_MODULES);
+	expect_place(3, 0, 0, 1, 1);
+	expect_place(6, 0, 0, 3, 0);
+	expect_place(13, 0, 1, 2, 1);
 }
 
 TEST(topology_amd)

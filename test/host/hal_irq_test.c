@@ -10,6 +10,9 @@
 #include "framework.h"
 #include "x86/device.h"
 
+#define ENTRY_LOW	(1u << 13)	/* 82093AA data sheet, 3.2.4 */
+#define ENTRY_LEVEL	(1u << 15)
+
 /* ---- the local APIC's modes --------------------------------------------------------------------- */
 
 static bool in_x2(u32 cpu)
@@ -74,6 +77,16 @@ static void x2_for_large_ids(void)
 	expect_mode(true);
 }
 
+/* 255 is a processor's in x2APIC mode, and everybody in the other. */
+static void x2_for_id_255(void)
+{
+	fake_power_on();
+	fake.x2_possible = true;
+	x86_acpi.cpus[4] = (struct acpi_cpu){ .apic_id = 255, .enabled = true };
+	x86_acpi.nr_cpus = 5;
+	expect_mode(true);
+}
+
 static void x2_bit_is_dropped(void)
 {
 	fake_power_on();
@@ -106,6 +119,7 @@ TEST(hal_apic_modes)
 	fake_scenario(x2_was_left_on);
 	fake_scenario(x2_under_a_hypervisor);
 	fake_scenario(x2_for_large_ids);
+	fake_scenario(x2_for_id_255);
 	fake_scenario(x2_bit_is_dropped);
 	fake_scenario(everything_off);
 	fake_scenario(one_cpu_left_in_x2);
@@ -234,6 +248,33 @@ static void lines_work(void)
 	EXPECT_EQ(fake.named, 0);
 }
 
+/* An entry's trigger and polarity: the caller's word comes before firmware's, and firmware's before the bus's custom. */
+static void shapes(void)
+{
+	static const struct {
+		u32 irq, flags, shape;
+	} cases[] = {
+		{ 5, 0, 0 },					/* ISA: edge, high */
+		{ 17, 0, ENTRY_LEVEL | ENTRY_LOW },		/* PCI */
+		{ 9, 0, ENTRY_LEVEL },				/* as the override says */
+		{ 20, 0, ENTRY_LOW },				/* so is ISA's line 10 that comes in here */
+		{ 6, HAL_IRQ_LEVEL | HAL_IRQ_ACTIVE_LOW, ENTRY_LEVEL | ENTRY_LOW },
+		{ 18, HAL_IRQ_EDGE, ENTRY_LOW },
+		{ 19, HAL_IRQ_ACTIVE_HIGH, ENTRY_LEVEL },
+	};
+	u32 owner[ARRAY_SIZE(cases)];
+
+	fake_power_on();
+	x86_acpi.nr_overrides = 2;
+	x86_acpi.overrides[0] = (struct acpi_override){ .irq = 9, .gsi = 9, .polarity = ACPI_ACTIVE_HIGH, .trigger = ACPI_LEVEL };
+	x86_acpi.overrides[1] = (struct acpi_override){ .irq = 10, .gsi = 20, .polarity = ACPI_ACTIVE_LOW, .trigger = ACPI_EDGE };
+	fake_boot();
+	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
+		EXPECT_EQ(hal_irq_request(cases[i].irq, handler, &owner[i], cases[i].flags, "x"), 0);
+		EXPECT_EQ(fake.io.lines[cases[i].irq].entry & (ENTRY_LEVEL | ENTRY_LOW), cases[i].shape);
+	}
+}
+
 static void masks(void)
 {
 	struct device e, l;
@@ -286,6 +327,7 @@ TEST(hal_irq_lines)
 {
 	fake_scenario(firmware_left);
 	fake_scenario(lines_work);
+	fake_scenario(shapes);
 	fake_scenario(masks);
 	fake_scenario(request_without_memory);
 }

@@ -461,6 +461,25 @@ TEST(pci_bars)
 	EXPECT(f->decode_on_while_sizing > 0);
 }
 
+/* Above 4 GiB the size stands in the upper register. */
+TEST(pci_bars_of_gigabytes)
+{
+	struct function *f = power_on();
+	struct pci_dev dev = dev_at(f);
+
+	put(f, PCI_BAR(0), 4, 0x0000000c);
+	put(f, PCI_BAR(1), 4, 0x00000040);
+	writable(f, PCI_BAR(1), 4, 0xfffffffe);		/* 8 GiB */
+	put(f, PCI_BAR(2), 4, 0x80000004);
+	put(f, PCI_BAR(3), 4, 0x00000001);
+	writable(f, PCI_BAR(2), 4, 0x80000000);
+	writable(f, PCI_BAR(3), 4, 0xffffffff);		/* 2 GiB */
+	pci_read_resources(&dev);
+	EXPECT(same(&dev.res[0], 0x4000000000, 8 * GIB, 0x14220c));
+	EXPECT(same(&dev.res[2], 0x180000000, 2 * GIB, 0x140204));
+	EXPECT(!dev.res[1].bytes && !dev.res[3].bytes);
+}
+
 TEST(pci_bars_that_cannot_be)
 {
 	struct function *f = power_on();

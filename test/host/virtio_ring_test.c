@@ -174,6 +174,31 @@ TEST(virtio_ring_any_order)
 	mixture(true);
 }
 
+/* Indices run freely modulo 2^16, in a queue of any size: each passes its end, and nothing is seen twice or not at all. */
+TEST(virtio_ring_indices_wrap)
+{
+	struct virtq_buf buf = { 4096, 64 };
+	struct virtq q;
+	struct device d;
+
+	for (u16 size = 1; size <= 4; size = (u16)(size * 2)) {
+		setup(&q, &d, size, true);
+		for (u32 i = 1; i <= 0x10000 + 8u && !test_failed(); i++) {
+			void *token = NULL;
+			u32 len;
+
+			EXPECT_EQ(virtq_add(&q, &buf, 0, 1, (void *)(uintptr_t)i), 0);
+			(void)virtq_publish(&q);
+			take(&d);
+			EXPECT_EQ(d.nr_held, 1);
+			(void)finish(&d, 0);
+			EXPECT_EQ(virtq_get(&q, &token, &len), 1);
+			EXPECT_EQ((uintptr_t)token, i);
+			EXPECT_EQ(virtq_get(&q, &token, &len), 0);
+		}
+	}
+}
+
 /* The device sleeps after the index that it names: it is told exactly when that one is passed. */
 TEST(virtio_ring_notifies)
 {
