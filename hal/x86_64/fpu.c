@@ -276,7 +276,8 @@ fault:
 /*
  * Registers := the thread's area, which somebody has filled with what a program gave. What XRSTOR refuses leaves the
  * initial state, and -EFAULT. The area is cleared: it may be in the compacted format, and XSAVE, which writes the standard
- * one, would leave the word in the header that says so. Interrupts off, own thread.
+ * one, would leave the word in the header that says so. Then it is written anew at once: XSAVEOPT leaves out what has not changed
+ * since XRSTOR took it from this very area (SDM vol. 1 13.6), and would leave the zeros. Interrupts off, own thread.
  */
 int x86_fpu_load_area(struct hal_thread *t)
 {
@@ -288,6 +289,7 @@ int x86_fpu_load_area(struct hal_thread *t)
 		return -EFAULT;
 	}
 	registers_are_true(t);
+	x86_fpu_unload(t);
 	return 0;
 }
 

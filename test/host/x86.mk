@@ -16,3 +16,7 @@ $(call host_test,hal_irq,$(HOST_FRAMEWORK) $(HOST_LIB) $(HOST_ACPI) $(HOST_HAL_I
 # What a CPU takes over, how it is compared and where it sits, on made-up CPUs.
 $(call host_test,hal_cpu,$(HOST_FRAMEWORK) $(HOST_LIB) $(addprefix hal/x86_64/,cpu_state.c features.c topology.c tsc_sync.c) \
 	test/host/hal_cpu_test.c,$(HOST_FLAGS) -I test/host/x86cpu -I hal/x86_64 -I hal/x86_64/include)
+
+# Vector state with the real instructions, which programs may use.
+$(call host_test,hal_fpu,$(HOST_FRAMEWORK) $(HOST_LIB) hal/x86_64/fpu.c test/host/hal_fpu_test.c,$(HOST_FLAGS) \
+	-I test/host/x86fpu -I hal/x86_64 -I hal/x86_64/include)
