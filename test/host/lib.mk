@@ -21,6 +21,8 @@ $(call host_test,cmdline,$(HOST_FRAMEWORK) $(HOST_LIB) kernel/core/cmdline.c tes
 $(call host_test,ntp,$(HOST_FRAMEWORK) $(HOST_LIB) kernel/sched/ntp.c test/host/ntp_test.c,$(HOST_KERNEL))
 $(call host_test,cpumask,$(HOST_FRAMEWORK) $(HOST_LIB) kernel/core/cpumask_text.c test/host/cpumask_test.c,$(HOST_KERNEL) \
 	-I hal/host/include)
+# Nodes of memory: the order in which they are asked.
+$(call host_test,node,$(HOST_FRAMEWORK) $(HOST_LIB) kernel/mm/node.c test/host/node_test.c,$(HOST_KERNEL) -I hal/host/include)
 $(call host_test,ldisc,$(HOST_FRAMEWORK) $(HOST_LIB) kernel/dev/ldisc.c test/host/ldisc_test.c,$(HOST_KERNEL))
 $(call host_test,fuzz_ldisc,$(HOST_FRAMEWORK) $(HOST_LIB) kernel/dev/ldisc.c test/host/fuzz.c test/host/fuzz_ldisc.c,$(HOST_KERNEL))
 
