@@ -20,3 +20,7 @@ $(call host_test,hal_cpu,$(HOST_FRAMEWORK) $(HOST_LIB) $(addprefix hal/x86_64/,c
 # Vector state with the real instructions, which programs may use.
 $(call host_test,hal_fpu,$(HOST_FRAMEWORK) $(HOST_LIB) hal/x86_64/fpu.c test/host/hal_fpu_test.c,$(HOST_FLAGS) \
 	-I test/host/x86fpu -I hal/x86_64 -I hal/x86_64/include)
+
+# The CMOS clock, made up.
+$(call host_test,hal_wallclock,$(HOST_FRAMEWORK) $(HOST_LIB) hal/x86_64/wallclock.c test/host/hal_wallclock_test.c, \
+	$(HOST_FLAGS) -I test/host/x86 -I hal/x86_64 -I hal/x86_64/include)
