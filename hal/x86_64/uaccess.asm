@@ -49,40 +49,46 @@ x86_copy_user:
 	mov	rcx, rdx
 	OPEN_USER
 	cmp	rcx, 128
-	jb	.words
+	jb	.short
 	shr	rcx, 3
 	and	edx, 7
 .rep:	rep	movsq
-	mov	ecx, edx
-	jmp	.bytes
-.rep_fault:
-	lea	rcx, [rdx + rcx * 8]
-	jmp	.bytes
-.words:
-	cmp	rcx, 8
-	jb	.bytes
-.load8:	mov	rax, [rsi]
-.store8: mov	[rdi], rax
-	add	rsi, 8
-	add	rdi, 8
-	sub	rcx, 8
-	jmp	.words
-.bytes:
-	test	rcx, rcx
+.bytes:					; RDX of them
+	test	rdx, rdx
 	jz	.done
 .load1:	mov	al, [rsi]
 .store1: mov	[rdi], al
 	inc	rsi
 	inc	rdi
-	dec	rcx
-	jmp	.bytes
+	dec	rdx
+	jnz	.load1
 .done:
 	CLOSE_USER
-	mov	rax, rcx
+	mov	rax, rdx
 	ret
+.short:
+	and	ecx, ~7
+	jz	.bytes
+	and	edx, 7
+	add	rsi, rcx
+	add	rdi, rcx
+	neg	rcx			; up to 0
+.load8:	mov	rax, [rsi + rcx]
+.store8: mov	[rdi + rcx], rax
+	add	rcx, 8
+	jnz	.load8
+	jmp	.bytes
+.rep_fault:
+	lea	rdx, [rdx + rcx * 8]
+	jmp	.bytes
+.short_fault:
+	add	rsi, rcx
+	add	rdi, rcx
+	sub	rdx, rcx
+	jmp	.bytes
 	EX	.rep, .rep_fault
-	EX	.load8, .bytes
-	EX	.store8, .bytes
+	EX	.load8, .short_fault
+	EX	.store8, .short_fault
 	EX	.load1, .done
 	EX	.store1, .done
 

@@ -400,6 +400,47 @@ static void prepare(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+/* A copy of up to 200 bytes (words, then bytes; or all in one go) where the page ends after some: that many, and right. */
+static bool copies_what_fits(size_t size, size_t room)
+{
+	static unsigned char pattern[200];
+	unsigned char *end = (unsigned char *)mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + PAGE;
+	size_t fits = size < room ? size : room;
+	long want = fits ? (long)fits : -1;
+	bool good;
+	int fd;
+
+	munmap(end, PAGE);
+	fd = memfd_create("efault", 0);
+	for (size_t i = 0; i < sizeof(pattern); i++)
+		pattern[i] = (unsigned char)(i * 7 + 1);
+	good = pwrite(fd, pattern, sizeof(pattern), 0) == sizeof(pattern) && pread(fd, end - room, size, 0) == want &&
+	       !memcmp(end - room, pattern, fits) && (fits == room || !end[-room + fits]);
+	memset(end - room, 0x80, room);
+	good = good && pwrite(fd, end - room, size, 0) == want && pread(fd, end - PAGE, sizeof(pattern), 0) == sizeof(pattern) &&
+	       (!fits || end[-PAGE + fits - 1] == 0x80) && end[-PAGE + fits] == pattern[fits];
+	close(fd);
+	munmap(end - PAGE, PAGE);
+	return good;
+}
+
+static void test_partial_copies(void)
+{
+	static const unsigned char sizes[] = { 1, 7, 8, 9, 15, 16, 17, 24, 32, 63, 100, 127, 128, 129, 136, 160, 199 };
+	int tried = 0, right = 0;
+
+	for (unsigned int i = 0; i < sizeof(sizes); i++) {
+		for (size_t room = 0; room <= sizes[i]; room += 1 + room / 40) {
+			tried++;
+			if (copies_what_fits(sizes[i], room))
+				right++;
+			else
+				tap_line("# %u bytes with room for %zu", sizes[i], room);
+		}
+	}
+	is(right, tried, "a copy goes up to the last good byte");
+}
+
 int main(void)
 {
 	unsigned int i;
@@ -428,6 +469,7 @@ int main(void)
 			is(right, tried, "%s: argument %d", probes[i].name, arg + 1);
 		}
 	}
+	test_partial_copies();
 	is(count_fds(), before, "no descriptor was leaked");
 	return tap_done();
 }

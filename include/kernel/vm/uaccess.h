@@ -49,14 +49,17 @@ static inline size_t strnlen_user(uptr_t s, size_t max)
 	return hal_strnlen_user(s, max);
 }
 
+/* Scalars are one access: all of it is done, or nothing. */
 #define UACCESS_SCALAR(bits)							\
 static inline int __must_check get_user_u##bits(u##bits *out, uptr_t src)	\
 {										\
-	return copy_from_user(out, src, sizeof(*out));				\
+	might_fault();								\
+	return hal_user_load_u##bits(src, out);					\
 }										\
 static inline int __must_check put_user_u##bits(u##bits v, uptr_t dst)		\
 {										\
-	return copy_to_user(dst, &v, sizeof(v));				\
+	might_fault();								\
+	return hal_user_store_u##bits(dst, v);					\
 }
 
 UACCESS_SCALAR(8)
@@ -66,12 +69,12 @@ UACCESS_SCALAR(64)
 
 static inline int __must_check get_user_s32(s32 *out, uptr_t src)
 {
-	return copy_from_user(out, src, sizeof(*out));
+	return get_user_u32((u32 *)out, src);
 }
 
 static inline int __must_check put_user_s32(s32 v, uptr_t dst)
 {
-	return copy_to_user(dst, &v, sizeof(v));
+	return put_user_u32((u32)v, dst);
 }
 
 /* Structures whose size the program gives (clone3, openat2 and the like). */
