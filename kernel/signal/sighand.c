@@ -58,22 +58,29 @@ void sighand_put(struct sighand *sh)
 		kmem_cache_free(sighand_cache, sh);
 }
 
-void sighand_action(struct sighand *sh, int sig, struct sigaction *out)
+static void sighand_read_locked(const struct sighand *sh, int sig, struct sigaction *out)
 {
-	irqflags_t f = spin_lock_irqsave(&sh->lock);
-
 	if (sh->set & SIGMASK(sig))
 		*out = sh->actions[sig - 1];
 	else
 		*out = (struct sigaction){ .sa_flags = 0 };
+}
+
+void sighand_action(struct sighand *sh, int sig, struct sigaction *out)
+{
+	irqflags_t f = spin_lock_irqsave(&sh->lock);
+
+	sighand_read_locked(sh, sig, out);
 	spin_unlock_irqrestore(&sh->lock, f);
 }
 
-void sighand_set_action(struct sighand *sh, int sig, const struct sigaction *act)
+void sighand_exchange_action(struct sighand *sh, int sig, const struct sigaction *act, struct sigaction *old)
 {
 	sigset64_t bit = SIGMASK(sig);
 	irqflags_t f = spin_lock_irqsave(&sh->lock);
 
+	if (old)
+		sighand_read_locked(sh, sig, old);
 	sh->actions[sig - 1] = *act;
 	sh->set |= bit;
 	sh->ignored = act->sa_handler.addr == SIG_IGN ? sh->ignored | bit : sh->ignored & ~bit;
@@ -110,33 +117,31 @@ void sighand_flush_handlers(struct sighand *sh)
 		  SA_RESETHAND | SA_EXPOSE_TAGBITS | SA_RESTORER)
 
 /* An action that makes a signal do nothing also takes away what is pending of it (POSIX 2.4.3). */
-static void signal_discard_ignored(struct process *p, int sig, const struct sigaction *act)
+static bool action_ignores(int sig, const struct sigaction *act)
 {
-	irqflags_t f;
-
-	if (act->sa_handler.addr != SIG_IGN &&
-	    !(act->sa_handler.addr == SIG_DFL && (SIGMASK(sig) & SIG_IGNORE_MASK)))
-		return;
-	f = spin_lock_irqsave(&p->siglock);
-	signal_flush_mask_locked(p, SIGMASK(sig));
-	spin_unlock_irqrestore(&p->siglock, f);
+	return act->sa_handler.addr == SIG_IGN ||
+	       (act->sa_handler.addr == SIG_DFL && (SIGMASK(sig) & SIG_IGNORE_MASK));
 }
 
-int signal_action(int sig, const struct sigaction *act, struct sigaction *old)
+int signal_action(int sig, struct sigaction *act, struct sigaction *old)
 {
 	struct process *p = current_process();
-	struct sigaction new;
+	irqflags_t f;
 
 	if (!signal_valid(sig) || (act && (SIGMASK(sig) & SIG_KERNEL_ONLY_MASK)))
 		return -EINVAL;
-	if (old)
-		sighand_action(p->sighand, sig, old);
-	if (!act)
+	if (!act) {
+		if (old)
+			sighand_action(p->sighand, sig, old);
 		return 0;
-	new = *act;
-	new.sa_flags &= SA_KNOWN;
-	new.sa_mask &= ~SIG_KERNEL_ONLY_MASK;
-	sighand_set_action(p->sighand, sig, &new);
-	signal_discard_ignored(p, sig, &new);
+	}
+	act->sa_flags &= SA_KNOWN;
+	act->sa_mask &= ~SIG_KERNEL_ONLY_MASK;
+	sighand_exchange_action(p->sighand, sig, act, old);
+	if (action_ignores(sig, act)) {
+		f = spin_lock_irqsave(&p->siglock);
+		signal_flush_mask_locked(p, SIGMASK(sig));
+		spin_unlock_irqrestore(&p->siglock, f);
+	}
 	return 0;
 }

@@ -52,7 +52,7 @@ static void catch(struct dummy *d, int sig, u64 handler)
 {
 	struct sigaction act = { .sa_handler = { handler } };
 
-	sighand_set_action(d->p->sighand, sig, &act);
+	sighand_exchange_action(d->p->sighand, sig, &act, NULL);
 }
 
 static void queue(struct dummy *d, int sig, int value)
@@ -203,8 +203,8 @@ SELFTEST(sighand, copies_what_is_used)
 	struct sighand *a = sighand_create(), *b;
 
 	REQUIRE(a);
-	sighand_set_action(a, SIGINT, &act);
-	sighand_set_action(a, SIGQUIT, &ignore);
+	sighand_exchange_action(a, SIGINT, &act, NULL);
+	sighand_exchange_action(a, SIGQUIT, &ignore, NULL);
 	b = sighand_copy(a);
 	REQUIRE(b);
 	sighand_action(b, SIGINT, &got);

@@ -254,6 +254,61 @@ static void test_pages(void)
 	close(file);
 }
 
+/* ---- actions that change hands --------------------------------------------------------------- */
+
+struct kernel_action {
+	unsigned long handler, flags, restorer, mask;
+};
+
+static unsigned long handed_on[2];
+
+static unsigned long exchange(unsigned long handler)
+{
+	struct kernel_action new = { handler, 0, 0, 0 }, old = { 0 };
+
+	if (syscall(SYS_rt_sigaction, SIGUSR2, handler ? &new : NULL, &old, 8))
+		_exit(98);
+	return old.handler;
+}
+
+/* All that this side puts in and gets back; what both together have left is what the signal began and ends with. */
+static void exchange_often(int side)
+{
+	static unsigned long last[2] = { 1000, 1001 };
+
+	for (int n = 0; n < 64; n++) {
+		last[side] += 2;
+		handed_on[side] ^= last[side] * 0x9e3779b97f4a7c15ul >> 8;
+		handed_on[side] ^= exchange(last[side] * 0x9e3779b97f4a7c15ul >> 8);
+	}
+}
+
+static void exchange_here(void)
+{
+	exchange_often(0);
+}
+
+static void exchange_there(void)
+{
+	exchange_often(1);
+}
+
+static bool each_handed_on_once(void)
+{
+	static unsigned long first;
+	unsigned long left = exchange(0);
+	bool good = (handed_on[0] ^ handed_on[1]) == (first ^ left);
+
+	first = left;
+	handed_on[0] = handed_on[1] = 0;
+	return good;
+}
+
+static void test_exchange(void)
+{
+	ok(rounds(NS_EACH, exchange_here, exchange_there, each_handed_on_once), "sigaction hands on each action once");
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "euid"))
@@ -264,5 +319,6 @@ int main(int argc, char **argv)
 	test_sigtimedwait();
 	test_dot_dot();
 	test_pages();
+	test_exchange();
 	return tap_done();
 }

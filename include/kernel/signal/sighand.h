@@ -37,8 +37,8 @@ void sighand_put(struct sighand *sh);
 
 /* A copy of one action. */
 void sighand_action(struct sighand *sh, int sig, struct sigaction *out);
-/* Installs an action (checked by the caller). */
-void sighand_set_action(struct sighand *sh, int sig, const struct sigaction *act);
+/* Installs an action (checked by the caller); *old (unless NULL) is the one that it replaced. */
+void sighand_exchange_action(struct sighand *sh, int sig, const struct sigaction *act, struct sigaction *old);
 /* The handler becomes SIG_DFL; mask and flags stay. */
 void sighand_set_default(struct sighand *sh, int sig);
 /* execve and CLONE_CLEAR_SIGHAND: handlers go back to default, ignored ones stay; flags and masks go. */

@@ -65,7 +65,7 @@ int signal_kill_thread(int tgid, int tid, int sig, const siginfo_t *info);
 /* rt_sigqueueinfo(2). */
 int signal_queue(int pid, int sig, const siginfo_t *info);
 /* sigaction(2), SA_* bits that are unknown taken out. -EINVAL. */
-int signal_action(int sig, const struct sigaction *act, struct sigaction *old);
+int signal_action(int sig, struct sigaction *act, struct sigaction *old);
 /* sigaltstack(2) of the caller, whose stack pointer is sp. -EPERM, -EINVAL, -ENOMEM. */
 int signal_altstack(const stack_t *new, stack_t *old, u64 sp);
 
