@@ -279,6 +279,38 @@ static void step_memory(struct bystander *b)
 	(void)b;
 }
 
+static void step_kick(struct bystander *b)
+{
+	hal_cpu_kick(b->cpu);
+}
+
+static void say_done(void *arg)
+{
+	complete(arg);
+}
+
+/*
+ * A CPU is kicked before it takes interrupts: nothing is sent, and the wish to reschedule must not count as under way for ever. A
+ * thread that is woken there then runs; with a kick lost, the CPU would idle on.
+ */
+SELFTEST(cpuhp, a_kick_too_early_is_no_loss)
+{
+	u32 cpu = victim();
+	struct bystander b;
+	struct completion done;
+
+	if (!cpu)
+		return;
+	EXPECT_EQ(cpuhp_down(cpu), 0);
+	REQUIRE(bystander_start(&b, step_kick, cpu));
+	EXPECT_EQ(cpuhp_up(cpu), 0);
+	bystander_stop(&b);
+	completion_init(&done);
+	REQUIRE(kthread_run_on(cpu, say_done, &done, "kicked"));
+	wait_for_completion(&done, "selftest");
+	EXPECT(hal_cpu_online(cpu));
+}
+
 /* A CPU comes and goes while others wait for grace periods, ask it, flush, and use their caches of memory. */
 SELFTEST(torture_cpuhp, all_goes_on_meanwhile)
 {

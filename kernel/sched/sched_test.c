@@ -344,42 +344,81 @@ SELFTEST(sched, busy_kernel_threads_are_preempted)
 	EXPECT(w[0].value > 20 * MS && w[1].value > 20 * MS);
 }
 
+/* One step of nice is a quarter more or less, rounded, with 1024 at nice 0 (sched(7)). */
+SELFTEST(sched, weights_of_nice)
+{
+	EXPECT_EQ(sched_nice_weight(0), 1024);
+	EXPECT_EQ(sched_nice_weight(-20), 88761);
+	EXPECT_EQ(sched_nice_weight(5), 335);
+	EXPECT_EQ(sched_nice_weight(19), 15);
+	for (int nice = -20; nice < 19; nice++) {
+		u64 heavy = sched_nice_weight(nice) * 100ull, light = sched_nice_weight(nice + 1);
+
+		EXPECT(heavy >= light * 120 && heavy <= light * 128);
+	}
+}
+
+/* Threads that shall compete are on the last CPU, however many there are. */
+static void go_to_last_cpu(void)
+{
+	struct cpumask one;
+	u32 cpu = hal_cpu_count() - 1;
+
+	while (!hal_cpu_online(cpu))
+		cpu--;
+	cpumask_clear(&one);
+	cpumask_set(&one, cpu);
+	EXPECT_EQ(sched_set_affinity(current_thread(), &one), 0);
+	schedule();
+}
+
 static void weighted_main(void *arg)
 {
 	struct worker *w = arg;
 
+	go_to_last_cpu();
 	sched_set_nice(current_thread(), w->value ? 5 : 0);
 	spin_main(w);
 }
 
-/* Nice 5 weighs 335 where nice 0 weighs 1024. On one CPU only: on more they do not compete. */
+/*
+ * Nice 5 weighs 335 where nice 0 weighs 1024. A host that takes the CPU away is charged to whoever runs, which then waits for as much
+ * longer: the longer it goes on, the nearer they come.
+ */
 SELFTEST(sched, nice_is_a_weight)
 {
+	u64 end = hal_clock_ns() + PATIENCE_NS, heavy, light, from[2];
+	struct thread *t[2];
 	struct worker w[2];
 	bool stop = false;
 
-	if (hal_cpu_online_count() > 1) {
-		selftest_skip("needs one CPU");
-		return;
-	}
 	for (u32 i = 0; i < 2; i++) {
 		worker_init(&w[i], &stop);
 		w[i].value = i;
-		REQUIRE(kthread_run(weighted_main, &w[i], "weighted"));
+		t[i] = kthread_run(weighted_main, &w[i], "weighted");
+		REQUIRE(t[i]);
 	}
-	sleep_ns(500 * MS);
+	sleep_ns(20 * MS);
+	for (u32 i = 0; i < 2; i++)
+		from[i] = READ_ONCE(t[i]->sum_exec_ns);
+	do {
+		sleep_ns(50 * MS);
+		heavy = READ_ONCE(t[0]->sum_exec_ns) - from[0];
+		light = READ_ONCE(t[1]->sum_exec_ns) - from[1];
+	} while ((light < 30 * MS || heavy * 10 < light * 26 || heavy * 10 > light * 35) && hal_clock_ns() < end);
+	EXPECT(hal_clock_ns() < end);
 	WRITE_ONCE(stop, true);
 	wait_for_completion(&w[0].done, "selftest");
 	wait_for_completion(&w[1].done, "selftest");
-	EXPECT(w[0].value > 2 * w[1].value);
-	EXPECT(w[0].value < 5 * w[1].value);
 }
 
 static void fifo_main(void *arg)
 {
 	struct worker *w = arg;
 
+	go_to_last_cpu();
 	(void)sched_set_params(current_thread(), SCHED_FIFO, 50, 0, false);
+	complete(&w->done);
 	wait_for_completion(&w->go, "selftest");
 	w->end_ns = hal_clock_ns();
 	complete(&w->done);
@@ -387,18 +426,22 @@ static void fifo_main(void *arg)
 
 SELFTEST(sched, realtime_runs_before_its_waker_goes_on)
 {
+	struct cpumask all = current_thread()->affinity;
+	struct thread *t;
 	struct worker w;
 
-	if (hal_cpu_online_count() > 1) {
-		selftest_skip("needs one CPU");
-		return;
-	}
 	worker_init(&w, NULL);
-	REQUIRE(kthread_run(fifo_main, &w, "fifo"));
-	sleep_ns(1 * MS);
+	t = kthread_run(fifo_main, &w, "fifo");
+	REQUIRE(t);
+	wait_for_completion(&w.done, "selftest");
+	completion_init(&w.done);
+	go_to_last_cpu();
+	while (READ_ONCE(t->state) != THREAD_UNINTERRUPTIBLE || READ_ONCE(t->on_rq))
+		sched_relax();
 	complete(&w.go); /* preempted here */
 	EXPECT(w.end_ns != 0 && w.end_ns <= hal_clock_ns());
 	wait_for_completion(&w.done, "selftest");
+	EXPECT_EQ(sched_set_affinity(current_thread(), &all), 0);
 }
 
 static void stoppable_main(void *arg)
