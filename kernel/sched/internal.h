@@ -168,6 +168,29 @@ void tick_start(struct runqueue *rq, u64 now); /* [rq->lock] this CPU's, from an
 void tick_stop(struct runqueue *rq); /* [rq->lock] the CPU begins to idle */
 void tick_init(struct runqueue *rq);
 
+/*
+ * Moments that only a test can make long enough for another CPU to get in between (debug kernel): the lock that lock_sleeper() has
+ * found, held; and a thread in transit, nothing held. Interrupts off.
+ */
+enum sched_test_point { SCHED_TEST_WAKE, SCHED_TEST_TRANSIT };
+#if HALCYON_DEBUG
+/* [a] NULL: nobody wants to know. */
+extern void (*sched_test_hook)(enum sched_test_point point, struct thread *t, struct runqueue *rq);
+
+static inline void sched_test_point(enum sched_test_point point, const struct thread *t, struct runqueue *rq)
+{
+	void (*hook)(enum sched_test_point point, struct thread *t, struct runqueue *rq) = READ_ONCE(sched_test_hook);
+
+	if (unlikely(hook))
+		hook(point, (struct thread *)t, rq);
+}
+#else
+static inline void sched_test_point(enum sched_test_point point, const struct thread *t, const struct runqueue *rq)
+{
+	(void)point, (void)t, (void)rq;
+}
+#endif
+
 /* hotplug.c: this CPU's queue, the first time it comes; interrupts off */
 void rq_init_here(struct thread *idle);
 /* switch.c */

@@ -61,7 +61,6 @@ static void inherit_parameters(struct thread *t, const struct thread *from)
 {
 	t->sp = from->sp;
 	t->affinity = from->affinity;
-	t->vruntime = from->vruntime;
 	if (from->flags & THREAD_IDLE) { /* boot code creates the first threads */
 		t->sp = (struct sched_param_state){ .policy = SCHED_NORMAL, .weight = sched_nice_weight(0) };
 		cpumask_fill(&t->affinity);

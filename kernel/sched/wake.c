@@ -9,7 +9,7 @@
  *
  * A runnable thread that moves to another queue is in transit too (`moving`), but keeps its state and counts as being on a
  * queue: it may have been preempted between the write of its state and schedule(), and would lose its stop or its death. A
- * waker that comes meanwhile makes it runnable under the old queue's lock.
+ * waker that comes meanwhile waits for the end of the move.
  *
  * Hand-off. A thread that wakes another one and sleeps at once (a pipe's or a futex's ping-pong) hands the CPU over: to
  * wake an idle CPU for the other one would cost two interrupts and gain nothing. Nobody says beforehand that he will
@@ -25,6 +25,10 @@
 #include "queue.h"
 
 #define HANDOFF_SURE 2u
+
+#if HALCYON_DEBUG
+void (*sched_test_hook)(enum sched_test_point point, struct thread *t, struct runqueue *rq);
+#endif
 
 struct runqueue *thread_lock(const struct thread *t, irqflags_t *flags)
 {
@@ -89,6 +93,7 @@ void sched_activate(struct runqueue *rq, struct thread *t, u64 from_vclock, u64 
 
 void sched_place(struct thread *t, u32 cpu, u64 from_vclock, u64 now)
 {
+	sched_test_point(SCHED_TEST_TRANSIT, t, NULL);
 	for (;;) {
 		struct runqueue *rq = rq_of(cpu);
 
@@ -137,33 +142,59 @@ static noinline void wake_somewhere(struct runqueue *rq, struct thread *t, u64 n
 	sched_place(t, cpu, vclock, now);
 }
 
+/*
+ * Interrupts off. Locks the queue on whose books `t` is; nobody else can end its sleep, or move it, as long as that is held. A
+ * thread between two queues is on neither's: it may come to the other one, run and sleep there while this lock is held. As
+ * in thread_lock() `cpu` is read last, and *state is what was read before it, but waking is no reason to wait: it is no sleep.
+ */
+static inline struct runqueue *lock_sleeper(const struct thread *t, u32 *state)
+{
+	for (;;) {
+		struct runqueue *rq = rq_of(READ_ONCE(t->cpu));
+		u8 moving;
+
+		spin_lock(&rq->lock);
+		*state = __atomic_load_n(&t->state, __ATOMIC_ACQUIRE);
+		moving = __atomic_load_n(&t->moving, __ATOMIC_ACQUIRE);
+		if (likely(rq->cpu == READ_ONCE(t->cpu) && !moving)) {
+			sched_test_point(SCHED_TEST_WAKE, t, rq);
+			return rq;
+		}
+		spin_unlock_no_resched(&rq->lock);
+		hal_cpu_relax();
+	}
+}
+
+/*
+ * [rq->lock] The thread has not left its CPU yet, and now need not. It goes on running meanwhile, and may have given up its wait
+ * by itself, or have come to its end: only the state that was seen is ended. False: it is in none of mask any more.
+ */
+static noinline bool wake_running(struct thread *t, u32 state, u32 mask)
+{
+	while (state & mask)
+		if (try_cmpxchg(&t->state, &state, (u32)THREAD_RUNNABLE))
+			return true;
+	return false;
+}
+
 /* The state was seen to be one of mask, behind a barrier. */
 static noinline bool wake_seen(struct thread *t, u32 mask)
 {
 	irqflags_t flags = hal_irq_save();
-	struct runqueue *rq;
+	u32 state;
+	struct runqueue *rq = lock_sleeper(t, &state);
 	u64 now;
 
-	for (;;) {
-		rq = rq_of(READ_ONCE(t->cpu));
-		spin_lock(&rq->lock);
-		if (likely(rq->cpu == READ_ONCE(t->cpu)))
-			break;
-		spin_unlock_no_resched(&rq->lock);
-	}
-	if (unlikely(!(READ_ONCE(t->state) & mask))) {
+	if (unlikely(!(state & mask) || t->on_rq)) {
+		bool woken = wake_running(t, state, mask);
+
 		spin_unlock_irqrestore(&rq->lock, flags);
-		return false;
-	}
-	if (unlikely(t->on_rq)) { /* it has not left its CPU yet, and now need not */
-		thread_set_state(t, THREAD_RUNNABLE);
-		spin_unlock_irqrestore(&rq->lock, flags);
-		return true;
+		return woken;
 	}
 	now = hal_clock_ns();
 	rq_here()->wakes++;
 	if (sched_many) {
-		preempt_disable(); /* until interrupts are back: then a wanted switch happens */
+		preempt_disable();	/* until interrupts are back: then a wanted switch happens */
 		wake_somewhere(rq, t, now);
 		hal_irq_restore(flags);
 		preempt_enable();
@@ -181,16 +212,26 @@ bool thread_wake_state(struct thread *t, u32 mask)
 	return READ_ONCE(t->state) & mask ? wake_seen(t, mask) : false;
 }
 
+/*
+ * Others may know the thread already, and change its parameters or affinity under the lock of the queue that it was born to: it
+ * goes into transit under that lock, too. Its place among others is its maker's, who may have come to another CPU, and to
+ * another virtual clock, since thread_init().
+ */
 void thread_start(struct thread *t)
 {
+	struct runqueue *born;
 	irqflags_t flags;
 	u64 vclock;
 
 	ASSERT(!t->on_rq);
 	preempt_disable();
 	flags = hal_irq_save();
-	t->cpu = hal_cpu_id();
+	born = rq_of(t->cpu);
+	spin_lock(&born->lock);
 	thread_set_state(t, THREAD_WAKING);
+	WRITE_ONCE(t->cpu, hal_cpu_id());
+	spin_unlock_no_resched(&born->lock);
+	t->vruntime = current_thread()->vruntime;
 	vclock = rq_here()->vclock;
 	sched_place(t, sched_choose_cpu_new(t), vclock, hal_clock_ns());
 	hal_irq_restore(flags);
