@@ -126,19 +126,27 @@ SELFTEST(record, off_is_off)
 	end();
 }
 
-/* The timer's interrupts write in the middle of ours: 500 entries in 40 ms. */
+/*
+ * Interrupts write in the middle of ours: 500 entries in 40 ms. A thread that is alone on its CPU has no tick, so the
+ * interrupts may be few: again, until there is one.
+ */
 SELFTEST(record, interrupts_in_between)
 {
 	struct reading r;
 
 	REQUIRE(begin("irq,syscall"));
-	for (u64 i = 0; i < 500; i++) {
-		write_some(i, i + 1);
-		hal_delay_ns(80000);
+	for (u32 round = 0; round < 100; round++) {
+		record_clear();
+		for (u64 i = 0; i < 500; i++) {
+			write_some(i, i + 1);
+			hal_delay_ns(80000);
+		}
+		r = read_tail(~0u);
+		EXPECT(r.in_order && r.time_grows);
+		EXPECT_EQ(r.mine, 500);
+		if (r.lines > r.mine)
+			break;
 	}
-	r = read_tail(~0u);
-	EXPECT(r.in_order && r.time_grows);
-	EXPECT_EQ(r.mine, 500);
 	EXPECT(r.lines > r.mine);
 	end();
 }
