@@ -2,7 +2,8 @@
 
   kernel   the self tests whose suite is named torture_*: timers, wait queues, mutex, rwsem, RCU, work queues, calls and
            shootdowns between CPUs, migration
-  user     ABI programs that race with themselves (PROGRAMS) in one boot, while CPUs go offline and come back
+  user     ABI programs that race with themselves (PROGRAMS) in one boot, while CPUs go offline and come back. The last CPU is left out
+           at boot and comes later: what it keeps from then on must not be taken for a leak at power-off
 
 `make test` runs the first on 2 CPUs (ring selftest has them on 4) and the second on 4, for a second each. TORTURE_SECONDS
 and TORTURE_CPUS in the environment ask for more (make test-long: both on 1, 2, 4 and 8 CPUs). A detector's report, a leak
@@ -18,7 +19,8 @@ import ring_abi
 import ring_selftest
 from report import Report
 
-PROGRAMS = ("fork", "threads", "futex", "signal", "mmap", "vmstress", "shootdown", "hotplug", "pipe", "wait")
+# hotplug brings the CPU that maxcpus= leaves out at boot.
+PROGRAMS = ("hotplug", "fork", "threads", "futex", "signal", "mmap", "vmstress", "shootdown", "pipe", "wait")
 BOOT_SECONDS, SELFTEST_SECONDS = 60, 150
 
 
@@ -51,7 +53,7 @@ def user_part(report, build, folder, cpus, options):
     rounds = [known[name] for _ in range(max(1, min(seconds(), 10))) for name in PROGRAMS if name in known]
     path = ring_abi.pack(build, rounds, os.path.join(folder, "torture.initrd"))
     disk = image.make(image.built(build, "halcyon.img"), os.path.join(folder, "torture.img"),
-                      options="console=ttyS0 qemu-exit quiet " + options, initrd=path)
+                      options="console=ttyS0 qemu-exit quiet maxcpus=%d %s" % (max(1, cpus - 1), options), initrd=path)
     with machine.Machine(image=disk, cpus=cpus, name="torture", symbols=image.built(build, "kernel.elf")) as halcyon:
         try:
             status, dump = halcyon.wait(BOOT_SECONDS + sum(p.seconds for p in rounds)), ""
