@@ -91,6 +91,13 @@ static void check_sharing(void)
 	signal(SIGUSR1, SIG_DFL);
 }
 
+static int wait_for_it(void *arg)
+{
+	for (;;)
+		pause();
+	return 0;
+}
+
 static void check_errors(void)
 {
 	fails(raw_clone(CLONE_SIGHAND | SIGCHLD, NULL, NULL, NULL, 0), EINVAL,
@@ -103,6 +110,16 @@ static void check_errors(void)
 	      "CLONE_PIDFD with CLONE_DETACHED");
 	fails(raw_clone(CLONE_PIDFD | CLONE_PARENT_SETTID | SIGCHLD, NULL, (int *)&word, NULL, 0),
 	      EINVAL, "CLONE_PIDFD with CLONE_PARENT_SETTID");
+	is(in_child({
+		static char stack[16384];
+		int bad = unshare(CLONE_SIGHAND) != 0;
+		pid_t pid = clone(wait_for_it, stack + sizeof(stack), CLONE_VM | CLONE_SIGHAND | SIGCHLD, NULL);
+
+		bad += unshare(CLONE_SIGHAND) != -1 || errno != EINVAL;
+		kill(pid, SIGKILL);
+		tap_wait(pid);
+		_exit(bad);
+	}), 0, "unshare(CLONE_SIGHAND): not while another process shares them");
 }
 
 static volatile int parent_tid, child_tid;

@@ -9,6 +9,8 @@
 #include <elf.h>
 #include <pthread.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/resource.h>
 
 static const char *self;
@@ -79,6 +81,38 @@ static int role_secure(void)
 	getresuid(&r, &e, &s);
 	dprintf(1, "%d %d %d secure %lu", r, e, s, getauxval(AT_SECURE));
 	return 0;
+}
+
+/* Which way mmap(2) goes: bit 0 set: up; bit 1: in a child, too. */
+static int role_layout(void)
+{
+	char *a = mmap(NULL, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *b = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int status = in_child({
+		char *c = mmap(NULL, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		_exit(c > b ? 2 : 0);
+	});
+
+	return (b > a) | status >> 8;
+}
+
+static void check_layout(void)
+{
+	struct rlimit rl = { RLIM_INFINITY, RLIM_INFINITY };
+	char *argv[] = { (char *)self, "layout", NULL };
+
+	is(run(argv, NULL, self), 0, "mmap goes down");
+	is(in_child({
+		setrlimit(RLIMIT_STACK, &rl);
+		execv(self, argv);
+		_exit(1);
+	}), 0, "with an infinite stack, too");
+	is(in_child({
+		personality(ADDR_COMPAT_LAYOUT);
+		execv(self, argv);
+		_exit(1);
+	}), 3 << 8, "but up with ADDR_COMPAT_LAYOUT, also in the program's children");
 }
 
 static void check_args(void)
@@ -419,6 +453,8 @@ int main(int argc, char **argv, char **envp)
 
 	if (argc == 2 && !strcmp(role, "state"))
 		return role_state();
+	if (argc == 2 && !strcmp(role, "layout"))
+		return role_layout();
 	if (argc == 2 && !strcmp(role, "secure"))
 		return role_secure();
 	if (argc == 2 && !strcmp(role, "exit"))
@@ -431,6 +467,7 @@ int main(int argc, char **argv, char **envp)
 		return role_args(argc, argv, envp);
 	self = strdup(argv[0]);
 	check_args();
+	check_layout();
 	check_refusals();
 	check_scripts();
 	check_sizes();

@@ -13,6 +13,10 @@
 #define RW (PROT_READ | PROT_WRITE)
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 #define USER_END 0x7fffffffe000ul
+#ifndef MADV_POPULATE_READ	/* newer than musl */
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
 
 static int fd;
 static sigjmp_buf out;
@@ -118,6 +122,12 @@ static void check_placement(void)
 	b = mmap(NULL, PAGE, RW, ANON | MAP_32BIT, -1, 0);
 	ok((uintptr_t)b < 1ul << 31, "MAP_32BIT");
 	munmap(b, PAGE);
+	b = mmap((void *)0x50000000ul, PAGE, RW, ANON | MAP_32BIT, -1, 0);
+	ok(b == (void *)0x50000000ul, "MAP_32BIT with a hint that is free");
+	munmap(b, PAGE);
+	b = mmap((void *)0x90000000ul, PAGE, RW, ANON | MAP_32BIT, -1, 0);
+	ok((uintptr_t)b < 1ul << 31, "MAP_32BIT with a hint that is too high");
+	munmap(b, PAGE);
 	b = mmap((void *)0x123456000ul, PAGE, RW, ANON, -1, 0);
 	ok(b == (void *)0x123456000ul, "a free hint anywhere");
 	munmap(b, PAGE);
@@ -130,6 +140,11 @@ static void check_placement(void)
 	b[1ul << 39] = 1;
 	is(b[1ul << 39], 1, "but at one place");
 	munmap(b, 1ul << 40);
+	b = mmap(NULL, 1ul << 38, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ok(b != MAP_FAILED, "a quarter of it, shared");
+	b[1ul << 37] = 1;
+	is(b[1ul << 37], 1, "and touched");
+	munmap(b, 1ul << 38);
 	munmap(a, 8 * PAGE);
 }
 
@@ -231,6 +246,50 @@ static void check_remap(void)
 	fails(mremap(p, PAGE, 2 * PAGE, MREMAP_MAYMOVE), EFAULT, "mremap: unmapped");
 }
 
+static long resident_pages(void)
+{
+	int statm = open("/proc/self/statm", O_RDONLY);
+	long size = 0, resident = -1;
+	char text[200] = "";
+
+	read(statm, text, sizeof(text) - 1);
+	close(statm);
+	sscanf(text, "%ld %ld", &size, &resident);
+	return resident;
+}
+
+static void check_populate(void)
+{
+	char *p = map(2000, RW);
+	long before = resident_pages(), more;
+	pid_t pid;
+	int ready[2];
+	char c;
+
+	works(madvise(p, 2000 * PAGE, MADV_POPULATE_READ), "MADV_POPULATE_READ");
+	more = resident_pages() - before;
+	ok(more < 500, "takes no memory for what is zero");
+	works(madvise(p, 2000 * PAGE, MADV_POPULATE_WRITE), "MADV_POPULATE_WRITE");
+	more = resident_pages() - before;
+	ok(more > 1500, "does");
+	munmap(p, 2000 * PAGE);
+	/* More than any machine has done in the seconds of this test. */
+	pipe(ready);
+	pid = fork();
+	if (pid == 0) {
+		write(ready[1], "r", 1);
+		mmap(NULL, 1ul << 43, PROT_READ, ANON | MAP_NORESERVE | MAP_POPULATE, -1, 0);
+		for (;;)
+			pause();
+	}
+	read(ready[0], &c, 1);
+	tap_sleep_ms(50);
+	kill(pid, SIGKILL);
+	ok(killed(tap_wait(pid), SIGKILL), "SIGKILL ends MAP_POPULATE");
+	close(ready[0]);
+	close(ready[1]);
+}
+
 static void check_advice(void)
 {
 	char *p = map(4, RW);
@@ -292,6 +351,17 @@ static void check_limits(void)
 		_exit(mmap(NULL, 100 << 20, RW, ANON, -1, 0) != MAP_FAILED || errno != ENOMEM);
 	}), 0, "RLIMIT_AS");
 	is(in_child({
+		char *p = map((64 << 20) / PAGE, PROT_NONE);
+
+		rl.rlim_cur = 16 << 20;
+		setrlimit(RLIMIT_DATA, &rl);
+		if (mprotect(p, 64 << 20, RW) != -1 || errno != ENOMEM)
+			_exit(1);
+		if (mprotect(p, 64 << 20, PROT_READ))
+			_exit(2);
+		_exit(mprotect(p, 1 << 20, RW) != 0);
+	}), 0, "RLIMIT_DATA: what mprotect makes writable counts");
+	is(in_child({
 		int i;
 		char *p = map(2, RW);
 
@@ -337,6 +407,7 @@ int main(void)
 	check_self_write();
 	check_remap();
 	check_advice();
+	check_populate();
 	check_brk();
 	check_limits();
 	check_zero_device();

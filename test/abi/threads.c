@@ -263,6 +263,36 @@ static void check_fork(void)
 	is((long)result, 17 << 8, "fork in a thread: the child has one thread");
 }
 
+/* SIGCHLD is blocked in this thread alone, which waits for it: it is the one that forked. */
+static void *reaper_body(void *arg)
+{
+	struct timespec patience = { 20, 0 };
+	siginfo_t info;
+	sigset_t set;
+	pid_t pid;
+	long got;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	pid = fork();
+	if (pid == 0)
+		_exit(21);
+	got = sigtimedwait(&set, &info, &patience) == SIGCHLD && info.si_pid == pid && info.si_status == 21;
+	tap_wait(pid);
+	return (void *)got;
+}
+
+static void check_child_signal(void)
+{
+	pthread_t t;
+	void *got;
+
+	pthread_create(&t, NULL, reaper_body, NULL);
+	pthread_join(t, &got);
+	ok(got, "SIGCHLD reaches the thread that forked and waits for it");
+}
+
 static void check_affinity(void)
 {
 	cpu_set_t set;
@@ -290,6 +320,7 @@ int main(void)
 	check_signals();
 	check_many();
 	check_fork();
+	check_child_signal();
 	check_affinity();
 	return tap_done();
 }

@@ -4,8 +4,14 @@
  */
 #include "tap.h"
 
+#include <linux/sched.h>
+#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+
+#ifndef P_PIDFD			/* newer than musl */
+#define P_PIDFD 3
+#endif
 
 static pid_t sleeper(void)
 {
@@ -144,12 +150,10 @@ static void check_rusage(void)
 	int status;
 
 	if (pid == 0) {
-		volatile unsigned long n;
-		long end = tap_now_ms() + 60;
+		struct timespec used = { 0, 0 };
 
-		while (tap_now_ms() < end)
-			for (n = 0; n < 1000; n++)
-				;
+		while (used.tv_sec == 0 && used.tv_nsec < 60000000)
+			clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
 		_exit(0);
 	}
 	memset(&ru, 0xff, sizeof(ru));
@@ -278,6 +282,81 @@ static void check_subreaper(void)
 	is(status, 0, "a subreaper gets orphans");
 }
 
+static void *second_thread(void *arg)
+{
+	for (;;)
+		pause();
+	return arg;
+}
+
+/* A process whose first thread has ended is as alive as before. */
+static void check_dead_leader(void)
+{
+	int status, bad = 0;
+	siginfo_t info;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		pthread_t t;
+
+		pthread_create(&t, NULL, second_thread, NULL);
+		syscall(SYS_exit, 3);
+	}
+	for (int i = 0; i < 50; i++, tap_sleep_ms(1))
+		bad += waitid(P_PID, pid, &info, WSTOPPED | WNOHANG) != 0 || info.si_pid != 0;
+	is(bad, 0, "the leader of a child ends: a stop can be waited for");
+	kill(pid, SIGSTOP);
+	is(waitid(P_PID, pid, &info, WSTOPPED), 0, "and comes");
+	is(info.si_status, SIGSTOP, "si_status");
+	kill(pid, SIGCONT);
+	is(waitid(P_PID, pid, &info, WCONTINUED), 0, "and goes on");
+	kill(pid, SIGKILL);
+	is(waitpid(pid, &status, 0), pid, "and it is reaped");
+	is(status, SIGKILL, "when all have ended");
+}
+
+/* A child of that number (0: any) with a descriptor of it (NULL: none). It sleeps, or ends with `code`. */
+static pid_t child_with(int *pidfd, pid_t number, int code)
+{
+	struct clone_args args = {
+		.flags = pidfd ? CLONE_PIDFD : 0, .pidfd = (uintptr_t)pidfd, .exit_signal = SIGCHLD,
+		.set_tid = number ? (uintptr_t)&number : 0, .set_tid_size = number != 0,
+	};
+	pid_t pid = syscall(SYS_clone3, &args, sizeof(args));
+
+	if (pid == 0) {
+		if (code)
+			_exit(code);
+		for (;;)
+			pause();
+	}
+	return pid;
+}
+
+static void check_pidfd(void)
+{
+	siginfo_t info = { 0 };
+	int fd = -1, status;
+	pid_t pid = child_with(&fd, 0, 0), stranger;
+
+	works(fcntl(fd, F_SETFL, O_NONBLOCK), "a pidfd that does not wait");
+	fails(waitid(P_PIDFD, fd, &info, WEXITED), EAGAIN, "waitid: not yet");
+	is(waitid(P_PIDFD, fd, &info, WEXITED | WNOHANG), 0, "with WNOHANG: nobody");
+	is(info.si_pid, 0, "is no error");
+	kill(pid, SIGKILL);
+	ok(within(20000, waitid(P_PIDFD, fd, &info, WEXITED) == 0), "and then");
+	is(info.si_pid, pid, "the child");
+	stranger = child_with(NULL, pid, 9);
+	is(stranger, pid, "another child with the same number");
+	is(waitid(P_PID, pid, &info, WEXITED | WNOWAIT), 0, "has ended");
+	fails(waitid(P_PIDFD, fd, &info, WEXITED), ECHILD, "the old pidfd does not mean it");
+	is(waitpid(stranger, &status, 0), stranger, "it is there to be waited for");
+	is(status, 9 << 8, "with its own status");
+	fails(waitid(P_PIDFD, 77, &info, WEXITED), EBADF, "waitid: no descriptor");
+	fails(waitid(P_PIDFD, 1, &info, WEXITED), EBADF, "waitid: of something else");
+	close(fd);
+}
+
 int main(void)
 {
 	check_errors();
@@ -288,5 +367,7 @@ int main(void)
 	check_sigchld();
 	check_interrupt();
 	check_subreaper();
+	check_dead_leader();
+	check_pidfd();
 	return tap_done();
 }
