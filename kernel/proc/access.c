@@ -34,6 +34,19 @@ struct vm_space *proc_space_again(struct task *t, u32 seq)
 	return NULL;
 }
 
+struct vm_space *proc_space_to_show(struct task *t, int *err)
+{
+	struct vm_space *space = NULL;
+	u32 seq;
+
+	*err = proc_space_access(t, &space, &seq);
+	if (*err == -ESRCH)
+		*err = 0;
+	else if (*err == -EPERM)
+		*err = -EACCES;
+	return space;
+}
+
 int proc_space_access(struct task *t, struct vm_space **space, u32 *seq)
 {
 	struct process *p = t->process;

@@ -8,6 +8,7 @@
 #include <kernel/core/assert.h>
 #include <kernel/mm/page.h>
 #include <kernel/mm/slab.h>
+#include <kernel/proc/access.h>
 #include <kernel/proc/vm_files.h>
 #include <kernel/task/process.h>
 #include <kernel/task/task.h>
@@ -96,11 +97,12 @@ static void numa_line(struct seq *s, const struct vm_space *space, struct vm_are
 static int numa_maps_show(struct seq *s, struct task *task)
 {
 	const struct mempolicy *p = task == task_current_or_null() ? task->mempolicy : NULL;
-	struct vm_space *space = process_space_get(task->process);
+	int err;
+	struct vm_space *space = proc_space_to_show(task, &err);
 	struct vm_area *a;
 
 	if (!space)
-		return 0;
+		return err;
 	rwsem_read_lock(&space->lock);
 	for (a = vm_area_find_locked(space, 0); a && !seq_overflowed(s); a = vm_area_next_locked(a))
 		numa_line(s, space, a, p);

@@ -24,7 +24,7 @@
 #define MEM_CHUNK		4096	/* bytes of /proc/PID/mem done at a time */
 #define TEXT_MAX		(256 * KIB)	/* of cmdline and environ that is shown */
 
-/* The space of a task, referenced, or NULL. */
+/* The space of a task, referenced, or NULL. For what everybody may know. */
 static struct vm_space *task_space(struct task *t)
 {
 	return process_space_get(t->process);
@@ -80,11 +80,12 @@ static void maps_line(struct seq *s, struct vm_space *space, struct vm_area *a)
 
 static int maps_show(struct seq *s, struct task *task)
 {
-	struct vm_space *space = task_space(task);
+	int err;
+	struct vm_space *space = proc_space_to_show(task, &err);
 	struct vm_area *a;
 
 	if (!space)
-		return 0;
+		return err;
 	rwsem_read_lock(&space->lock);
 	for (a = vm_area_find_locked(space, 0); a && !seq_overflowed(s); a = vm_area_next_locked(a))
 		maps_line(s, space, a);
@@ -117,11 +118,12 @@ static int statm_show(struct seq *s, struct task *task)
 /* Pairs up to AT_NULL, in binary. */
 static int auxv_show(struct seq *s, struct task *task)
 {
-	struct vm_space *space = task_space(task);
+	int err;
+	struct vm_space *space = proc_space_to_show(task, &err);
 	unsigned int n = 0;
 
 	if (!space)
-		return 0;
+		return err;
 	while (n + 2 < VM_AUXV_WORDS && space->auxv[n])
 		n += 2;
 	seq_write(s, space->auxv, (n + 2) * sizeof(u64));
@@ -182,10 +184,11 @@ static int cmdline_show(struct seq *s, struct task *task)
 
 static int environ_show(struct seq *s, struct task *task)
 {
-	struct vm_space *space = task_space(task);
+	int err;
+	struct vm_space *space = proc_space_to_show(task, &err);
 
 	if (!space)
-		return 0;
+		return err;
 	space_bytes_show(s, space, space->env_start, space->env_end);
 	vm_space_put(space);
 	return 0;

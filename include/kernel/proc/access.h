@@ -20,6 +20,12 @@ struct vm_space;
  */
 int proc_space_access(struct task *t, struct vm_space **space, u32 *seq);
 
+/*
+ * For files of PROC_PID_READ: the space, referenced. procfs has asked already who may look, but of what the process was
+ * then. NULL: *err, which is 0 when there is none any more.
+ */
+struct vm_space *proc_space_to_show(struct task *t, int *err);
+
 /* The same space again, referenced; NULL when it is gone or execve has replaced it. */
 struct vm_space *proc_space_again(struct task *t, u32 seq);
 
