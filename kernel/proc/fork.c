@@ -206,7 +206,6 @@ static void fork_inherit(struct process *p, struct process *parent)
 	p->dumpable = parent->dumpable;
 	p->oom_score_adj = parent->oom_score_adj;
 	p->oom_score_adj_min = parent->oom_score_adj_min;
-	p->has_child_subreaper = parent->has_child_subreaper || parent->child_subreaper;
 	f = spin_lock_irqsave(&parent->rlim_lock);
 	memcpy(p->rlim, parent->rlim, sizeof(p->rlim));
 	spin_unlock_irqrestore(&parent->rlim_lock, f);
@@ -306,6 +305,8 @@ static void fork_enter_tree(struct fork *f)
 		p->exit_signal = f->args->exit_signal;
 	}
 	p->exec_id = parent->exec_id;
+	/* Here, not earlier: prctl(PR_SET_CHILD_SUBREAPER) marks whom it finds in the tree under the same lock. */
+	p->has_child_subreaper = p->parent->has_child_subreaper || p->parent->child_subreaper;
 	/* Here, not earlier: a hangup takes the terminal from all of the session under the same lock. */
 	p->tty = parent->tty;
 	if (p->tty && session_tty_ops.get)
