@@ -135,6 +135,8 @@ TEST(two_nodes)
 	EXPECT_EQ(numa_node_of_apic(&info, &map, 1), 1);
 	EXPECT_EQ(numa_node_of_apic(&info, &map, 0x100), 1);
 	EXPECT_EQ(numa_node_of_apic(&info, &map, 99), 0);
+	EXPECT_EQ(numa_node_of_domain(&map, 7), 1);
+	EXPECT_EQ(numa_node_of_domain(&map, 1), -1);	/* nobody's: a device there is near to no node */
 	EXPECT(map.distance[0][0] == 10 && map.distance[0][1] == 21 && map.distance[1][0] == 21);
 }
 
@@ -170,6 +172,7 @@ TEST(no_numa)
 	parse();
 	EXPECT(map.nodes == 1 && map.nr_ranges == 0);
 	EXPECT_EQ(numa_node_of_apic(&info, &map, 1), 0);
+	EXPECT_EQ(numa_node_of_domain(&map, 3), -1);	/* of one node nothing is said */
 	empty_machine();
 	cpu(0, 3, 1);			/* two domains, but no word about memory */
 	cpu(1, 4, 1);

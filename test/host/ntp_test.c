@@ -158,3 +158,51 @@ TEST(ntp_leap_called_off)
 	EXPECT_EQ(n.state, TIME_OK);
 	EXPECT_EQ(n.second, 10 * DAY);
 }
+
+/* Who uses microseconds gets them, in and out; the constant counts from 4 higher then (adjtimex(2), RFC 5905 appendix A.5.5.6). */
+TEST(ntp_units)
+{
+	struct ntp n = NTP_INIT;
+	struct timex tx = { .modes = ADJ_STATUS | ADJ_TIMECONST, .status = STA_PLL, .constant = 2 };
+
+	(void)ask(&n, &tx);
+	EXPECT_EQ(tx.constant, 6);
+	EXPECT_EQ(tx.time.tv_usec, 999999);
+	EXPECT(!(n.status & STA_NANO));
+	tx = (struct timex){ .modes = ADJ_OFFSET, .offset = -2000 };
+	(void)ask(&n, &tx);
+	EXPECT_EQ(tx.offset, -2000);
+	EXPECT_EQ(n.offset, -2000000 * NTP_NS);
+	tx = (struct timex){ .modes = ADJ_NANO };
+	(void)ask(&n, &tx);
+	EXPECT_EQ(tx.offset, -2000000);
+	EXPECT_EQ(tx.time.tv_usec, 999999999);
+	tx = (struct timex){ .modes = ADJ_TIMECONST, .constant = 2 };
+	(void)ask(&n, &tx);
+	EXPECT_EQ(tx.constant, 2);
+	tx = (struct timex){ .modes = ADJ_TIMECONST, .constant = 100 };
+	(void)ask(&n, &tx);
+	EXPECT_EQ(tx.constant, 10);
+	tx = (struct timex){ .modes = ADJ_MICRO };
+	(void)ask(&n, &tx);
+	EXPECT_EQ(tx.offset, -2000);
+	tx = (struct timex){ .modes = ADJ_OFFSET, .offset = INT64_MIN };	/* half a second is the most */
+	(void)ask(&n, &tx);
+	EXPECT_EQ(tx.offset, -500000);
+}
+
+/* The loop is switched off: a leap second that waits is forgotten, and nobody says any more that the clock is right. */
+TEST(ntp_loop_off)
+{
+	struct ntp n = NTP_INIT;
+
+	(void)set(&n, ADJ_STATUS, STA_PLL | STA_INS, 0);
+	EXPECT_EQ(ntp_second(&n), 0);
+	EXPECT_EQ(n.state, TIME_INS);
+	EXPECT_EQ(set(&n, ADJ_STATUS, STA_INS, 0), TIME_OK);
+	EXPECT_EQ(n.state, TIME_OK);
+	EXPECT_EQ(n.leap_at, INT64_MAX);
+	EXPECT_EQ(n.status, STA_INS);
+	EXPECT_EQ(set(&n, ADJ_OFFSET, 0, 1000), TIME_OK);	/* nothing follows an offset now */
+	EXPECT_EQ(n.offset, 0);
+}
