@@ -2,10 +2,10 @@
  * Mutex and reader-writer semaphore. The contract is in mutex.h.
  *
  * Both have one word for the case without contention and a FIFO of waiters under the wait queue's
- * lock. As soon as somebody waits, the WAITERS bit keeps everybody off the fast path, and only the first in
- * the queue may take the lock: strict order, no starvation, and the slow paths are plain code under a lock.
+ * lock. As soon as somebody waits, the WAITERS bit keeps everybody off the fast path, and of those in the queue only the first
+ * may take the lock: strict order, no starvation, and the slow paths are plain code under a lock.
  *
- * In front of the queue, who finds the lock taken spins as long as the holder is on a CPU and nobody waits: it is
+ * In front of the queue, who finds the lock taken spins as long as the holder is on a CPU (and, for a mutex, nobody waits): it is
  * about to be released, and two switches cost more than that. For at most SPIN_NS, and not when the CPU is wanted. The
  * holder is never followed, only compared with what each CPU runs: it may be gone.
  */
@@ -244,9 +244,17 @@ bool mutex_is_mine(const struct mutex *m)
 
 /* ---- rwsem ------------------------------------------------------------------------------------- */
 
+/*
+ * A convoy is when every holder finds somebody asleep in the queue, keeps the lock free until he has woken up, and so falls asleep
+ * himself: a wake-up, two switches and an interrupt for each section. Therefore who spins may take a free lock ahead of sleepers
+ * (rwsem_may_pass()), which are woken when it is free, and only then (rwsem_wake_first()). But only while the first of
+ * them is on his way: when he runs, and has lost, he sets HANDOFF, and from then on nobody gets it but him. So a waiter is woken at
+ * most twice for one lock, and is passed only by those who come during one wake-up of his.
+ */
 #define RWSEM_WRITER 1ull
-#define RWSEM_WAITERS 2ull
-#define RWSEM_READER 4ull /* one reader */
+#define RWSEM_WAITERS 2ull /* somebody is in the queue */
+#define RWSEM_HANDOFF 4ull /* ... and the first of them has been passed: nobody else gets the lock */
+#define RWSEM_READER 8ull /* one reader */
 
 void rwsem_init(struct rwsem *s, const char *name, u32 rank)
 {
@@ -268,6 +276,30 @@ static bool rwsem_read_fast(struct rwsem *s)
 	return false;
 }
 
+/* For the first in the queue, with such a count. */
+static inline bool rwsem_is_open(u64 count, bool writer)
+{
+	return !(count & RWSEM_WRITER) && (!writer || count < RWSEM_READER);
+}
+
+/* For who is not in the queue. Readers join readers only when nobody waits: else a writer would wait for ever new ones. */
+static inline bool rwsem_may_pass(u64 count, bool writer)
+{
+	return rwsem_is_open(count, writer) && !(count & RWSEM_HANDOFF) && (count < RWSEM_READER || !(count & RWSEM_WAITERS));
+}
+
+/* [waiters.lock] Wakes the first in the queue if he could take it now. If not, who has it wakes him when he leaves. */
+static void rwsem_wake_first(struct rwsem *s)
+{
+	const struct wait_entry *e;
+
+	if (list_empty(&s->waiters.head))
+		return;
+	e = list_first_entry(&s->waiters.head, struct wait_entry, node);
+	if (rwsem_is_open(word_load(&s->count), e->flags & WAIT_WRITER))
+		thread_wake(e->thread);
+}
+
 /* [waiters.lock] tries to take it for the first in the queue. */
 static bool rwsem_grant(struct rwsem *s, struct wait_entry *e)
 {
@@ -275,57 +307,86 @@ static bool rwsem_grant(struct rwsem *s, struct wait_entry *e)
 	u64 old = word_load(&s->count), new;
 
 	do {
-		if (old & RWSEM_WRITER || (writer && old >= RWSEM_READER))
+		if (!rwsem_is_open(old, writer))
 			return false;
-		new = (old & ~RWSEM_WAITERS) + (writer ? RWSEM_WRITER : RWSEM_READER);
+		new = (old & ~(RWSEM_WAITERS | RWSEM_HANDOFF)) + (writer ? RWSEM_WRITER : RWSEM_READER);
 		if (!list_is_singular(&s->waiters.head))
 			new |= RWSEM_WAITERS;
 	} while (!__atomic_compare_exchange_n(&s->count, &old, new, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 	list_del_init(&e->node);
-	if (!writer)
-		wake_first(&s->waiters); /* the next may be a reader too */
+	rwsem_wake_first(s); /* after a reader: the next may be one too */
 	return true;
 }
 
+/* [waiters.lock] gives up waiting: the wake-up that was his may have been for a free lock. */
 static void rwsem_leave_queue(struct rwsem *s, struct wait_entry *e)
 {
+	u64 gone = is_first(&s->waiters, e) ? RWSEM_HANDOFF : 0;
+
 	list_del_init(&e->node);
 	if (list_empty(&s->waiters.head))
-		__atomic_fetch_and(&s->count, ~RWSEM_WAITERS, __ATOMIC_ACQ_REL);
-	else
-		wake_first(&s->waiters);
-}
-
-static inline bool rwsem_try(struct rwsem *s, bool writer)
-{
-	return writer ? word_cmpxchg(&s->count, 0, RWSEM_WRITER) : rwsem_read_fast(s);
+		gone |= RWSEM_WAITERS;
+	__atomic_fetch_and(&s->count, ~gone, __ATOMIC_ACQ_REL);
+	rwsem_wake_first(s);
 }
 
 /*
- * A writer that has it is watched: when he is on no CPU, it lasts. Readers are many and have no names, so they are waited for only
- * a while. When somebody sleeps in the queue, it is his turn, but the spinner goes on: the sleeper is about to wake up,
- * and to queue up behind him would make every one who comes from then on sleep, for as long as the lock is busy.
+ * True: taken; for the first in the queue (HANDOFF is set): it is open. A writer that has it is watched: when he is on no CPU, it
+ * lasts. Readers are many and have no names, so they are waited for only a while.
  */
-static bool rwsem_spin(struct rwsem *s, bool writer)
+static bool rwsem_spin(struct rwsem *s, bool writer, bool first)
 {
-	u64 start = hal_clock_ns(), waited;
+	u64 start = 0, readers_since = 0;
 	u32 where = MAX_CPUS;
 
 	while (sched_has_other_cpus()) {
-		u64 count = word_load(&s->count);
+		u64 count = word_load(&s->count), now;
 		const struct thread *holder = READ_ONCE(s->writer);
 
-		if (!(count & (RWSEM_WRITER | RWSEM_WAITERS)) && (!writer || !count) && rwsem_try(s, writer))
+		if (first ? rwsem_is_open(count, writer) :
+			    rwsem_may_pass(count, writer) && word_cmpxchg(&s->count, count, count + (writer ? RWSEM_WRITER : RWSEM_READER)))
 			return true;
-		waited = hal_clock_ns() - start;
-		if (sched_need_resched() || waited >= SPIN_NS)
+		now = hal_clock_ns();
+		if (!start)
+			start = now;
+		if (count & RWSEM_WRITER || count < RWSEM_READER)
+			readers_since = 0;
+		else if (!readers_since)
+			readers_since = now;
+		if (sched_need_resched() || now - start >= SPIN_NS || (readers_since && now - readers_since >= READER_SPIN_NS))
 			return false;
-		if (count & RWSEM_WRITER ? holder && !sched_is_running(holder, &where) :
-					   count >= RWSEM_READER && waited >= READER_SPIN_NS)
+		if (count & RWSEM_WRITER && holder && !sched_is_running(holder, &where))
 			return false;
 		hal_cpu_relax();
 	}
 	return false;
+}
+
+/*
+ * [waiters.lock] He has been woken, and somebody has passed him: not twice. The lock is dropped meanwhile.
+ */
+static bool rwsem_claim(struct rwsem *s, struct wait_entry *e, irqflags_t *flags)
+{
+	__atomic_fetch_or(&s->count, RWSEM_HANDOFF, __ATOMIC_ACQ_REL);
+	spin_unlock_irqrestore(&s->waiters.lock, *flags);
+	(void)rwsem_spin(s, e->flags & WAIT_WRITER, true);
+	*flags = spin_lock_irqsave(&s->waiters.lock);
+	return rwsem_grant(s, e);
+}
+
+/* [waiters.lock] in the queue until it is his, or he need not wait any more: -EINTR. */
+static int rwsem_wait(struct rwsem *s, struct wait_entry *e, u32 state, irqflags_t *flags)
+{
+	bool woken = false;
+
+	while (!is_first(&s->waiters, e) || !(rwsem_grant(s, e) || (woken && rwsem_claim(s, e, flags)))) {
+		if (lock_sleep(&s->waiters, state, "rwsem", flags)) {
+			rwsem_leave_queue(s, e);
+			return -EINTR;
+		}
+		woken = true;
+	}
+	return 0;
 }
 
 static int rwsem_lock_slow(struct rwsem *s, u32 entry_flags, u32 state)
@@ -335,21 +396,13 @@ static int rwsem_lock_slow(struct rwsem *s, u32 entry_flags, u32 state)
 	irqflags_t flags;
 	int result = 0;
 
-	if (rwsem_spin(s, entry_flags & WAIT_WRITER)) {
-		lock_wait_end(&s->dep, start, 0);
-		return 0;
+	if (!rwsem_spin(s, entry_flags & WAIT_WRITER, false)) {
+		flags = spin_lock_irqsave(&s->waiters.lock);
+		list_add_tail(&e.node, &s->waiters.head);
+		__atomic_fetch_or(&s->count, RWSEM_WAITERS, __ATOMIC_ACQ_REL);
+		result = rwsem_wait(s, &e, state, &flags);
+		spin_unlock_irqrestore(&s->waiters.lock, flags);
 	}
-	flags = spin_lock_irqsave(&s->waiters.lock);
-	list_add_tail(&e.node, &s->waiters.head);
-	__atomic_fetch_or(&s->count, RWSEM_WAITERS, __ATOMIC_ACQ_REL);
-	while (!is_first(&s->waiters, &e) || !rwsem_grant(s, &e)) {
-		if (lock_sleep(&s->waiters, state, "rwsem", &flags)) {
-			rwsem_leave_queue(s, &e);
-			result = -EINTR;
-			break;
-		}
-	}
-	spin_unlock_irqrestore(&s->waiters.lock, flags);
 	lock_wait_end(&s->dep, start, result);
 	return result;
 }
@@ -358,7 +411,7 @@ static void rwsem_wake(struct rwsem *s)
 {
 	irqflags_t flags = spin_lock_irqsave(&s->waiters.lock);
 
-	wake_first(&s->waiters);
+	rwsem_wake_first(s);
 	spin_unlock_irqrestore(&s->waiters.lock, flags);
 }
 
@@ -396,7 +449,7 @@ void rwsem_read_unlock(struct rwsem *s)
 
 	lock_dep_release(&s->dep);
 	now = __atomic_sub_fetch(&s->count, RWSEM_READER, __ATOMIC_ACQ_REL);
-	if (unlikely(now == RWSEM_WAITERS))
+	if (unlikely((now & ~RWSEM_HANDOFF) == RWSEM_WAITERS))
 		rwsem_wake(s);
 }
 
@@ -466,5 +519,5 @@ void rwsem_downgrade(struct rwsem *s)
 
 bool rwsem_is_locked(const struct rwsem *s)
 {
-	return word_load(&s->count) & ~RWSEM_WAITERS;
+	return word_load(&s->count) & ~(RWSEM_WAITERS | RWSEM_HANDOFF);
 }

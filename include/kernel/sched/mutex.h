@@ -2,11 +2,11 @@
  * Sleeping locks: mutex and reader-writer semaphore.
  *
  * Both are ranked like spinlocks (their ranks are the outer ones) and checked by the debug kernel.
- * A mutex has an owner; only the owner unlocks it. Waiters queue in FIFO order; an unlocked mutex may
- * be taken by a running thread ahead of a waiter that still has to wake up, but a waiter that has woken
- * once and lost takes the next hand-over, so that nobody starves.
+ * A mutex has an owner; only the owner unlocks it. Waiters queue in FIFO order.
  *
- * The rwsem prefers writers: new readers wait while a writer waits. Read sections do not nest.
+ * Waiters of a rwsem do too, readers and writers in one queue; a free one may be taken by a running thread ahead of a waiter
+ * that still has to wake up, but a waiter that has woken once and lost is the next, so that nobody starves. New readers do not
+ * join those that have it while somebody waits. Read sections do not nest.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 #include <kernel/sched/wait.h>
 
 struct mutex {
-	u64 owner; /* [a] struct thread * | MUTEX_WAITERS | MUTEX_HANDOFF; 0 free */
+	u64 owner; /* [a] struct thread * | MUTEX_WAITERS; 0 free */
 	struct waitq waiters;
 	struct lock_class_ref dep; /* [I] name and rank, debug only */
 };
@@ -32,7 +32,7 @@ void mutex_unlock(struct mutex *m);
 bool mutex_is_mine(const struct mutex *m);
 
 struct rwsem {
-	u64 count; /* [a] readers, RWSEM_WRITER, RWSEM_WAITERS */
+	u64 count; /* [a] readers, RWSEM_WRITER, RWSEM_WAITERS, RWSEM_HANDOFF */
 	struct thread *writer; /* [a] for reports */
 	struct waitq waiters;
 	struct lock_class_ref dep;
