@@ -3,6 +3,9 @@
  * Calibration against made-up counters that all follow one virtual time, with what goes wrong on real
  * machines: slow register reads, an SMI in the middle of a window, counters that wrap, that stand still.
  */
+#include <pthread.h>
+#include <time.h>
+
 #include <lib/errno.h>
 #include <arch/clock.h>
 #include "calibrate.h"
@@ -300,6 +303,60 @@ TEST(hal_clocksource_select)
 	EXPECT_EQ(clocksource_select(CLOCKSOURCE_TSC), -EINVAL);
 	EXPECT_EQ(clocksource_select(CLOCKSOURCE_COUNT), -EINVAL);
 	EXPECT_EQ(clocksource_current(), CLOCKSOURCE_PM);
+}
+
+/* ---- readers while the source changes ---- */
+
+#define CHANGES_NS	300000000ull
+#define PM_TICK_NS	280	/* reading a real one takes longer than its tick; here it may be seen */
+
+static bool changes_over;	/* [a] */
+
+static u64 host_now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64)t.tv_sec * 1000000000 + (u64)t.tv_nsec;
+}
+
+static u64 real_hpet(void)
+{
+	return scale(host_now_ns(), 100000000) & 0xffffffff;
+}
+
+static u64 real_pm(void)
+{
+	return scale(host_now_ns(), 3579545) & 0xffffff;
+}
+
+static void *change_sources(void *arg)
+{
+	(void)arg;
+	while (!__atomic_load_n(&changes_over, __ATOMIC_ACQUIRE)) {
+		EXPECT_EQ(clocksource_select(CLOCKSOURCE_HPET), 0);
+		EXPECT_EQ(clocksource_select(CLOCKSOURCE_PM), 0);
+	}
+	return NULL;
+}
+
+/* A reader that was overtaken by two changes holds parts of two clocks, and must look again: for nobody time goes back. */
+TEST(hal_clocksource_changes_under_readers)
+{
+	u64 end = host_now_ns() + CHANGES_NS, last = 0, now;
+	pthread_t writer;
+
+	clocksource_add(CLOCKSOURCE_HPET, real_hpet, 100000000, 0xffffffff);
+	clocksource_add(CLOCKSOURCE_PM, real_pm, 3579545, 0xffffff);
+	EXPECT_EQ(clocksource_select(CLOCKSOURCE_PM), 0);
+	EXPECT_EQ(pthread_create(&writer, NULL, change_sources, NULL), 0);
+	while (host_now_ns() < end && !test_failed()) {
+		now = x86_clock_slow_ns();
+		EXPECT(now + PM_TICK_NS >= last);
+		last = now;
+	}
+	__atomic_store_n(&changes_over, true, __ATOMIC_RELEASE);
+	pthread_join(writer, NULL);
 }
 
 TEST(hal_calibrate_cpuid)
