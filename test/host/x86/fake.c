@@ -265,6 +265,18 @@ void fake_line_set(u32 line, bool high)
 	io_try(line, edge);
 }
 
+/* What was posted has arrived. */
+static void io_settle(void)
+{
+	struct fake_line *l = &fake.io.lines[fake.io.posted_line];
+
+	if (!fake.io.is_posted)
+		return;
+	fake.io.is_posted = false;
+	l->entry = (l->entry & 0xffffffffull) | (u64)fake.io.posted_target << 32;
+	io_try(fake.io.posted_line, false);
+}
+
 static u32 io_read(void)
 {
 	u32 i = fake.io.index;
@@ -289,7 +301,9 @@ static void io_write(u32 v)
 	}
 	fake.io.writes++;
 	if (i % 2) {
-		l->entry = (l->entry & 0xffffffffull) | (u64)v << 32;
+		fake.io.is_posted = true;
+		fake.io.posted_line = n;
+		fake.io.posted_target = v;
 	} else {
 		/* Remote IRR and the delivery status are the chip's; an edge has no Remote IRR. */
 		l->entry = (l->entry & (0xffffffff00000000ull | IO_REMOTE)) | (v & ~0x5000u);
@@ -321,8 +335,10 @@ u32 x86_mmio_read32(const volatile void *p)
 {
 	u64 paddr = (u64)(uintptr_t)p - MMIO_BASE;
 
-	if (paddr == FAKE_IOAPIC + 0x10)
+	if (paddr == FAKE_IOAPIC + 0x10) {
+		io_settle();
 		return io_read();
+	}
 	if (paddr >= FAKE_LAPIC && paddr < FAKE_LAPIC + 0x400 && paddr % 16 == 0) {
 		if (is_x2(&me()->apic))
 			BROKEN("memory-mapped APIC in x2APIC mode");
@@ -336,6 +352,8 @@ void x86_mmio_write32(volatile void *p, u32 v)
 {
 	u64 paddr = (u64)(uintptr_t)p - MMIO_BASE;
 
+	if (paddr == FAKE_IOAPIC || paddr == FAKE_IOAPIC + 0x10)
+		io_settle();
 	if (paddr == FAKE_IOAPIC) {
 		fake.io.index = v;
 	} else if (paddr == FAKE_IOAPIC + 0x10) {

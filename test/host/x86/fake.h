@@ -8,6 +8,8 @@
  * strict referee: a register that nobody should touch, a reserved MSR, an impossible change of the APIC's mode, an
  * acknowledgement of nothing fail the test with a line.
  *
+ * The I/O APIC learns of a new target when it is accessed the next time, as a write may be posted on its way.
+ *
  * One thing at a time runs. "Another CPU" runs at fake_run_all() and at hal_cpu_relax(), and, when chaos is on, devices fire and
  * other CPUs take device interrupts after every single register write: what could happen between two writes does.
  *
@@ -45,6 +47,9 @@ struct fake_ioapic {
 	u32 index;
 	struct fake_line lines[FAKE_LINES];
 	u32 writes;
+	/* a target that is on its way to the chip until the next access to it */
+	bool is_posted;
+	u32 posted_line, posted_target;
 };
 
 struct fake_machine {
