@@ -209,13 +209,13 @@ void x86_apic_init(void)
 /*
  * One interrupt, edge, physical destination (SDM vol. 3A 11.6.1); `command` is a vector or APIC_ICR_NMI.
  * Interrupts off. In x2APIC mode the register is one 64-bit MSR whose write is not ordered after earlier stores: the
- * fence makes what the target shall see visible first (11.12.3). In xAPIC mode the previous command must have been
- * taken.
+ * fences, and it takes both (11.12.3), make what the target shall see visible first. In xAPIC mode the previous command must
+ * have been taken.
  */
 void x86_apic_send(u32 apic_id, u32 command)
 {
 	if (!xapic) {
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		__asm__ volatile("mfence; lfence" : : : "memory");
 		x86_wrmsr(X86_MSR_X2APIC + APIC_ICR / 16, (u64)apic_id << 32 | command);
 		return;
 	}

@@ -238,7 +238,6 @@ x86_return_kernel:
 	iretq
 
 align 16
-global x86_ist_common.kernel
 x86_ist_common:
 	PUSH_REST
 	cld
@@ -263,20 +262,7 @@ x86_ist_common:
 	jmp	call_trap
 
 .kernel:
-	mov	r12d, edi
-	mov	ecx, MSR_GS_BASE
-	rdmsr
-	mov	r13d, eax		; the GS base to go back to, in two halves
-	mov	r14d, edx
-	mov	eax, CPU_SEL
-	lsl	eax, eax
-	and	eax, 0xfff
-	lea	rdx, [x86_cpus]
-	mov	rax, [rdx + rax * 8]
-	mov	rdx, rax
-	shr	rdx, 32
-	wrmsr
-	lfence
+	IST_KERNEL_GS
 	mov	rdi, rsp
 	mov	rsi, [rsp + REGS_ORIG_RAX]
 	or	qword [rsp + REGS_ORIG_RAX], -1

@@ -30,9 +30,9 @@
 bits 64
 default rel
 
-extern x86_smap, x86_hard, x86_pti
+extern x86_cpus, x86_smap, x86_hard, x86_pti
 extern x86_trap, x86_trap_ist, x86_syscall_exit
-extern x86_trap_common, x86_trap_common.kernel, x86_ist_common.kernel, x86_return_kernel
+extern x86_trap_common, x86_trap_common.kernel, x86_return_kernel
 %if HALCYON_DEBUG
 extern upcall_leave_kernel
 %endif
@@ -174,7 +174,7 @@ hard_ist_common:
 	cld
 	CLAC_IF_SMAP
 	test	byte [rsp + REGS_CS], 3
-	jz	x86_ist_common.kernel
+	jz	.kernel
 	swapgs
 	lfence
 	mov	edx, edi
@@ -186,6 +186,11 @@ hard_ist_common:
 	rep	movsq
 	mov	edi, edx
 	jmp	hard_trap_user
+
+.kernel:
+	IST_KERNEL_GS
+	xor	r15d, r15d		; there is one root
+	jmp	x86_hard_ist_kernel.shield
 
 ; An IST trap that hit the kernel, from .entry.pti: RSP = its frame on the stack in the kernel, the kernel's GS and CR3.
 ; R12 = vector, R13 and R14 = the GS base to go back to, R15 = the CR3, RBX = what lies on the stack in the entry area.
@@ -203,20 +208,30 @@ x86_hard_ist_kernel:
 .goes_back:
 	cld
 	CLAC_IF_SMAP
+
+; Without isolation, hard_ist_common comes here. What it interrupted may stand before SHIELD_IN or behind SHIELD_OUT.
+.shield:
 	mov	rdi, rsp
 	mov	rsi, [rsp + REGS_ORIG_RAX]
 	or	qword [rsp + REGS_ORIG_RAX], -1
-	mov	edx, r12d
+	mov	r9d, r12d
+	test	byte [x86_hard], HARD_IBPB
+	jz	.no_ibpb
+	mov	ecx, MSR_PRED_CMD
+	mov	eax, 1
+	xor	edx, edx
+	wrmsr
+.no_ibpb:
 	test	byte [x86_hard], HARD_IBRS
 	jz	.no_ibrs
-	mov	r9d, edx
 	mov	ecx, MSR_SPEC_CTRL
 	rdmsr
 	mov	r12d, eax		; the bits in use are in the low half
 	or	eax, 1
 	wrmsr
-	mov	edx, r9d
 .no_ibrs:
+	lfence
+	mov	edx, r9d
 	push	qword [rdi + REGS_RIP]
 	push	rbp
 	mov	rbp, rsp

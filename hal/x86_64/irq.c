@@ -463,8 +463,6 @@ void x86_irq_dispatch(struct hal_regs *regs, u32 vector)
 	}
 	if (unlikely(vector > X86_VEC_KICK) && x86_ipi_bare(vector))
 		return;
-	if (vector > X86_VEC_TIMER && x86_ipi_bare(vector))
-		return;
 	upcall_irq_enter(regs, vector);
 	if (likely(vector == X86_VEC_TIMER)) {
 		pc->timer_count++;

@@ -456,7 +456,7 @@ void x86_ap_main(struct x86_cpu *cpu)
 	x86_pti_load();
 	x86_fpu_init_cpu();
 	x86_apic_init_cpu();
-	if (x86_apic_id() != cpu->pc.apic_id)
+	if (x86_apic_id() != x86_ap_ids[cpu->pc.cpu]) /* who is sent for by that id is another one */
 		refuse(cpu, "its APIC has another id than its CPUID");
 	x86_topology_record(cpu->pc.cpu);
 	x86_tsc_sync_rounds();
