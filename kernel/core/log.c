@@ -245,6 +245,8 @@ static const struct ring_record *ring_find_hinted(u64 seq)
 				r = at;
 				break;
 			}
+			if (!at->size)
+				return NULL; /* as above */
 		}
 	} else {
 		r = ring_find(seq);

@@ -127,9 +127,10 @@ static __noreturn void panic_again(const struct hal_regs *regs, const char *fmt,
 /* Interrupts go off for good. Whose panic it is: CPU + 1, 0 when it has become this CPU's only now. */
 static u32 panic_enter(void)
 {
-	u32 me = hal_cpu_id() + 1, other;
+	u32 me, other;
 
 	hal_irq_disable();
+	me = hal_cpu_id() + 1;
 	other = cmpxchg(&panic_cpu, 0u, me);
 	if (other && other != me)
 		return other;

@@ -137,9 +137,12 @@ static bool wait_all(void)
 
 void stop_others(bool force)
 {
-	u32 me = hal_cpu_id() + 1, other = cmpxchg(&stopper, 0u, me), cpu;
 	struct hal_regs regs;
+	u32 me, other, cpu;
 
+	preempt_disable();	/* for good: who stops the others must not come to one of them */
+	me = hal_cpu_id() + 1;
+	other = cmpxchg(&stopper, 0u, me);
 	if (other == me)
 		return;
 	if (other) {
