@@ -26,6 +26,7 @@ import select
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -193,7 +194,7 @@ class Machine:
                  symbols=None, board="q35", smp=None, serial=True, cold=False):
         self.name, self.symbols = name, symbols
         self.folder = tempfile.mkdtemp(prefix="hq-")
-        self.process = self.serial = self.qmp_sock = self.swtpm = self.errors = None
+        self.process = self.serial = self.qmp_sock = self.swtpm = self.errors = self.staller = None
         self.noted = False
         self.started = time.monotonic()
         self.argv = [QEMU, "-machine", board + (",accel=tcg" if icount else "") + machine_opts,
@@ -220,6 +221,9 @@ class Machine:
                           "-device", "virtio-blk-pci,drive=disk0,bootindex=0"]
         if tpm:
             self.argv += self._start_tpm()
+        # stall.py: Halcyon's machines on a busy host. Not under -icount, whose one CPU nobody waits for.
+        self.stalls = None if kernel or icount else os.environ.get("HALCYON_STALL")
+        self.stalls = self.stalls if self.stalls is None else self.stalls.split()
         self.coverage, arguments = coverage_arguments()
         self.argv += arguments + list(extra)
         self.warm = None
@@ -292,6 +296,10 @@ class Machine:
                 self._launch(self.argv)
                 if self.warm:
                     warm.keep(self, self.warm)
+            if self.stalls is not None:
+                program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "stall.py")
+                self.staller = subprocess.Popen([sys.executable, program, str(self.process.pid)] + self.stalls,
+                                                stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         except BaseException:
             self.close()
             raise
@@ -315,7 +323,7 @@ class Machine:
     def close(self):
         if self.coverage and self.qmp_sock and self.process.poll() is None:
             self._save_coverage()
-        for proc in (self.process, self.swtpm):
+        for proc in (self.process, self.staller, self.swtpm):
             if proc and proc.poll() is None:
                 proc.kill()
             if proc:
