@@ -279,8 +279,8 @@ void sched_stats_cpu(u32 cpu, struct sched_stats *out)
 	out->system_ns = rq->system_ns;
 	out->irq_ns = rq->irq_ns;
 	out->idle_ns = rq->idle_ns - rq->irq_idle_ns;
-	if (rq->online && rq->current == rq->idle && now > rq->idle_since_ns)
-		out->idle_ns += now - rq->idle_since_ns;
+	if (!rq->offline_since_ns && rq->current == rq->idle && now > rq->idle_since_ns)
+		out->idle_ns += now - rq->idle_since_ns; /* also while the CPU is on its way out: what was shown never goes back */
 	out->runnable = rq->queued + (rq->current != rq->idle);
 	out->yields = rq->yields;
 	out->idles = rq->idles;

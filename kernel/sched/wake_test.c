@@ -26,6 +26,7 @@ static struct {
 	u32 over;		/* [a] it may go on */
 	u32 state;		/* what it found its state to be */
 	u32 wrong_lock;		/* [a] the waker's queue was not the thread's */
+	s64 ahead_ns;		/* of its maker's virtual clock */
 	struct completion done;
 } race;
 
@@ -182,7 +183,6 @@ SELFTEST(wake, holds_the_queue_of_a_thread_that_moves)
 
 struct newborn {
 	struct thread thread;
-	s64 ahead_ns;		/* of its queue's virtual clock, when it ran first */
 	struct completion gone;
 };
 
@@ -196,11 +196,7 @@ static void newborn_release(struct thread *t)
 
 static void newborn_main(void *arg)
 {
-	struct newborn *n = arg;
-
-	preempt_disable();
-	n->ahead_ns = (s64)(n->thread.vruntime - rq_here()->vclock);
-	preempt_enable();
+	(void)arg;
 	thread_exit_self();
 }
 
@@ -216,7 +212,7 @@ static struct newborn *newborn_make(void)
 	}
 	completion_init(&n->gone);
 	cpumask_fill(&n->thread.affinity);
-	hal_thread_init_kernel(&n->thread.hal, n->thread.hal.stack_base, n->thread.hal.stack_size, newborn_main, n);
+	hal_thread_init_kernel(&n->thread.hal, n->thread.hal.stack_base, n->thread.hal.stack_size, newborn_main, NULL);
 	return n;
 }
 
@@ -237,6 +233,14 @@ static void run_ahead(void)
 	spin_unlock_irqrestore(&rq->lock, flags);
 }
 
+/* On the maker's CPU: how far ahead of its virtual clock the thread is put. */
+static void look_ahead(enum sched_test_point point, struct thread *t, struct runqueue *rq)
+{
+	(void)rq;
+	if (point == SCHED_TEST_TRANSIT && t == READ_ONCE(race.thread))
+		race.ahead_ns = (s64)(t->vruntime - rq_here()->vclock);
+}
+
 /* The maker comes to another CPU, and so to another virtual clock, before it starts what it has made. */
 SELFTEST(wake, a_new_thread_keeps_its_makers_place)
 {
@@ -245,13 +249,18 @@ SELFTEST(wake, a_new_thread_keeps_its_makers_place)
 
 	if (!two_cpus(&before))
 		return;
+	race_begin();
 	run_ahead();
 	n = newborn_make();
 	REQUIRE(n);
 	EXPECT(bind(current_thread(), 1));
+	race.ahead_ns = (s64)AHEAD_NS;
+	WRITE_ONCE(race.thread, &n->thread);
+	WRITE_ONCE(sched_test_hook, look_ahead);
 	thread_start(&n->thread);
+	WRITE_ONCE(sched_test_hook, NULL);
 	wait_for_completion(&n->gone, "selftest");
-	EXPECT(n->ahead_ns < (s64)NSEC_PER_SEC);
+	EXPECT(race.ahead_ns < (s64)NSEC_PER_SEC);
 	kfree(n);
 	(void)sched_set_affinity(current_thread(), &before);
 }
@@ -259,16 +268,30 @@ SELFTEST(wake, a_new_thread_keeps_its_makers_place)
 static void changer_main(void *arg)
 {
 	struct newborn *n = arg;
+	struct runqueue *rq;
 	irqflags_t flags;
-	struct runqueue *rq = thread_lock(&n->thread, &flags);
-	u64 end = hal_clock_ns() + LONG_NS;
+	u64 end;
 
+	await_long(&race.seen);
+	rq = thread_lock(&n->thread, &flags);
+	end = hal_clock_ns() + LONG_NS;
 	smp_store_release(&race.ready, 1u);
 	while (hal_clock_ns() < end && READ_ONCE(n->thread.state) == THREAD_UNINTERRUPTIBLE)
 		hal_cpu_relax();
 	race.state = READ_ONCE(n->thread.state);
 	spin_unlock_irqrestore(&rq->lock, flags);
 	complete(&race.done);
+}
+
+/* Interrupts off, as the other one takes this CPU's queue, and its tick would wait for that. */
+static void start_meanwhile(struct newborn *n)
+{
+	irqflags_t flags = hal_irq_save();
+
+	smp_store_release(&race.seen, 1u);
+	await_long(&race.ready);
+	thread_start(&n->thread);
+	hal_irq_restore(flags);
 }
 
 /* Who finds it by its number before it has been started changes it under a lock: it stands still meanwhile. */
@@ -283,8 +306,7 @@ SELFTEST(wake, a_new_thread_is_changed_before_it_starts)
 	n = newborn_make();
 	REQUIRE(n);
 	if (EXPECT(kthread_run_on(1, changer_main, n, "changer"))) {
-		await_long(&race.ready);
-		thread_start(&n->thread);
+		start_meanwhile(n);
 		wait_for_completion(&race.done, "selftest");
 		EXPECT_EQ(race.state, THREAD_UNINTERRUPTIBLE);
 	} else {
