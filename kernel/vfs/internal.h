@@ -134,8 +134,8 @@ struct walk {
 	struct inode *inode;		/* of path.dentry */
 	struct path root;		/* ditto */
 	u32 seq;			/* of path.dentry (rcu) */
-	u32 mount_seq;			/* at the start (rcu) */
-	u32 root_seq;			/* of root.dentry (rcu) */
+	u32 mount_seq;			/* at the start (rcu, scoped) */
+	u32 rename_seq;			/* at the start (scoped) */
 	u32 flags;			/* LOOKUP_* */
 	bool rcu;
 	bool trailing;			/* the last component had a slash behind it */

@@ -89,6 +89,21 @@ keep:
 	return err;
 }
 
+/*
+ * A directory that is moved out of the scope while the walk stands in it or below takes ".." out with it, where the root is not met
+ * any more. So such a walk goes up only as long as nothing at all has moved since it began: else "try again", openat2(2).
+ */
+static noinline void watch_moves(struct walk *w)
+{
+	w->rename_seq = seqcount_read_begin(&rename_seq);
+	w->mount_seq = seqcount_read_begin(&mount_seq);
+}
+
+static noinline int check_moves(const struct walk *w)
+{
+	return seqcount_read_retry(&rename_seq, w->rename_seq) || seqcount_read_retry(&mount_seq, w->mount_seq) ? -EAGAIN : 0;
+}
+
 /* Where a scoped walk starts is its root. */
 static noinline void enter_scope(struct walk *w)
 {
@@ -128,6 +143,8 @@ int walk_start(struct walk *w, int dfd, const char *name, u32 flags, bool rcu)
 		w->path = (struct path){ NULL, NULL };
 		return -EXDEV;
 	}
+	if (unlikely(flags & LOOKUP_SCOPED))
+		watch_moves(w);
 	if (unlikely(!rcu)) {
 		err = walk_start_counted(w, dfd, name, absolute);
 	} else {
@@ -484,11 +501,14 @@ slow:
 /* 0: moved; 1: met a symlink whose text is in w->link; or -errno. */
 static int step(struct walk *w, const struct qname *name, enum last_type type, bool follow)
 {
+	int err;
+
 	if (likely(type == LAST_NORM))
 		return w->rcu ? step_rcu(w, name, follow) : step_ref(w, name, follow);
-	if (type == LAST_DOTDOT)
-		return w->rcu ? dotdot_rcu(w) : dotdot_ref(w);
-	return 0;
+	if (type != LAST_DOTDOT)
+		return 0;
+	err = w->rcu ? dotdot_rcu(w) : dotdot_ref(w);
+	return !err && unlikely(w->flags & LOOKUP_SCOPED) ? check_moves(w) : err;
 }
 
 /* ---- symlinks ---- */
