@@ -8,7 +8,9 @@
 #include <abi/linux/mman.h>
 #include <kernel/fs/memfd.h>
 #include <kernel/signal/signal.h>
+#include <kernel/core/rcu.h>
 #include <kernel/task/cred.h>
+#include <kernel/task/pid.h>
 #include <kernel/task/process.h>
 #include <kernel/task/rlimit.h>
 #include <kernel/vfs/file.h>
@@ -24,14 +26,19 @@ static long open_at(int dfd, uptr_t path, u32 flags, u32 mode, u32 lookup)
 	struct pathname pn;
 	struct file *file;
 	long err = pathname_from_user(&pn, path, 0);
+	int fd;
 
 	if (err)
 		return err;
-	file = vfs_open_at(dfd, &pn, flags, mode, lookup);
+	/* Before anything is made or cut to nothing: without a descriptor nothing of that shall happen. */
+	fd = fd_reserve(0, flags);
+	file = likely(fd >= 0) ? vfs_open_at(dfd, &pn, flags, mode, lookup) : ERR_PTR(fd);
 	pathname_release(&pn);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	return fd_install_new(file, flags);
+	if (likely(!IS_ERR(file)))
+		fd_install(fd, file);
+	else if (fd >= 0)
+		fd_unreserve(fd);
+	return IS_ERR(file) ? PTR_ERR(file) : fd;
 }
 
 long sys_open(uptr_t path, int flags, u32 mode)
@@ -190,7 +197,6 @@ static long set_status_flags(struct file *file, u32 arg)
  */
 static long fcntl_lock_recheck(int fd, struct file *file)
 {
-	struct flock all = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
 	struct fdref now = fd_get(fd);
 	bool same = now.file == file;
 
@@ -198,7 +204,7 @@ static long fcntl_lock_recheck(int fd, struct file *file)
 		fd_put(now);
 	if (same)
 		return 0;
-	(void)locks_fcntl(file, F_SETLK, &all);
+	locks_remove_posix(file, current_task()->files);
 	return -EBADF;
 }
 
@@ -217,10 +223,22 @@ static long fcntl_lock(int fd, struct file *file, u32 cmd, uptr_t user)
 	return err;
 }
 
+static bool pid_exists(int nr)
+{
+	bool exists;
+
+	rcu_read_lock();
+	exists = pid_find_rcu(nr) != NULL;
+	rcu_read_unlock();
+	return exists;
+}
+
 static long set_owner(struct file *file, int type, int pid)
 {
 	const struct cred *cred = current_cred();
 
+	if (pid && !pid_exists(pid))
+		return -ESRCH;
 	spin_lock(&file->lock);
 	file->owner.type = type;
 	file->owner.pid = pid;
@@ -232,7 +250,11 @@ static long set_owner(struct file *file, int type, int pid)
 
 static long owner_number(const struct file *file)
 {
-	return file->owner.type == F_OWNER_PGRP ? -file->owner.pid : file->owner.pid;
+	int nr = file->owner.pid;
+
+	if (!nr || !pid_exists(nr))
+		return 0;
+	return file->owner.type == F_OWNER_PGRP ? -nr : nr;
 }
 
 static long owner_ex(struct file *file, u32 cmd, uptr_t user)

@@ -120,13 +120,14 @@ static struct statx_timestamp statx_time(struct fstime t)
 	return (struct statx_timestamp){ .tv_sec = t.sec, .tv_nsec = (u32)t.nsec };
 }
 
-static int put_statx(const struct kstat *ks, uptr_t user)
+static int put_statx(const struct kstat *ks, u32 mask, uptr_t user)
 {
 	devnum_t dev = devnum_decode((u32)ks->dev), rdev = devnum_decode((u32)ks->rdev);
+	bool btime = ks->has_btime && mask & STATX_BTIME;	/* only who asks for it gets it */
 	struct statx sx;
 
 	memset(&sx, 0, sizeof(sx));
-	sx.stx_mask = STATX_BASIC_STATS | STATX_MNT_ID | (ks->has_btime ? STATX_BTIME : 0);
+	sx.stx_mask = STATX_BASIC_STATS | STATX_MNT_ID | (btime ? STATX_BTIME : 0);
 	sx.stx_blksize = (u32)ks->blksize;
 	sx.stx_attributes = ks->attributes;
 	sx.stx_attributes_mask = ks->attributes_mask;
@@ -138,7 +139,7 @@ static int put_statx(const struct kstat *ks, uptr_t user)
 	sx.stx_size = ks->size;
 	sx.stx_blocks = ks->blocks;
 	sx.stx_atime = statx_time(ks->atime);
-	if (ks->has_btime)
+	if (btime)
 		sx.stx_btime = statx_time(ks->btime);
 	sx.stx_ctime = statx_time(ks->ctime);
 	sx.stx_mtime = statx_time(ks->mtime);
@@ -172,7 +173,7 @@ long sys_statx(int dfd, uptr_t path, unsigned flags, unsigned mask, uptr_t buf)
 		err = path_stat(dfd, &pn, lookup_of(flags), &ks);
 		pathname_release(&pn);
 	}
-	return err ? err : put_statx(&ks, buf);
+	return err ? err : put_statx(&ks, mask, buf);
 }
 
 /* ---- statfs ---- */
