@@ -439,19 +439,22 @@ static int tmpfs_fallocate(struct file *file, u32 mode, u64 offset, u64 len)
 		return -EOPNOTSUPP;
 	rwsem_write_lock(&inode->lock);
 	seals = (inode->flags & INODE_SEALS) >> INODE_SEAL_SHIFT;
-	if (((mode & FALLOC_FL_PUNCH_HOLE) && (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))) ||
-	    ((seals & F_SEAL_GROW) && end > inode->size)) {
-		err = -EPERM;
-		goto unlock;
-	}
 	if (mode & FALLOC_FL_PUNCH_HOLE) {
-		vm_object_punch(inode->object, offset, end);
+		if (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+			err = -EPERM;
+		else
+			vm_object_punch(inode->object, offset, end);
 		goto unlock;
 	}
-	if (!(mode & FALLOC_FL_KEEP_SIZE) && end > inode->size && end > rlimit_current(RLIMIT_FSIZE)) {
+	/* What takes room behind the end is too large, too, if the file does not become so: as on Linux. */
+	if (end > inode->size && end > rlimit_current(RLIMIT_FSIZE)) {
 		if (file_fsize_signal_hook)
 			file_fsize_signal_hook();
 		err = -EFBIG;
+		goto unlock;
+	}
+	if ((seals & F_SEAL_GROW) && end > inode->size) {
+		err = -EPERM;
 		goto unlock;
 	}
 	err = allocate_or_undo(inode, offset, end);

@@ -36,59 +36,52 @@ static inline ssize_t transfer_here(struct file *file, struct iter *it, transfer
 	return n;
 }
 
-long sys_read(int fd, uptr_t buf, size_t count)
+/* The four plain calls. An O_PATH file can neither be read nor written: its mode says so, which is EBADF as well. */
+static __always_inline long plain_here(int fd, uptr_t buf, size_t count, bool write)
 {
 	struct fdref f = fd_get_raw(fd);
 	ssize_t n;
 
-	/* An O_PATH file is not readable: the mode says so, which is EBADF as well. */
 	if (unlikely(!f.file))
 		return -EBADF;
-	n = vfs_transfer_here(f.file, buf, count, false);
+	n = vfs_transfer_here(f.file, buf, count, write);
 	fd_put(f);
 	return n;
+}
+
+static __always_inline long plain_at(int fd, uptr_t buf, size_t count, loff_t pos, bool write)
+{
+	struct fdref f;
+	ssize_t n;
+
+	if (pos < 0)
+		return -EINVAL;
+	f = fd_get_raw(fd);
+	if (unlikely(!f.file))
+		return -EBADF;
+	n = write ? vfs_pwrite_user(f.file, buf, count, pos) : vfs_pread_user(f.file, buf, count, pos);
+	fd_put(f);
+	return n;
+}
+
+long sys_read(int fd, uptr_t buf, size_t count)
+{
+	return plain_here(fd, buf, count, false);
 }
 
 long sys_write(int fd, uptr_t buf, size_t count)
 {
-	struct fdref f = fd_get_raw(fd);
-	ssize_t n;
-
-	if (unlikely(!f.file))
-		return -EBADF;
-	n = vfs_transfer_here(f.file, buf, count, true);
-	fd_put(f);
-	return n;
+	return plain_here(fd, buf, count, true);
 }
 
 long sys_pread64(int fd, uptr_t buf, size_t count, loff_t pos)
 {
-	struct fdref f;
-	ssize_t n;
-
-	if (pos < 0)
-		return -EINVAL;
-	f = fd_get_raw(fd);
-	if (unlikely(!f.file))
-		return -EBADF;
-	n = vfs_pread_user(f.file, buf, count, pos);
-	fd_put(f);
-	return n;
+	return plain_at(fd, buf, count, pos, false);
 }
 
 long sys_pwrite64(int fd, uptr_t buf, size_t count, loff_t pos)
 {
-	struct fdref f;
-	ssize_t n;
-
-	if (pos < 0)
-		return -EINVAL;
-	f = fd_get_raw(fd);
-	if (unlikely(!f.file))
-		return -EBADF;
-	n = vfs_pwrite_user(f.file, buf, count, pos);
-	fd_put(f);
-	return n;
+	return plain_at(fd, buf, count, pos, true);
 }
 
 /* readv and the like. pos NULL: the file's own. */
@@ -228,52 +221,24 @@ static int check_sendfile(const struct file *in, const struct file *out, bool po
 	return S_ISREG(in->inode->mode) ? 0 : -EINVAL;
 }
 
-/* The positions of two files, or of one: the lower address first. `second` may be NULL or the same. */
-struct pos_pair {
-	struct file *file[2];
-	bool locked[2];
-};
-
-static void pos_pair_lock(struct pos_pair *p, struct file *first, struct file *second)
-{
-	bool swap = second && (uintptr_t)second < (uintptr_t)first;
-
-	p->file[0] = swap ? second : first;
-	p->file[1] = second == first ? NULL : swap ? first : second;
-	p->locked[0] = file_pos_lock(p->file[0]);
-	p->locked[1] = p->file[1] && file_pos_lock_nested(p->file[1]);
-}
-
-static void pos_pair_unlock(struct pos_pair *p)
-{
-	if (p->file[1])
-		file_pos_unlock(p->file[1], p->locked[1]);
-	file_pos_unlock(p->file[0], p->locked[0]);
-}
-
+/*
+ * As on Linux, nobody's position is locked meanwhile: a pipe that nobody reads may hold this up for ever, and who shares a
+ * descriptor must be able to read, seek and die.
+ */
 static ssize_t sendfile(struct file *in, struct file *out, s64 *offset, size_t count)
 {
-	struct pos_pair locks;
-	s64 in_pos, out_pos;
+	s64 in_pos = offset ? *offset : in->pos, out_pos = out->pos;
 	ssize_t n = check_sendfile(in, out, offset);
 
 	if (n)
 		return n;
-	pos_pair_lock(&locks, out, offset ? NULL : in);
-	in_pos = offset ? *offset : in->pos;
-	out_pos = out->pos;
 	if (in_pos < 0)
-		n = -EINVAL;
-	else
-		n = copy_through(in, &in_pos, out, &out_pos, MIN(count, (size_t)ITER_MAX_COUNT));
+		return -EINVAL;
+	n = copy_through(in, &in_pos, out, &out_pos, MIN(count, (size_t)ITER_MAX_COUNT));
 	if (n > 0) {
 		out->pos = out_pos;
-		if (!offset)
-			in->pos = in_pos;
+		*(offset ? offset : &in->pos) = in_pos;
 	}
-	pos_pair_unlock(&locks);
-	if (offset)
-		*offset = in_pos;
 	return n;
 }
 
@@ -307,8 +272,8 @@ static int check_copy_range(const struct file *in, s64 in_pos, const struct file
 		return -EINVAL;
 	if (!(in->mode & FMODE_READ) || !(out->mode & FMODE_WRITE) || (out->flags & O_APPEND))
 		return -EBADF;
-	/* Since 5.19: across file systems only of one type. */
-	if (a->sb != b->sb && a->sb->type != b->sb->type)
+	/* Since 5.19 a file system may offer to copy from others of its type; tmpfs does not. */
+	if (a->sb != b->sb)
 		return -EXDEV;
 	if (in_pos < 0 || out_pos < 0)
 		return -EINVAL;

@@ -177,11 +177,8 @@ int file_open_finish(struct file *f, const struct path *path, u32 flags)
 		return 0;
 	}
 	f->mode = access[flags & O_ACCMODE];
-	if (type == S_IFREG || type == S_IFDIR) {
+	if (type == S_IFREG || type == S_IFDIR)
 		f->mode |= FMODE_ATOMIC_POS;
-		if (!(flags & O_NOATIME))
-			f->mode |= FMODE_ATIME;
-	}
 	err = open_for_write(f);
 	if (err)
 		goto free;
@@ -193,8 +190,8 @@ int file_open_finish(struct file *f, const struct path *path, u32 flags)
 	}
 	f->mode = mode_of_ops(f, f->mode) | FMODE_OPENED;
 	f->flags &= ~(u32)(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC);
-	if ((flags & O_DIRECT) && S_ISREG(inode->mode)) {
-		/* Pages of memory are all there is: Linux's tmpfs refuses it too. */
+	if (unlikely(flags & O_DIRECT)) {
+		/* Pages of memory are all there is, and devices that have none: Linux's refuse it too, when they have been opened. */
 		path_get(path); /* first: the file may hold the last one */
 		file_put(f);
 		return -EINVAL;

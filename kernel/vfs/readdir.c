@@ -84,7 +84,8 @@ int vfs_iterate(struct file *file, struct dir_context *ctx)
 		ctx->pos = file->pos;
 		err = file->ops->iterate(file, ctx);
 		file->pos = ctx->pos;
-		inode_touch_atime(inode, file->path.mnt);
+		if (!(file->flags & O_NOATIME))
+			inode_touch_atime(inode, file->path.mnt);
 	}
 	rwsem_read_unlock(&inode->lock);
 	return err;

@@ -225,11 +225,11 @@ s64 file_llseek_size(struct file *file, s64 offset, int whence, u64 max, u64 end
 		break;
 	case SEEK_CUR:
 		if (add_overflow(file->pos, offset, &pos))
-			return -EOVERFLOW;
+			return -EINVAL;
 		break;
 	case SEEK_END:
 		if (add_overflow((s64)end, offset, &pos))
-			return -EOVERFLOW;
+			return -EINVAL;
 		break;
 	case SEEK_DATA:
 		if ((u64)offset >= end)
@@ -298,7 +298,7 @@ ssize_t file_read_object(struct kiocb *iocb, struct iter *to)
 
 	if (likely(iter_count(to)))
 		n = vm_object_read(file->inode->object, to, (u64 *)&iocb->pos);
-	if (file->mode & FMODE_ATIME)
+	if (likely(!(file->flags & O_NOATIME)))
 		inode_touch_atime(file->inode, file->path.mnt);
 	return n;
 }
@@ -328,8 +328,12 @@ static __always_inline ssize_t write_checks(struct kiocb *iocb, struct iter *fro
 	if (unlikely(inode->flags & ((F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_GROW) << INODE_SEAL_SHIFT))) {
 		u32 seals = inode->flags >> INODE_SEAL_SHIFT;
 
-		if ((seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) ||
-		    ((seals & F_SEAL_GROW) && pos + count > inode->size))
+		if (seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))
+			return -EPERM;
+		/* Linux goes page by page: what comes before the page that would make the file longer is written. */
+		if ((seals & F_SEAL_GROW) && pos + count > inode->size)
+			max = MIN(max, ALIGN_DOWN(inode->size, PAGE_SIZE));
+		if (pos >= max)
 			return -EPERM;
 	}
 	if (unlikely(count > max - pos)) {
@@ -377,7 +381,7 @@ unlock:
 int file_mmap_object(struct file *file, struct vm_map_request *req)
 {
 	req->object = file->inode->object;
-	if (file->mode & FMODE_ATIME)
+	if (likely(!(file->flags & O_NOATIME)))
 		inode_touch_atime(file->inode, file->path.mnt);
 	return 0;
 }

@@ -41,7 +41,6 @@ struct vm_map_request;
 #define FMODE_CAN_WRITE	0x0800U
 #define FMODE_STREAM	0x1000U	/* no position at all: operations ignore it */
 #define FMODE_OPENED	0x2000U	/* ops->open succeeded: release is due */
-#define FMODE_ATIME	0x4000U	/* reading touches atime */
 
 /* kiocb.flags */
 #define IOCB_NOWAIT	0x0001U	/* -EAGAIN instead of sleeping */
@@ -208,16 +207,6 @@ static inline bool file_pos_lock(struct file *f)
 {
 	if ((f->mode & FMODE_ATOMIC_POS) && refcount_read(&f->ref) > 1) {
 		mutex_lock(&f->pos_lock);
-		return true;
-	}
-	return false;
-}
-
-/* While another file's is held: the lower address first. */
-static inline bool file_pos_lock_nested(struct file *f)
-{
-	if ((f->mode & FMODE_ATOMIC_POS) && refcount_read(&f->ref) > 1) {
-		mutex_lock_nested(&f->pos_lock);
 		return true;
 	}
 	return false;
