@@ -36,7 +36,7 @@ struct pid_inode {
 
 static struct kmem_cache *pid_inode_cache;
 static const struct inode_ops dir_iops, fds_iops, fd_iops, node_dir_iops, node_link_iops, file_iops;
-static const struct file_ops dir_fops, fds_fops, node_dir_fops, node_fops, fdinfo_fops;
+static const struct file_ops dir_fops, fds_fops, node_dir_fops, node_fops, mounts_fops, fdinfo_fops;
 
 static struct pid_inode *pid_inode_of(const struct inode *inode)
 {
@@ -234,7 +234,7 @@ int proc_pid_lookup(struct inode *dir, struct dentry *dentry)
 int proc_pid_iterate(struct file *file, struct dir_context *ctx)
 {
 	struct process *p;
-	int nr = ctx->pos > POS_PIDS ? (int)(ctx->pos - POS_PIDS) : 1;
+	int nr = ctx->pos > POS_PIDS ? (int)MIN(ctx->pos - POS_PIDS, (s64)INT32_MAX) : 1;
 
 	while ((p = process_next_get(nr))) {
 		char name[NAME_BYTES];
@@ -425,7 +425,21 @@ static int node_open(struct inode *inode, struct file *file)
 		return file->ops->open ? file->ops->open(inode, file) : 0;
 	}
 	task_put(t);
+	if (pi->node->flags & PROC_PID_MOUNTS) {
+		file->ops = &mounts_fops;
+		file->version = mounts_event();
+	}
 	return seq_file_open(file, node_show, inode);
+}
+
+/* Each change is told once to each open file. */
+static u32 mounts_poll(struct file *file, struct poll_table *pt)
+{
+	u32 event;
+
+	poll_wait(file, &mounts_wait, pt);
+	event = mounts_event();
+	return POLLIN | POLLRDNORM | (__atomic_exchange_n(&file->version, event, __ATOMIC_RELAXED) != event ? POLLERR | POLLPRI : 0);
 }
 
 struct store_call {
@@ -467,6 +481,13 @@ static const struct file_ops node_fops = {
 	.open = node_open,
 	.read_iter = seq_file_read,
 	.write_iter = node_write,
+	.llseek = seq_file_llseek,
+	.release = seq_release,
+};
+static const struct file_ops mounts_fops = {
+	.open = node_open,
+	.read_iter = seq_file_read,
+	.poll = mounts_poll,
 	.llseek = seq_file_llseek,
 	.release = seq_release,
 };
@@ -791,8 +812,8 @@ void proc_pid_init(void)
 	pid_inode_cache = kmem_cache_create("proc_inode", sizeof(struct pid_inode), 64, NULL, 0);
 	if (!pid_inode_cache)
 		panic("no memory for procfs");
-	(void)proc_pid_register("mounts", 0444, PROC_PID_ANY, mounts_file);
-	(void)proc_pid_register("mountinfo", 0444, PROC_PID_ANY, mountinfo_file);
+	(void)proc_pid_register("mounts", 0444, PROC_PID_MOUNTS, mounts_file);
+	(void)proc_pid_register("mountinfo", 0444, PROC_PID_MOUNTS, mountinfo_file);
 	(void)proc_pid_register("mountstats", 0400, PROC_PID_TGID_ONLY, mountstats_file);
 	(void)proc_pid_register_link("cwd", cwd_link);
 	(void)proc_pid_register_link("root", root_link);

@@ -51,6 +51,12 @@ static bool in_tree(const struct mount *m)
 	return !(m->flags & (MOUNT_DETACHED | MOUNT_INTERNAL));
 }
 
+/* [inode.lock] A place whose name is gone takes no mount: nobody could reach it. */
+static bool is_gone(const struct dentry *d)
+{
+	return (d->inode->flags & INODE_DEAD) || (dentry_is_unhashed(d) && !dentry_is_root(d));
+}
+
 /* Puts a new mount on `target` or, if by now something is mounted there, on that. */
 static int graft(struct mount *m, const struct path *target)
 {
@@ -69,8 +75,7 @@ static int graft(struct mount *m, const struct path *target)
 	rwsem_write_lock(&at.dentry->inode->lock);
 	if (dentry_is_dir(at.dentry) != dentry_is_dir(m->root))
 		err = -ENOTDIR;
-	else if ((at.dentry->inode->flags & INODE_DEAD) ||
-		 (dentry_is_unhashed(at.dentry) && !dentry_is_root(at.dentry)))
+	else if (is_gone(at.dentry))
 		err = -ENOENT;
 	else if (!in_tree(at.mnt))
 		err = -EINVAL;
@@ -390,14 +395,19 @@ unlock:
 int do_pivot_root(const struct path *new, const struct path *put_old)
 {
 	struct path root, new_held, root_held;
+	struct inode *put_inode = put_old->dentry->inode;
 	struct mount *root_mnt;
-	int err = -EBUSY;
+	int err = -ENOENT;
 
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	fs_context_root(fs_context_current(), &root);
 	root_mnt = root.mnt;
 	mutex_lock(&namespace_mutex);
+	rwsem_write_lock(&put_inode->lock);	/* the place stays until the old root is there */
+	if (is_gone(put_old->dentry))
+		goto unlock;
+	err = -EBUSY;
 	if (new->mnt == root_mnt || put_old->mnt == root_mnt)
 		goto unlock;
 	err = -EINVAL;
@@ -413,6 +423,7 @@ int do_pivot_root(const struct path *new, const struct path *put_old)
 	mount_attach(root_mnt, put_old->mnt, put_old->dentry);
 	err = 0;
 unlock:
+	rwsem_write_unlock(&put_inode->lock);
 	mutex_unlock(&namespace_mutex);
 	if (!err) {
 		fs_context_replace_all(&root, new);

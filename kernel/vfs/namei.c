@@ -193,29 +193,33 @@ int vfs_link_at(int olddfd, const struct pathname *oldpn, int newdfd, const stru
 
 /* ---- removing names ---- */
 
-/* Parent locked, victim looked up (positive), mount writable. Undo with path_create_end. */
-static struct dentry *remove_start(struct path_parent *parent)
+/*
+ * Finds what shall go: parent locked, victim positive, mount writable. Undo with path_create_end. no_name: what to say of a
+ * last component that is none.
+ */
+static struct dentry *remove_start(int dfd, const struct pathname *pn, const int *no_name, struct path_parent *parent)
 {
 	struct path *dir = &parent->path;
 	struct dentry *d;
-	int err = mount_get_write(dir->mnt);
+	int err = path_lookup_parent(dfd, pn, 0, parent);
 
-	if (err) {
-		path_put(dir);
+	if (err)
 		return ERR_PTR(err);
-	}
+	err = parent->type == LAST_NORM ? mount_get_write(dir->mnt) : no_name[parent->type];
+	if (err)
+		goto put_dir;
 	rwsem_write_lock(&dir->dentry->inode->lock);
 	d = dentry_lookup_locked(dir->dentry, &parent->last);
 	if (!IS_ERR(d) && dentry_is_positive(d))
 		return d;
 	rwsem_write_unlock(&dir->dentry->inode->lock);
 	mount_put_write(dir->mnt);
-	if (!IS_ERR(d)) {
+	err = IS_ERR(d) ? (int)PTR_ERR(d) : -ENOENT;
+	if (!IS_ERR(d))
 		dentry_put(d);
-		d = ERR_PTR(-ENOENT);
-	}
+put_dir:
 	path_put(dir);
-	return d;
+	return ERR_PTR(err);
 }
 
 static bool is_busy(const struct dentry *d)
@@ -223,17 +227,23 @@ static bool is_busy(const struct dentry *d)
 	return READ_ONCE(d->flags) & DENTRY_MOUNTED;
 }
 
-static int unlink_in(struct inode *dir, struct dentry *d)
+static int remove_in(struct inode *dir, struct dentry *d, bool is_dir)
 {
+	int (*op)(struct inode *dir, struct dentry *d) = is_dir ? dir->ops->rmdir : dir->ops->unlink;
 	struct inode *inode = d->inode;
-	int err = may_delete(dir, d, false);
+	int err = may_delete(dir, d, is_dir);
 
 	if (err)
 		return err;
-	if (!dir->ops->unlink)
+	if (!op)
 		return -EPERM;
-	rwsem_write_lock(&inode->lock);
-	err = is_busy(d) ? -EBUSY : dir->ops->unlink(dir, d);
+	if (is_dir)
+		rwsem_write_lock_nested(&inode->lock);
+	else
+		rwsem_write_lock(&inode->lock);
+	err = is_busy(d) ? -EBUSY : op(dir, d);
+	if (!err && is_dir)
+		inode->flags |= INODE_DEAD;
 	rwsem_write_unlock(&inode->lock);
 	if (!err)
 		dentry_delete(d);
@@ -242,64 +252,31 @@ static int unlink_in(struct inode *dir, struct dentry *d)
 
 int vfs_unlink_at(int dfd, const struct pathname *pn)
 {
+	static const int no_name[] = { [LAST_DOT] = -EISDIR, [LAST_DOTDOT] = -EISDIR, [LAST_ROOT] = -EISDIR };
 	struct path_parent parent;
-	struct dentry *d;
-	int err = path_lookup_parent(dfd, pn, 0, &parent);
+	struct dentry *d = remove_start(dfd, pn, no_name, &parent);
+	int err;
 
-	if (err)
-		return err;
-	if (parent.type != LAST_NORM) {
-		path_put(&parent.path);
-		return -EISDIR;
-	}
-	d = remove_start(&parent);
 	if (IS_ERR(d))
 		return (int)PTR_ERR(d);
 	if (parent.trailing_slash)
 		err = dentry_is_dir(d) ? -EISDIR : -ENOTDIR;
 	else
-		err = unlink_in(parent.path.dentry->inode, d);
+		err = remove_in(parent.path.dentry->inode, d, false);
 	path_create_end(&parent.path, d);
-	return err;
-}
-
-static int rmdir_in(struct inode *dir, struct dentry *d)
-{
-	struct inode *inode = d->inode;
-	int err = may_delete(dir, d, true);
-
-	if (err)
-		return err;
-	if (!dir->ops->rmdir)
-		return -EPERM;
-	rwsem_write_lock_nested(&inode->lock);
-	err = is_busy(d) ? -EBUSY : dir->ops->rmdir(dir, d);
-	if (!err)
-		inode->flags |= INODE_DEAD;
-	rwsem_write_unlock(&inode->lock);
-	if (!err)
-		dentry_delete(d);
 	return err;
 }
 
 int vfs_rmdir_at(int dfd, const struct pathname *pn)
 {
-	static const int errors[] = { [LAST_DOT] = -EINVAL, [LAST_DOTDOT] = -ENOTEMPTY,
-				      [LAST_ROOT] = -EBUSY };
+	static const int no_name[] = { [LAST_DOT] = -EINVAL, [LAST_DOTDOT] = -ENOTEMPTY, [LAST_ROOT] = -EBUSY };
 	struct path_parent parent;
-	struct dentry *d;
-	int err = path_lookup_parent(dfd, pn, 0, &parent);
+	struct dentry *d = remove_start(dfd, pn, no_name, &parent);
+	int err;
 
-	if (err)
-		return err;
-	if (parent.type != LAST_NORM) {
-		path_put(&parent.path);
-		return errors[parent.type];
-	}
-	d = remove_start(&parent);
 	if (IS_ERR(d))
 		return (int)PTR_ERR(d);
-	err = rmdir_in(parent.path.dentry->inode, d);
+	err = remove_in(parent.path.dentry->inode, d, true);
 	path_create_end(&parent.path, d);
 	return err;
 }

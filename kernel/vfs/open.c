@@ -8,6 +8,7 @@
 
 #include <abi/linux/capability.h>
 #include <abi/linux/fcntl.h>
+#include <lib/printf.h>
 
 /* What open(2) knows; the rest is ignored, as Linux does. */
 #define OPEN_FLAGS_VALID (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | \
@@ -302,6 +303,8 @@ static struct file *open_tmpfile(int dfd, const struct pathname *pn, struct open
 		dentry_put(d);
 		goto put_write;
 	}
+	/* Nobody can find it, but /proc/PID/fd shows it. */
+	d->name.len = (u32)snprintf(d->inline_name, sizeof(d->inline_name), "#%llu", (unsigned long long)d->inode->ino);
 	if (!(rq->flags & O_EXCL))
 		d->inode->flags |= INODE_LINKABLE;
 	mount_put_write(dir.mnt);

@@ -99,7 +99,7 @@ static inline bool path_equal(const struct path *a, const struct path *b)
 
 /*
  * The name of a place as seen from root, built from the end of buf; returns its start, or
- * ERR_PTR(-ENAMETOOLONG). Unlinked files get " (deleted)", places outside root "(unreachable)".
+ * ERR_PTR(-ENAMETOOLONG). Unlinked files get " (deleted)"; of places outside root it is the way from the top.
  * root NULL: the caller's.
  */
 char *path_name(const struct path *path, const struct path *root, char *buf, size_t size);

@@ -48,6 +48,7 @@ int proc_register_binary(const char *name, u32 mode, const struct node_binary *b
 
 /* In every /proc/PID (and task/TID unless TGID_ONLY). show() gets the task with a reference. */
 #define PROC_PID_TGID_ONLY 2U
+#define PROC_PID_MOUNTS	4U	/* poll(2) tells of every change of the mounts: proc(5), /proc/PID/mounts */
 int proc_pid_register(const char *name, u32 mode, u32 flags,
 		      int (*show)(struct seq *s, struct task *task));
 int proc_pid_register_rw(const char *name, u32 mode, u32 flags,
