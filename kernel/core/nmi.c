@@ -91,7 +91,7 @@ void backtrace_print_all(int level)
 
 #if HALCYON_DEBUG
 
-#define WATCHDOG_NMIS 5u	/* in one threshold */
+#define WATCHDOG_NMIS 5u	/* in one threshold, at least: a PIT cannot wait for more than 55 ms */
 
 struct watch {
 	u64 ticks;	/* [a] of this CPU */
@@ -102,6 +102,7 @@ struct watch {
 
 static DEFINE_PER_CPU(struct watch, watchdog_cpu);
 static u64 watchdog_period_ns;	/* [a] of the NMIs; 0: off */
+static u32 watchdog_nmis;	/* [a] without a tick until a CPU is reported */
 static u64 watchdog_thresh;	/* [w] read racily */
 static bool watchdog_starting;	/* [a] NMIs come, but not yet in the period */
 static bool watchdog_panics;	/* [I] */
@@ -154,7 +155,7 @@ static void watch_cpu(u32 cpu, const struct hal_regs *regs)
 		w->reported = false;
 		return;
 	}
-	if (++w->missed < WATCHDOG_NMIS || w->reported)
+	if (++w->missed < READ_ONCE(watchdog_nmis) || w->reported)
 		return;
 	w->reported = true;
 	lockup_report(cpu, w, regs);
@@ -196,9 +197,11 @@ int watchdog_set(u64 thresh_ns)
 	WRITE_ONCE(watchdog_starting, false);
 	if (!name)
 		return -ENODEV;
-	WRITE_ONCE(watchdog_thresh, period * WATCHDOG_NMIS);
+	WRITE_ONCE(watchdog_nmis, MAX(WATCHDOG_NMIS, (u32)DIV_ROUND_UP(thresh_ns, period)));
+	WRITE_ONCE(watchdog_thresh, period * watchdog_nmis);
 	WRITE_ONCE(watchdog_period_ns, period);
-	log_debug("NMIs from the %s every %llu us", name, (unsigned long long)(period / (u64)NSEC_PER_USEC));
+	log_debug("NMIs from the %s every %llu us, a CPU without interrupts is named after %llu ms", name,
+		  (unsigned long long)(period / (u64)NSEC_PER_USEC), (unsigned long long)(watchdog_thresh / (u64)NSEC_PER_MSEC));
 	return 0;
 }
 
