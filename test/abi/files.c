@@ -4,8 +4,10 @@
  */
 #include "tap.h"
 
+#include <sched.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/statfs.h>
@@ -76,7 +78,9 @@ static void check_open(void)
 static void check_path(void)
 {
 	int fd = open("new", O_PATH), link, dir;
+	char name[64], shown[200];
 	struct stat st;
+	ssize_t len;
 
 	ok(fd >= 0, "O_PATH");
 	fails(read(fd, buf, 1), EBADF, "read of O_PATH");
@@ -99,12 +103,19 @@ static void check_path(void)
 	ok(fd >= 0, "O_TMPFILE");
 	fstat(fd, &st);
 	is(st.st_nlink, 0, "has no name");
+	snprintf(buf, sizeof(buf), "/proc/self/fd/%d", fd);
+	snprintf(name, sizeof(name), "/#%lu (deleted)", (unsigned long)st.st_ino);
+	len = readlink(buf, shown, sizeof(shown) - 1);
+	shown[len > 0 ? len : 0] = '\0';
+	ok(len > (ssize_t)strlen(name) && !strcmp(shown + len - strlen(name), name), "but its number is shown");
 	write(fd, "temp", 4);
 	snprintf(buf, sizeof(buf), "/proc/self/fd/%d", fd);
 	works(linkat(AT_FDCWD, buf, AT_FDCWD, "named", AT_SYMLINK_FOLLOW), "linkat gives it one");
 	is(size_of("named"), 4, "with its contents");
 	close(fd);
 	fails(open(".", O_TMPFILE | O_RDONLY, 0600), EINVAL, "O_TMPFILE read-only");
+	fails(open(".", O_RDONLY | O_DIRECT), EINVAL, "O_DIRECT on a folder");
+	fails(open("/dev/null", O_RDWR | O_DIRECT), EINVAL, "O_DIRECT on a device");
 	fails(openat(99, "new", O_RDONLY), EBADF, "openat: a bad folder descriptor");
 	fd = open("new", O_RDONLY);
 	fails(openat(fd, "x", O_RDONLY), ENOTDIR, "openat: a file as folder");
@@ -232,6 +243,7 @@ static void check_vectors(void)
 static void check_dup(void)
 {
 	int fd = open("vec", O_RDONLY), d, flags;
+	off_t before = size_of("vec");
 	struct rlimit rl, old;
 
 	d = dup(fd);
@@ -266,7 +278,17 @@ static void check_dup(void)
 		;
 	is(errno, EMFILE, "EMFILE at RLIMIT_NOFILE");
 	fails(open("vec", O_RDONLY), EMFILE, "for open too");
+	fails(open("nowhere/vec", O_RDONLY), EMFILE, "before it looks for the file");
+	fails(open("never", O_RDWR | O_CREAT, 0600), EMFILE, "or makes it");
+	fails(open("vec", O_RDWR | O_TRUNC), EMFILE, "or cuts it");
 	setrlimit(RLIMIT_NOFILE, &old);
+	fails(access("never", F_OK), ENOENT, "nothing was made");
+	is(size_of("vec"), before, "nor cut");
+	fails(fcntl(fd, F_SETOWN, 4194303), ESRCH, "F_SETOWN: nobody");
+	is(fcntl(fd, F_GETOWN), 0, "so there is no owner");
+	works(fcntl(fd, F_SETOWN, -getpgrp()), "F_SETOWN: a group");
+	works(fcntl(fd, F_SETOWN, getpid()), "F_SETOWN: a process");
+	is(fcntl(fd, F_GETOWN), getpid(), "F_GETOWN");
 	works(syscall(SYS_close_range, 4, ~0u, 0), "close_range");
 	fails(fcntl(50, F_GETFD), EBADF, "closes all of it");
 	dup2(fd, 10);
@@ -275,6 +297,42 @@ static void check_dup(void)
 	fails(syscall(SYS_close_range, 5, 4, 0), EINVAL, "close_range: first above last");
 	close(10);
 	close(fd);
+}
+
+/* A sendfile that nobody's reading lets go on: who shares the file can still seek. */
+static void check_copy_held_up(int in)
+{
+	int p[2], there = 0;
+	pid_t child;
+
+	pipe(p);
+	works(fcntl(p[1], F_SETPIPE_SZ, 4096), "a small pipe");
+	lseek(in, 0, SEEK_SET);
+	child = fork();
+	if (!child)
+		_exit(sendfile(p[1], in, NULL, 30000) < 0);
+	while (there < 4096 && !ioctl(p[0], FIONREAD, &there))
+		sched_yield();
+	ok(lseek(in, 0, SEEK_CUR) >= 0, "a sendfile that waits holds nobody up");
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	close(p[0]);
+	close(p[1]);
+}
+
+static void check_copy_across(void)
+{
+	int in = open("in", O_RDONLY), out;
+	loff_t from = 0, to = 0;
+
+	mkdir("other", 0700);
+	works(mount("tmpfs", "other", "tmpfs", 0, ""), "another tmpfs");
+	out = open("other/out", O_RDWR | O_CREAT, 0600);
+	fails(syscall(SYS_copy_file_range, in, &from, out, &to, 5, 0), EXDEV, "copy_file_range to another file system of the type");
+	close(out);
+	works(umount("other"), "which goes");
+	rmdir("other");
+	close(in);
 }
 
 /* Two processes that share both descriptors, each the other way round: two positions are locked at a time. */
@@ -316,6 +374,8 @@ static void check_copy(void)
 	fails(sendfile(p[1], 99, NULL, 5), EBADF, "sendfile: a bad source");
 	fails(sendfile(99, in, NULL, 5), EBADF, "sendfile: a bad target");
 	check_copy_both_ways(in, out);
+	check_copy_held_up(in);
+	check_copy_across();
 	close(p[0]);
 	close(p[1]);
 	close(in);
@@ -364,6 +424,7 @@ static void check_locks(void)
 static void check_misc(void)
 {
 	int fd = open("vec", O_RDONLY);
+	uint32_t statx[64] = { 0 };
 	struct statfs sf;
 	int n;
 
@@ -377,6 +438,10 @@ static void check_misc(void)
 	is(sf.f_type, 0x01021994, "says tmpfs");
 	is(sf.f_namelen, 255, "names up to 255");
 	works(fstatfs(fd, &sf), "fstatfs");
+	works(syscall(SYS_statx, AT_FDCWD, "vec", 0, 0x7ff, statx), "statx");
+	is(statx[0] & 0x800, 0, "no time of birth for who does not ask");
+	works(syscall(SYS_statx, AT_FDCWD, "vec", 0, 0x800, statx), "statx: STATX_BTIME");
+	is(statx[0] & 0x800, 0x800, "it is there");
 	works(posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL) ? -1 : 0, "posix_fadvise");
 	sync();
 	close(fd);
@@ -398,6 +463,104 @@ static void check_misc(void)
 	close(fd);
 }
 
+static long atime_after(int fd, bool folder)
+{
+	const struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 2000 } };
+	struct stat st;
+
+	futimens(fd, old);
+	if (folder)
+		syscall(SYS_getdents64, fd, buf, sizeof(buf));
+	else
+		pread(fd, buf, 10, 0);
+	fstat(fd, &st);
+	return st.st_atim.tv_sec;
+}
+
+static void check_noatime(void)
+{
+	int fd = open("in", O_RDONLY), dir = open(".", O_RDONLY | O_DIRECTORY | O_NOATIME);
+
+	is(atime_after(dir, true), 1000, "O_NOATIME: a folder that is read");
+	close(dir);
+	works(fcntl(fd, F_SETFL, O_NOATIME), "F_SETFL: O_NOATIME");
+	is(atime_after(fd, false), 1000, "it works from now on");
+	works(fcntl(fd, F_SETFL, 0), "F_SETFL: without");
+	ok(atime_after(fd, false) > 1000, "and no longer");
+	close(fd);
+}
+
+static void check_seals(void)
+{
+	int fd = syscall(SYS_memfd_create, "sealed", 2 /* MFD_ALLOW_SEALING */);
+	struct rlimit old, rl;
+
+	works(ftruncate(fd, 4096), "a memfd of a page");
+	getrlimit(RLIMIT_FSIZE, &old);
+	rl = old;
+	rl.rlim_cur = 10000;
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &rl);
+	fails(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 20000), EFBIG, "RLIMIT_FSIZE: room behind the end");
+	setrlimit(RLIMIT_FSIZE, &old);
+	signal(SIGXFSZ, SIG_DFL);
+	works(fcntl(fd, 1033 /* F_ADD_SEALS */, 4 /* F_SEAL_GROW */), "F_SEAL_GROW");
+	is(pwrite(fd, buf, 8192, 0), 4096, "a write that begins before the end");
+	is(pwrite(fd, buf, 100, 4090), 6, "stops there");
+	fails(pwrite(fd, buf, 10, 4096), EPERM, "one that begins at the end");
+	works(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 8192), "a hole beyond the end grows nothing");
+	fails(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 8192), EPERM, "room does");
+	close(fd);
+	fd = syscall(SYS_memfd_create, "odd", 2);
+	ftruncate(fd, 100);
+	fcntl(fd, 1033, 4);
+	fails(pwrite(fd, buf, 200, 0), EPERM, "nothing of a page that would grow");
+	close(fd);
+}
+
+/* RESOLVE_BENEATH against somebody who moves a folder out of the way up: what is opened is never outside. */
+static void check_scope(void)
+{
+	struct { uint64_t flags, mode, resolve; } how = { O_RDONLY, 0, 8 };
+	char path[2048] = "a";
+	int dir, fd, escaped = 0;
+	struct timespec end, t;
+	pid_t mover;
+
+	mkdir("scope", 0755);
+	mkdir("scope/inner", 0755);
+	mkdir("scope/inner/a", 0755);
+	mkdir("scope/inner/a/b", 0755);
+	close(open("scope/secret", O_RDWR | O_CREAT, 0600));
+	mkdir("scope/outer", 0755);
+	close(open("scope/outer/secret", O_RDWR | O_CREAT, 0600));
+	for (int i = 0; i < 300; i++)
+		strcat(path, "/b/..");
+	strcat(path, "/../secret");
+	dir = open("scope/inner", O_RDONLY | O_DIRECTORY);
+	fails(syscall(437 /* openat2 */, dir, path, &how, sizeof(how)), ENOENT, "openat2 beneath a folder: not there");
+	fails(syscall(437, dir, "a/../../secret", &how, sizeof(how)), EXDEV, "nor above it");
+	mover = fork();
+	while (!mover) {
+		rename("scope/inner/a", "scope/outer/a");
+		rename("scope/outer/a", "scope/inner/a");
+	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec++;
+	do {
+		fd = syscall(437, dir, path, &how, sizeof(how));
+		if (fd >= 0) {
+			escaped++;
+			close(fd);
+		}
+		clock_gettime(CLOCK_MONOTONIC, &t);
+	} while (t.tv_sec < end.tv_sec || (t.tv_sec == end.tv_sec && t.tv_nsec < end.tv_nsec));
+	kill(mover, SIGKILL);
+	waitpid(mover, NULL, 0);
+	is(escaped, 0, "however its folders are moved meanwhile");
+	close(dir);
+}
+
 int main(void)
 {
 	check_open();
@@ -409,5 +572,8 @@ int main(void)
 	check_copy();
 	check_locks();
 	check_misc();
+	check_noatime();
+	check_seals();
+	check_scope();
 	return tap_done();
 }

@@ -27,6 +27,22 @@ static void direct_on_memory(void)
 	works(umount("found"), "nothing holds the mount");
 }
 
+/* The old root was put on a folder that had been removed, where nobody could reach it any more. */
+static void pivot_to_a_removed_folder(void)
+{
+	char here[200];
+
+	mkdir("pivot", 0755);
+	works(mount("tmpfs", "pivot", "tmpfs", 0, ""), "a file system to become the root");
+	mkdir("pivot/old", 0755);
+	ok(getcwd(here, sizeof(here)) && !chdir("pivot/old"), "its folder for the old one");
+	works(rmdir("../old"), "goes");
+	fails(syscall(SYS_pivot_root, "..", "."), ENOENT, "pivot_root that would put the old one there");
+	works(chdir(here), "back");
+	works(umount("pivot"), "nothing holds it");
+	works(rmdir("pivot"), "rmdir");
+}
+
 /* What was to be cut off reached beyond user space. */
 static void remap_huge_length(void)
 {
@@ -75,6 +91,7 @@ int main(void)
 {
 	walk_from_shared_descriptor();
 	direct_on_memory();
+	pivot_to_a_removed_folder();
 	remap_huge_length();
 	return tap_done();
 }

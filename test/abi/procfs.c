@@ -4,7 +4,9 @@
  */
 #include "tap.h"
 
+#include <poll.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 
@@ -285,6 +287,23 @@ static void check_mem_exec(void)
 	close(done[0]);
 }
 
+/* What waits for a change of the mounts hears of each one once. */
+static void check_mounts_poll(void)
+{
+	struct pollfd p = { .fd = open("/proc/self/mountinfo", O_RDONLY), .events = POLLPRI };
+
+	is(poll(&p, 1, 0), 0, "mountinfo: no change");
+	mkdir("polled", 0755);
+	works(mount("tmpfs", "polled", "tmpfs", 0, ""), "a mount");
+	is(poll(&p, 1, -1), 1, "wakes poll");
+	is(p.revents, POLLPRI | POLLERR, "with POLLPRI and POLLERR");
+	is(poll(&p, 1, 0), 0, "once");
+	works(umount("polled"), "umount");
+	is(poll(&p, 1, -1), 1, "wakes it too");
+	rmdir("polled");
+	close(p.fd);
+}
+
 int main(void)
 {
 	check_stat();
@@ -294,5 +313,6 @@ int main(void)
 	check_system();
 	check_task();
 	check_mem_exec();
+	check_mounts_poll();
 	return tap_done();
 }
