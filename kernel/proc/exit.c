@@ -206,7 +206,8 @@ static void exit_reparent(struct task *t, bool group_dead, struct list_head *dea
 
 	if (list_empty(&p->children))
 		return;
-	if (!group_dead) {
+	/* PID 1 ends only when the machine does: proc_end_all() takes its children, who can go to nobody else. */
+	if (!group_dead || p == process_init_task) {
 		reaper = exit_find_alive_thread(p);
 		list_for_each_entry(c, &p->children, sibling)
 			if (c->parent_task == t) {
@@ -215,9 +216,6 @@ static void exit_reparent(struct task *t, bool group_dead, struct list_head *dea
 			}
 		return;
 	}
-	/* PID 1 ends only when the machine does: proc_end_all() takes its children, who can go to nobody else. */
-	if (p == process_init_task)
-		return;
 	reaper = exit_find_reaper(p);
 	list_for_each_entry_safe(c, next, &p->children, sibling)
 		exit_reparent_child(c, p, reaper, dead);
