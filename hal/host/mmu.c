@@ -171,6 +171,7 @@ void hal_pt_root_init(void *root_page)
 	hal_pte_t *table = root_page;
 
 	memset(table, 0, HAL_PT_KERNEL_FIRST * sizeof(*table));
+	memset(table + HAL_PT_ENTRIES, 0, HAL_PT_ENTRIES * sizeof(*table));
 	memcpy(table + HAL_PT_KERNEL_FIRST, kernel_half, sizeof(kernel_half));
 }
 

@@ -4,6 +4,7 @@
  * between mm and itself is small and stands in here: a read-write lock that checks how it is used,
  * a calling thread without a process, and no user memory but what the tests reach through their spaces.
  */
+#include <abi/linux/mman.h>
 #include <hal/vdso.h>
 #include <kernel/sched/clock.h>
 #include <kernel/core/assert.h>
@@ -188,4 +189,50 @@ TEST(the_vm_layers_own_tests)
 	EXPECT_EQ(selftest_run("vm"), 0);
 	if (test_failed())
 		host_console_show();
+}
+
+#define FAR	(3ull << 39)	/* below a top-level entry of its own */
+#define FARTHER	(5ull << 39)
+
+/* The second root of the pair has the first one's user half. How many entries that is. */
+static u32 expect_pair(const struct vm_space *s)
+{
+	const hal_pte_t *root = hal_phys_to_virt(s->root);
+	u32 present = 0;
+
+	for (u32 i = 0; i < HAL_PT_KERNEL_FIRST; i++) {
+		EXPECT_EQ(root[HAL_PT_ENTRIES + i].v, root[i].v);
+		present += hal_pte_present(root[i]);
+	}
+	return present;
+}
+
+static void touch(struct vm_space *s, vaddr_t at)
+{
+	struct vm_map_request req = {
+		.addr = at, .len = PAGE_SIZE, .prot = PROT_READ | PROT_WRITE, .flags = MAP_ANONYMOUS | MAP_FIXED | MAP_PRIVATE,
+	};
+	u32 v = 7;
+
+	EXPECT_EQ(vm_map(s, &req, &at), 0);
+	EXPECT_EQ(vm_access_remote(s, at, &v, sizeof(v), true, false), sizeof(v));
+}
+
+/* With page-table isolation a top-level entry that goes must go from both roots: its table is other memory at once. */
+TEST(the_users_root_follows)
+{
+	struct vm_space *s;
+
+	EXPECT_EQ(vm_space_create(&s), 0);
+	EXPECT_EQ(expect_pair(s), 0);
+	touch(s, FAR);
+	touch(s, FARTHER);
+	EXPECT_EQ(expect_pair(s), 2);
+	EXPECT_EQ(vm_unmap(s, FAR, PAGE_SIZE), 0);
+	EXPECT_EQ(expect_pair(s), 1);
+	touch(s, FAR);
+	EXPECT_EQ(expect_pair(s), 2);
+	EXPECT_EQ(vm_unmap(s, 0, 9ull << 39), 0);
+	EXPECT_EQ(expect_pair(s), 0);
+	vm_space_put(s);
 }
