@@ -23,6 +23,7 @@
 #include <hal/cpu.h>
 #include <hal/regs.h>
 #include <hal/upcall.h>
+#include <kernel/core/assert.h>
 #include <kernel/core/lockdep.h>
 #include <kernel/core/log.h>
 #include <kernel/core/record.h>
@@ -212,6 +213,7 @@ static void sched_tick(struct timer *timer)
 	bool user = hal_regs_user_mode(rq->irq_regs), timed;
 	u64 now = hal_clock_ns();
 
+	ASSERT(rq == rq_here()); /* a CPU that goes stops its tick, or another one would have two */
 	if (user)
 		rcu_quiescent();
 	timed = running->flags & THREAD_USER && tick_cpu_timer_hook && tick_cpu_timer_hook(running);
