@@ -76,8 +76,10 @@ static void timer_panics(struct timer *t)
 	panic("timer %p panics", (void *)t);
 }
 
-static noinline void interrupted_loop(const volatile bool *end)
+/* Nothing interrupts before this. */
+static noinline void interrupted_loop(const volatile bool *end, irqflags_t f)
 {
+	hal_irq_restore(f);
 	while (!*end)
 		barrier();
 }
@@ -88,10 +90,13 @@ DEATHTEST(panic_in_interrupt, "panics ... backtrace: ... timer_panics ... interr
 {
 	static struct timer timer;
 	volatile bool end = false;
+	irqflags_t f;
 
+	preempt_disable();
+	f = hal_irq_save();
 	timer_init(&timer, timer_panics);
 	timer_arm(&timer, hal_clock_ns() + SOON_NS);
-	interrupted_loop(&end);
+	interrupted_loop(&end, f);
 }
 
 /* ---- what a command says ----------------------------------------------------------------------- */
@@ -361,12 +366,17 @@ static void timer_traces(struct timer *t)
 SELFTEST(command, backtrace_through_an_interrupt)
 {
 	struct timer timer;
+	irqflags_t f;
 
 	catching(1);
 	timer_init(&timer, timer_traces);
+	preempt_disable();	/* it interrupts us, and not before we are out of timer_arm() */
+	f = hal_irq_save();
 	timer_arm(&timer, hal_clock_ns() + SOON_NS);
+	hal_irq_restore(f);
 	while (!*(volatile size_t *)&caught.n)
 		barrier();
+	preempt_enable();
 	EXPECT(strstr(caught.text, "timer_traces+") != NULL);
 	EXPECT(strstr(caught.text, "interrupted: selftest_command_backtrace_through_an_interrupt+") != NULL);
 	if (!EXPECT(strstr(caught.text, "kthread_main+") != NULL))
