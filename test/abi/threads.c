@@ -263,21 +263,26 @@ static void check_fork(void)
 	is((long)result, 17 << 8, "fork in a thread: the child has one thread");
 }
 
-/* SIGCHLD is blocked in this thread alone, which waits for it: it is the one that forked. */
+/*
+ * SIGCHLD is blocked in this thread alone, which waits for it: it is the one that forked. It must wait by then: before, the
+ * other thread would take the signal, and ignore it.
+ */
 static void *reaper_body(void *arg)
 {
-	struct timespec patience = { 20, 0 };
+	struct timespec patience = { 30, 0 };
 	siginfo_t info;
 	sigset_t set;
-	pid_t pid;
+	pid_t pid, waiter = syscall(SYS_gettid);
 	long got;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	pid = fork();
-	if (pid == 0)
+	if (pid == 0) {
+		when_it_sleeps(waiter);
 		_exit(21);
+	}
 	got = sigtimedwait(&set, &info, &patience) == SIGCHLD && info.si_pid == pid && info.si_status == 21;
 	tap_wait(pid);
 	return (void *)got;
