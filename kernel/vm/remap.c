@@ -122,7 +122,8 @@ static int remap_move(struct remap *r, struct vm_area *a)
 		return remap_undo(r, n, moved);
 	r->populate = n->flags & AREA_LOCKED;
 	if (r->flags & MREMAP_DONTUNMAP) {
-		area_set_flags(a, a->flags & ~(AREA_LOCKED | AREA_LOCKONFAULT));
+		/* What stays behind is empty, and not locked; without memory to cut it off it stays locked, too. */
+		(void)!area_change_flags(a, r->old, r->old + r->old_len, AREA_LOCKED | AREA_LOCKONFAULT, 0, &a);
 		area_merge(n);
 		return 0;
 	}

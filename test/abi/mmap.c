@@ -13,6 +13,9 @@
 #define RW (PROT_READ | PROT_WRITE)
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 #define USER_END 0x7fffffffe000ul
+#ifndef MREMAP_DONTUNMAP	/* newer than musl */
+#define MREMAP_DONTUNMAP 4
+#endif
 #ifndef MADV_POPULATE_READ	/* newer than musl */
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
@@ -246,6 +249,31 @@ static void check_remap(void)
 	fails(mremap(p, PAGE, 2 * PAGE, MREMAP_MAYMOVE), EFAULT, "mremap: unmapped");
 }
 
+static long locked_kib(void)
+{
+	int status = open("/proc/self/status", O_RDONLY);
+	char text[4096] = "", *line;
+
+	read(status, text, sizeof(text) - 1);
+	close(status);
+	line = strstr(text, "VmLck:");
+	return line ? atol(line + 6) : -1;
+}
+
+static void check_remap_locked(void)
+{
+	char *p = map(8, RW), *q;
+
+	works(mlock(p, 8 * PAGE), "mlock");
+	is(locked_kib(), 32, "eight pages");
+	q = mremap(p, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	ok(q != MAP_FAILED, "MREMAP_DONTUNMAP of half of them");
+	is(locked_kib(), 32, "the new place is locked, and the other half");
+	munmap(q, 4 * PAGE);
+	is(locked_kib(), 16, "but not the old place");
+	munmap(p, 8 * PAGE);
+}
+
 static long resident_pages(void)
 {
 	int statm = open("/proc/self/statm", O_RDONLY);
@@ -406,6 +434,7 @@ int main(void)
 	check_files();
 	check_self_write();
 	check_remap();
+	check_remap_locked();
 	check_advice();
 	check_populate();
 	check_brk();
