@@ -25,6 +25,7 @@
 #include <kernel/task/rlimit.h>
 #include <kernel/vm/space.h>
 #include <kernel/vm/uaccess.h>
+#include <lib/errno.h>
 #undef EXPECT
 #undef EXPECT_EQ
 #include "framework.h"
@@ -138,6 +139,12 @@ size_t hal_copy_to_user(uptr_t dst, const void *src, size_t n)
 size_t hal_clear_user(uptr_t dst, size_t n)
 {
 	return n;
+}
+
+int hal_user_load_u8(uptr_t p, u8 *v)
+{
+	*v = 0;
+	return -EFAULT;
 }
 
 size_t hal_strnlen_user(uptr_t src, size_t max)
