@@ -153,6 +153,12 @@ static void pipe_release(struct inode *inode, struct file *file)
 	pipe_put(inode, p);
 }
 
+/* A fifo's times are its inode's. Nobody looks at those of a pipe that has no name, so it pays nothing for them. */
+static bool has_times(const struct file *file)
+{
+	return unlikely(!(file->inode->flags & INODE_PRIVATE));
+}
+
 /* ---- reading ----------------------------------------------------------------------------------- */
 
 /* [mutex] the first buffer is used up. */
@@ -230,6 +236,8 @@ static ssize_t pipe_read_iter(struct kiocb *iocb, struct iter *to)
 		wake_writers(p);
 	if (more)
 		wake_readers(p);
+	if (has_times(iocb->file) && done > 0 && !(iocb->file->flags & O_NOATIME))
+		inode_touch_atime(iocb->file->inode, iocb->file->path.mnt);
 	return done;
 }
 
@@ -351,6 +359,8 @@ static ssize_t pipe_write_iter(struct kiocb *iocb, struct iter *from)
 		wake_writers(p); /* somebody else may fit too */
 	if (err == -EPIPE)
 		signal_send_current(SIGPIPE);
+	if (has_times(iocb->file) && done > 0)
+		file_update_time(iocb->file);
 	return done ? done : err;
 }
 

@@ -490,6 +490,24 @@ static void check_noatime(void)
 	close(fd);
 }
 
+static void check_fifo_times(void)
+{
+	const struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 2000 } };
+	struct stat st;
+	int fd;
+
+	works(mkfifo("times", 0600), "mkfifo");
+	fd = open("times", O_RDWR);
+	futimens(fd, old);
+	write(fd, "x", 1);
+	fstat(fd, &st);
+	ok(st.st_mtim.tv_sec > 2000 && st.st_atim.tv_sec == 1000, "what is written to a fifo moves its mtime");
+	read(fd, buf, 1);
+	fstat(fd, &st);
+	ok(st.st_atim.tv_sec > 1000, "what is read its atime");
+	close(fd);
+}
+
 static void check_seals(void)
 {
 	int fd = syscall(SYS_memfd_create, "sealed", 2 /* MFD_ALLOW_SEALING */);
@@ -573,6 +591,7 @@ int main(void)
 	check_locks();
 	check_misc();
 	check_noatime();
+	check_fifo_times();
 	check_seals();
 	check_scope();
 	return tap_done();
