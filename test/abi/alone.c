@@ -5,8 +5,9 @@
  *
  * A child spins on CPU 1 and makes no system call; everything else stays on CPU
  * 0. How many ticks there are is Halcyon's own matter: Linux as Debian builds
- * it ticks on. The host takes CPUs away for tens of milliseconds: what is late
- * is measured several times, and the middle one counts.
+ * it ticks on, and counts in /proc/stat the ticks that came. The host takes CPUs
+ * away for tens of milliseconds and more: what is late is measured several times,
+ * and the middle one counts; what runs on is read between two looks at the clock.
  */
 #include "race.h"
 
@@ -17,7 +18,7 @@
 #define MS		1000000ll
 #define SECOND		1000000000ll
 #define TRIES		9
-#define MOST_LATE	(60 * MS)	/* the middle one of the newcomers: a slice is 10 ms, a slow tick 1,000 */
+#define MOST_LATE	(250 * MS)	/* the middle one of the newcomers: a slice is 10 ms, a slow tick 1,000, half of it to wait for */
 #define MOST_TICKS	25		/* a second; with the tick on it is 250 */
 
 struct shared {
@@ -69,7 +70,7 @@ static pid_t spinner(int policy)
 		tap_sleep_ms(1);
 	tap_sleep_ms(30);
 	before = s->loops;
-	within(1000, s->loops != before);
+	within(10000, s->loops != before);
 	return pid;
 }
 
@@ -105,7 +106,7 @@ static void test_ticks(void)
 	if (access("/proc/halcyon", F_OK))
 		return;
 	pid = spinner(0);
-	for (int i = 0; i < 4 && (least < 0 || least > MOST_TICKS); i++) {
+	for (int i = 0; i < 10 && (least < 0 || least > MOST_TICKS); i++) {
 		long before = ticks();
 
 		tap_sleep_ms(1000);
@@ -151,29 +152,59 @@ static long cpu_user(void)
 	return user + nice;
 }
 
+/* Whatever is asked for lies between the times that one had to ask and that one has the answer. */
+struct look {
+	long long asked, told;
+	long value, user;
+};
+
+struct looks {
+	struct look clock, stat, cpu;
+};
+
+static struct looks look_at(pid_t pid, clockid_t clock)
+{
+	struct looks l = { 0 };
+
+	l.clock.asked = now();
+	l.clock.value = clock_of(clock);
+	l.clock.told = l.stat.asked = now();
+	l.stat.value = stat_time(pid, &l.stat.user);
+	l.stat.told = l.cpu.asked = now();
+	l.cpu.value = cpu_user();
+	l.cpu.told = now();
+	return l;
+}
+
+/* Did it run on by four fifths of the time between two looks at least, and not by more than the time, but for `grain`? */
+static bool ran(const struct look *from, const struct look *to, long long unit, long long grain)
+{
+	long long by = (to->value - from->value) * unit;
+
+	return by >= (to->asked - from->told) * 8 / 10 && by <= to->told - from->asked + grain;
+}
+
 static void test_times(void)
 {
-	long user, user2, sum, sum2, cpu, hz = sysconf(_SC_CLK_TCK);
+	bool ticking = access("/proc/halcyon", F_OK) != 0;
+	long long tick = SECOND / sysconf(_SC_CLK_TCK);
 	pid_t pid = spinner(0);
-	long long time, used;
+	struct looks from, to;
 	clockid_t clock;
+	long user, all;
 
 	clock_getcpuclockid(pid, &clock);
-	sum = stat_time(pid, &user);
-	cpu = cpu_user();
-	time = now();
-	used = clock_of(clock);
+	from = look_at(pid, clock);
 	tap_sleep_ms(700);
-	used = clock_of(clock) - used;
-	time = now() - time;
-	sum2 = stat_time(pid, &user2) - sum;
-	user2 -= user;
-	cpu = cpu_user() - cpu;
-	tap_line("# of %lld ms: clock %lld ms, stat %ld (user %ld) and CPU %ld in 1/%ld s", time / MS, used / MS, sum2, user2, cpu, hz);
-	ok(used >= time * 8 / 10 && used <= time + 50 * MS, "its clock runs while others look");
-	ok(sum2 * (SECOND / hz) >= time * 8 / 10 && sum2 * (SECOND / hz) <= time + 100 * MS, "/proc/PID/stat too");
-	ok(user2 * 10 >= sum2 * 9, "and calls it user time");
-	ok(cpu * (SECOND / hz) >= time * 8 / 10, "so does the CPU's line of /proc/stat");
+	to = look_at(pid, clock);
+	user = to.stat.user - from.stat.user;
+	all = to.stat.value - from.stat.value;
+	tap_line("# of %lld ms: clock %lld ms, stat %ld (user %ld) and CPU %ld ticks of %lld ms", (to.cpu.told - from.clock.asked) / MS,
+		 (to.clock.value - from.clock.value) / MS, all, user, to.cpu.value - from.cpu.value, tick / MS);
+	ok(ran(&from.clock, &to.clock, 1, 50 * MS), "its clock runs while others look");
+	ok(ran(&from.stat, &to.stat, tick, 100 * MS), "/proc/PID/stat too");
+	ok(user * 10 >= all * 9, "and calls it user time");
+	ok(ticking ? to.cpu.value > from.cpu.value : ran(&from.cpu, &to.cpu, tick, 100 * MS), "so does the CPU's line of /proc/stat");
 	stop(pid);
 }
 
@@ -186,6 +217,7 @@ static void look_at_myself(void)
 
 	pin(1);
 	used = clock_of(CLOCK_THREAD_CPUTIME_ID);
+	s->loops = 0;
 	spin_in_user_mode();
 	getrusage(RUSAGE_SELF, &ru);
 	used = clock_of(CLOCK_THREAD_CPUTIME_ID) - used;
@@ -207,15 +239,17 @@ static void test_own_times(void)
 {
 	int status = -1;
 
-	for (int i = 0; i < 3 && status; i++) {
+	for (int i = 0; i < 10 && status; i++) {
 		pid_t pid;
 
 		s->stop = 0;
+		s->loops = 0;
 		pid = fork();
 		if (!pid) {
 			look_at_myself();
 			_exit(0);
 		}
+		within(10000, s->loops);
 		tap_sleep_ms(500);
 		status = stop(pid);
 	}
@@ -263,11 +297,11 @@ static long long newcomer(int policy, bool sent)
 
 		CPU_ZERO(&set);
 		CPU_SET(1, &set);
-		within(5000, *(volatile long long *)&s->late);
+		within(20000, *(volatile long long *)&s->late);
 		start = now();
 		sched_setaffinity(pid, sizeof(set), &set);
 	} else {
-		within(5000, tap_state(pid) == 'S');
+		when_it_sleeps(pid);
 		tap_sleep_ms(30);	/* the one that spins is alone again */
 		start = now();
 		if (write(go[1], "x", 1) != 1)
@@ -301,7 +335,7 @@ static void test_newcomers(void)
 	stop(pid);
 	/* Real-time, alone, without a tick: its turn of 100 ms ends when another one of its priority waits. */
 	pid = spinner(SCHED_RR);
-	check_newcomers(SCHED_RR, false, 300 * MS, "another in turns");
+	check_newcomers(SCHED_RR, false, 400 * MS, "another in turns");
 	stop(pid);
 }
 
@@ -328,7 +362,7 @@ static void wait_for_timer(int which, int sig)
 		s->loops++;
 	start = clock_of(CLOCK_PROCESS_CPUTIME_ID);
 	setitimer(which, &t, NULL);
-	for (until = now() + 5 * SECOND; !came && now() < until;)
+	for (until = now() + 30 * SECOND; !came && now() < until;)
 		s->loops++;
 	_exit(came != sig ? 1 : came_at - start < 35 * MS ? 2 : came_at - start > 400 * MS ? 3 : 0);
 }
@@ -337,16 +371,16 @@ static void test_timers(void)
 {
 	int status = -1;
 
-	for (int i = 0; i < 3 && status; i++)
+	for (int i = 0; i < 10 && status; i++)
 		status = in_child(wait_for_timer(ITIMER_PROF, SIGPROF));
 	is(status, 0, "ITIMER_PROF comes in time");
 	status = -1;
-	for (int i = 0; i < 3 && status; i++)
+	for (int i = 0; i < 10 && status; i++)
 		status = in_child(wait_for_timer(ITIMER_VIRTUAL, SIGVTALRM));
 	is(status, 0, "ITIMER_VIRTUAL too");
 }
 
-/* A limit that somebody else sets while it is alone. */
+/* A limit that somebody else sets while it is alone. Linux counts the ticks that came for it, so that a busy host makes it longer. */
 static void test_limit(void)
 {
 	struct rlimit limit = { 1, 20 };
@@ -355,8 +389,8 @@ static void test_limit(void)
 
 	clock_getcpuclockid(pid, &clock);
 	works(prlimit(pid, RLIMIT_CPU, &limit, NULL), "a limit of a second");
-	ok(within(20000, tap_state(pid) == 'Z'), "ends it");
-	ok(clock_of(clock) < 4 * SECOND, "before it has used four");
+	ok(within(60000, tap_state(pid) == 'Z'), "ends it");
+	ok(clock_of(clock) < (access("/proc/halcyon", F_OK) ? 60 : 4) * SECOND, "before it has used four, or as many as its ticks need");
 	ok(killed(stop(pid), SIGXCPU), "with SIGXCPU");
 }
 

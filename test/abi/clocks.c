@@ -40,6 +40,30 @@ static int set(clockid_t clock, int64_t t)
 	return syscall(SYS_clock_settime, clock, &ts);
 }
 
+/* Does the other clock lie `by` ahead of this one? It is read between two readings, which may be far apart. */
+static bool ahead(clockid_t clock, clockid_t other, int64_t by)
+{
+	int64_t before = now(clock), t = now(other) - by;
+
+	return before <= t && t <= now(clock);
+}
+
+/* How far the wall clock is ahead of the monotonic one; of many pairs of readings the closest. */
+static int64_t wall_offset(void)
+{
+	int64_t best = INT64_MAX, offset = 0;
+
+	for (int i = 0; i < 1000 && best > MS / 10; i++) {
+		int64_t before = now(CLOCK_MONOTONIC), real = now(CLOCK_REALTIME), took = now(CLOCK_MONOTONIC) - before;
+
+		if (took < best) {
+			best = took;
+			offset = real - before - took / 2;
+		}
+	}
+	return offset;
+}
+
 static void check_reading(void)
 {
 	static const int clocks[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11 };
@@ -65,12 +89,12 @@ static void check_reading(void)
 	works(syscall(SYS_clock_getres, ~0 * 8 + 0, &ts), "user and system time by the tick");
 	is(ns(ts), 4000000, "is so exact");
 	/* The coarse clocks go on with the tick, and a busy host may be late with one. */
-	ok(within(5000, (a = now(CLOCK_MONOTONIC), b = now(CLOCK_MONOTONIC_COARSE), b > a - 50 * MS)) && b <= now(CLOCK_MONOTONIC),
+	ok(within(20000, (a = now(CLOCK_MONOTONIC), b = now(CLOCK_MONOTONIC_COARSE), b > a - 50 * MS)) && b <= now(CLOCK_MONOTONIC),
 	   "the coarse clock is close behind");
-	ok(within(5000, (a = now(CLOCK_REALTIME), b = now(CLOCK_REALTIME_COARSE), b > a - 50 * MS)) && b <= now(CLOCK_REALTIME),
+	ok(within(20000, (a = now(CLOCK_REALTIME), b = now(CLOCK_REALTIME_COARSE), b > a - 50 * MS)) && b <= now(CLOCK_REALTIME),
 	   "the coarse wall clock, too");
-	ok(llabs(now(CLOCK_MONOTONIC) - now(CLOCK_BOOTTIME)) < SECOND, "nobody has suspended the machine");
-	ok(llabs(now(CLOCK_REALTIME) - now(CLOCK_TAI)) < SECOND, "TAI is the wall clock until somebody knows better");
+	ok(ahead(CLOCK_MONOTONIC, CLOCK_BOOTTIME, 0), "nobody has suspended the machine");
+	ok(ahead(CLOCK_REALTIME, CLOCK_TAI, 0), "TAI is the wall clock until somebody knows better");
 }
 
 static void check_settime_errors(void)
@@ -108,11 +132,11 @@ static void check_setting(void)
 	struct timezone tz = { -60, 1 };
 
 	works(set(CLOCK_REALTIME, real + 1000 * SECOND), "the clock is set");
-	ok(llabs(now(CLOCK_REALTIME) - real - 1000 * SECOND) < 5 * SECOND, "and shows it");
-	ok(llabs(time(NULL) - real / SECOND - 1000) <= 5, "time(2) shows it");
-	ok(now(CLOCK_MONOTONIC) - mono < 5 * SECOND, "the monotonic clock does not");
+	ok(llabs(now(CLOCK_REALTIME) - real - 1000 * SECOND) < 100 * SECOND, "and shows it");
+	ok(llabs(time(NULL) - real / SECOND - 1000) <= 100, "time(2) shows it");
+	ok(now(CLOCK_MONOTONIC) - mono < 100 * SECOND, "the monotonic clock does not");
 	works(settimeofday(&tv, NULL), "settimeofday");
-	ok(llabs(now(CLOCK_REALTIME) - real - 5000 * SECOND) < 5 * SECOND, "sets it");
+	ok(llabs(now(CLOCK_REALTIME) - real - 5000 * SECOND) < 100 * SECOND, "sets it");
 	/* With a time, so that the zone does not move the clock. */
 	tv.tv_sec = now(CLOCK_REALTIME) / SECOND;
 	works(syscall(SYS_settimeofday, &tv, &tz), "a time zone");
@@ -122,7 +146,7 @@ static void check_setting(void)
 	is(tz.tz_dsttime, 1, "with its type");
 	tz = (struct timezone){ 0, 0 };
 	works(syscall(SYS_settimeofday, NULL, &tz), "the zone alone, not for the first time");
-	ok(llabs(now(CLOCK_REALTIME) - real - 5000 * SECOND) < 10 * SECOND, "does not move the clock");
+	ok(llabs(now(CLOCK_REALTIME) - real - 5000 * SECOND) < 100 * SECOND, "does not move the clock");
 	works(set(CLOCK_REALTIME, real + now(CLOCK_MONOTONIC) - mono), "back");
 }
 
@@ -223,7 +247,7 @@ static int stop_and_go(clockid_t clock, int flags)
 static void check_adjtimex(void)
 {
 	struct timex tx = { .modes = 0 };
-	int64_t real = now(CLOCK_REALTIME), mono = now(CLOCK_MONOTONIC);
+	int64_t real = now(CLOCK_REALTIME), offset = wall_offset();
 	struct timespec last = { LAST_SECOND, 0 };
 	int state;
 
@@ -238,7 +262,7 @@ static void check_adjtimex(void)
 	is(tx.esterror, 16000000, "the estimated one");
 	is(tx.constant, 2, "the time constant");
 	is(tx.tai, 0, "the offset of TAI");
-	ok(llabs(tx.time.tv_sec - real / SECOND) <= 1 && tx.time.tv_usec < 1000000, "and the time");
+	ok(tx.time.tv_sec >= real / SECOND && tx.time.tv_sec <= now(CLOCK_REALTIME) / SECOND && tx.time.tv_usec < 1000000, "and the time");
 	is(clock_adjtime(CLOCK_REALTIME, &tx), TIME_ERROR, "clock_adjtime");
 	fails(clock_adjtime(CLOCK_MONOTONIC, &tx), EOPNOTSUPP, "not of the monotonic clock");
 	fails(clock_adjtime(CLOCK_PROCESS_CPUTIME_ID, &tx), EOPNOTSUPP, "nor of a CPU clock");
@@ -250,20 +274,20 @@ static void check_adjtimex(void)
 	is(adjtimex(&tx), TIME_OK, "a daemon says that it is synchronised");
 	tx = (struct timex){ .modes = 0 };
 	is(adjtimex(&tx), TIME_OK, "and all believe it");
-	ok(tx.maxerror >= 1000 && tx.maxerror < 10000 && tx.esterror == 500, "with the errors it told");
+	ok(tx.maxerror >= 1000 && tx.maxerror < 100000 && tx.esterror == 500, "with the errors it told");
 	is(tx.status, STA_PLL | STA_NANO, "the status");
 	tx = (struct timex){ .modes = ADJ_TAI, .constant = 37 };
 	is(adjtimex(&tx), TIME_OK, "TAI is set");
 	is(tx.tai, 37, "to 37 seconds");
-	ok(llabs(now(CLOCK_TAI) - now(CLOCK_REALTIME) - 37 * SECOND) < SECOND, "and its clock goes so far ahead");
+	ok(ahead(CLOCK_REALTIME, CLOCK_TAI, 37 * SECOND), "and its clock goes so far ahead");
 	tx = (struct timex){ .modes = ADJ_TAI, .constant = 0 };
 	adjtimex(&tx);
 	tx = (struct timex){ .modes = ADJ_SETOFFSET | ADJ_NANO, .time = { 100, 500000000 } };
 	is(adjtimex(&tx), TIME_ERROR, "a step, after which nobody knows");
-	ok(llabs(now(CLOCK_REALTIME) - real - (now(CLOCK_MONOTONIC) - mono) - 100 * SECOND - 500 * MS) < 400 * MS, "so far");
+	ok(llabs(wall_offset() - offset - 100 * SECOND - 500 * MS) < 400 * MS, "so far");
 	tx = (struct timex){ .modes = ADJ_SETOFFSET | ADJ_NANO, .time = { -101, 500000000 } };
 	is(adjtimex(&tx), TIME_ERROR, "and back");
-	ok(llabs(now(CLOCK_REALTIME) - real - (now(CLOCK_MONOTONIC) - mono)) < 400 * MS, "to where it was");
+	ok(llabs(wall_offset() - offset) < 400 * MS, "to where it was");
 	tx = (struct timex){ .modes = ADJ_SETOFFSET, .time = { 0, 1000000 } };
 	fails(adjtimex(&tx), EINVAL, "a bad step");
 	tx = (struct timex){ .modes = ADJ_SETOFFSET, .time = { 0, -1 } };
@@ -277,7 +301,7 @@ static void check_adjtimex(void)
 	tx = (struct timex){ .modes = ADJ_SETOFFSET, .time = { -time(NULL) - 1, 0 } };
 	fails(adjtimex(&tx), EINVAL, "a step to before 1970");
 	fails(clock_settime(CLOCK_REALTIME, &last), EINVAL, "nor can it be set there");
-	ok(llabs(now(CLOCK_REALTIME) - real - (now(CLOCK_MONOTONIC) - mono)) < 400 * MS, "nothing has moved");
+	ok(llabs(wall_offset() - offset) < 400 * MS, "nothing has moved");
 	tx = (struct timex){ .modes = ADJ_FREQUENCY, .freq = INT64_MAX / 65536 };
 	fails(adjtimex(&tx), EINVAL, "a frequency that is none");
 	tx = (struct timex){ .modes = ADJ_TICK, .tick = 8999 };
@@ -319,9 +343,12 @@ static void check_slack(void)
 	is(prctl(PR_GET_TIMERSLACK), 50000, "again");
 }
 
+static pthread_barrier_t over;
+
+/* It is there until it is no longer looked at. */
 static void *idle(void *arg)
 {
-	tap_sleep_ms(30);
+	pthread_barrier_wait(&over);
 	return NULL;
 }
 
@@ -335,16 +362,21 @@ static void check_cpu_clocks(void)
 	for (volatile int i = 0; i < 3000; i++)
 		;
 	b = now(CLOCK_THREAD_CPUTIME_ID);
-	ok(b > a && b - a < SECOND, "a thread's clock goes on between two ticks");
+	ok(b > a && b - a < 60 * SECOND, "a thread's clock goes on between two ticks");
+	pthread_barrier_init(&over, NULL, 2);
 	pthread_create(&t, NULL, idle, NULL);
 	pthread_getcpuclockid(t, &thread);
 	ok(now(thread) >= 0, "another thread's clock");
 	is(in_child(_exit(now(thread) != -1 || errno != EINVAL)), 0, "is not for other processes");
+	pthread_barrier_wait(&over);
 	pthread_join(t, NULL);
-	ok(now(thread) == -1 && errno == EINVAL, "and goes with it");
+	/* Joined is who has given back his stack: the kernel's part of the end comes behind. */
+	ok(within(10000, now(thread) == -1 && errno == EINVAL), "and goes with it");
 	ok(now(parent) >= 0, "the parent's clock");
-	ok(llabs(now(self) - now(CLOCK_PROCESS_CPUTIME_ID)) < SECOND, "one's own by its number");
-	is(now(self) <= now(CLOCK_PROCESS_CPUTIME_ID), 1, "does not run ahead");
+	a = now(CLOCK_PROCESS_CPUTIME_ID);
+	b = now(self);
+	ok(b >= a, "one's own by its number");
+	is(b <= now(CLOCK_PROCESS_CPUTIME_ID), 1, "does not run ahead");
 }
 
 int main(void)

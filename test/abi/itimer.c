@@ -55,7 +55,10 @@ static struct itimerval get(int which)
 	return t;
 }
 
-/* Uses the CPU for so many seconds of the thread's time at most, or until n signals have come. */
+/*
+ * Uses the CPU for so many seconds of the thread's time at most, or until n signals have come. Time that the host takes away is
+ * CPU time for whoever had the CPU, and Linux counts for these timers the ticks that came: what is waited for is the signal.
+ */
 static void burn_until(int n, double seconds)
 {
 	int64_t end = now(CLOCK_THREAD_CPUTIME_ID) + (int64_t)(seconds * SECOND);
@@ -84,9 +87,9 @@ static void check_errors(void)
 		works(setitimer(which, &t, &old), "timer %d is set", which);
 		ok(!us(old.it_value) && !us(old.it_interval), "it was off");
 		old = get(which);
-		ok(old.it_value.tv_sec >= 99 && old.it_value.tv_sec <= 100 && us(old.it_interval) == 5000006, "what is left");
+		ok(old.it_value.tv_sec >= 50 && old.it_value.tv_sec <= 100 && us(old.it_interval) == 5000006, "what is left");
 		works(syscall(SYS_setitimer, which, NULL, &old), "without a value it is turned off");
-		ok(old.it_value.tv_sec >= 99 && us(old.it_interval) == 5000006, "and the old one told");
+		ok(old.it_value.tv_sec >= 50 && us(old.it_interval) == 5000006, "and the old one told");
 		ok(!us(get(which).it_value), "it is off");
 	}
 }
@@ -94,16 +97,20 @@ static void check_errors(void)
 /* It fires by CPU time, not by time. */
 static void check_cpu_timer(int which, int sig, const char *name)
 {
-	int64_t before, used;
+	int64_t before, used, left;
 
 	signal(sig, count);
 	came = 0;
-	works(set(which, 30000, 0), "%s: 30 ms", name);
-	tap_sleep_ms(100);
-	is(came, 0, "%s: does not come in sleep", name);
-	ok(us(get(which).it_value) > 20000, "%s: nor come nearer", name);
 	before = now(CLOCK_PROCESS_CPUTIME_ID);
-	burn_until(1, 3);
+	works(set(which, 10 * US_PER_S, 0), "%s: 10 s", name);
+	tap_sleep_ms(300);
+	left = us(get(which).it_value);
+	used = now(CLOCK_PROCESS_CPUTIME_ID) - before;
+	is(came, 0, "%s: does not come in sleep", name);
+	ok(10 * US_PER_S - left < used / 1000 + 100000, "%s: nor come nearer", name);
+	before = now(CLOCK_PROCESS_CPUTIME_ID);
+	works(set(which, 30000, 0), "%s: 30 ms", name);
+	burn_until(1, 20);
 	used = now(CLOCK_PROCESS_CPUTIME_ID) - before;
 	is(came, 1, "%s: comes when the CPU is used", name);
 	ok(used > 20000000, "%s: so much of it", name);
@@ -112,7 +119,7 @@ static void check_cpu_timer(int which, int sig, const char *name)
 	ok(!us(get(which).it_value), "%s: and is off then", name);
 	came = 0;
 	works(set(which, 10000, 10000), "%s: every 10 ms", name);
-	burn_until(5, 5);
+	burn_until(5, 20);
 	ok(came >= 5, "%s: comes again and again", name);
 	works(set(which, 0, 0), "%s: off", name);
 	came = 0;
@@ -122,7 +129,7 @@ static void check_cpu_timer(int which, int sig, const char *name)
 	is(in_child({
 		set(which, 20000, 0);
 		came = -1000;
-		burn_until(1, 5);
+		burn_until(1, 20);
 	}) & 0x7f, sig, "%s: ends a process that does not handle it", name);
 	set(which, 50 * US_PER_S, 0);
 	is(in_child(_exit(us(get(which).it_value) != 0)), 0, "%s: a child has none", name);
@@ -132,7 +139,7 @@ static void check_cpu_timer(int which, int sig, const char *name)
 /* Time in the kernel counts for ITIMER_PROF alone. */
 static void check_system_time(void)
 {
-	struct rusage ru;
+	struct rusage ru = { 0 };
 	char buf[4096];
 	int fd = open("/dev/zero", O_RDONLY);
 	int64_t end;
@@ -140,13 +147,14 @@ static void check_system_time(void)
 	signal(SIGPROF, count);
 	came = 0;
 	set(ITIMER_PROF, 60000, 0);
-	end = now(CLOCK_PROCESS_CPUTIME_ID) + 3 * SECOND;
-	while (!came && now(CLOCK_PROCESS_CPUTIME_ID) < end)
+	end = now(CLOCK_PROCESS_CPUTIME_ID) + 20 * SECOND;
+	while ((!came || us(ru.ru_stime) <= 5000) && now(CLOCK_PROCESS_CPUTIME_ID) < end) {
 		for (int i = 0; i < 20; i++)
 			if (read(fd, buf, sizeof(buf)) != sizeof(buf))
 				break;
+		getrusage(RUSAGE_SELF, &ru);
+	}
 	is(came, 1, "system time counts for ITIMER_PROF");
-	getrusage(RUSAGE_SELF, &ru);
 	ok(us(ru.ru_stime) > 5000, "and is system time in getrusage");
 	signal(SIGPROF, SIG_DFL);
 	close(fd);
@@ -162,25 +170,28 @@ static void *burner(void *arg)
 	return NULL;
 }
 
-/* The time of all threads counts, the dead included. */
+/* The time of all threads counts, the dead included: none of them has so much alone, nor have those that live at a time. */
 static void check_threads(void)
 {
 	int64_t each = 40000000, before = now(CLOCK_PROCESS_CPUTIME_ID);
-	pthread_t t[3];
+	pthread_t t[2];
 	struct rusage self, thread;
+	int rounds;
 
 	signal(SIGPROF, count);
 	came = 0;
 	set(ITIMER_PROF, 100000, 0);
-	for (int i = 0; i < 3; i++)
-		pthread_create(&t[i], NULL, burner, &each);
-	for (int i = 0; i < 3; i++)
-		pthread_join(t[i], NULL);
-	is(came, 1, "three threads use up 100 ms together");
-	ok(now(CLOCK_PROCESS_CPUTIME_ID) - before >= 3 * each, "which the process's clock has counted");
-	getrusage(RUSAGE_SELF, &self);
+	for (rounds = 0; rounds < 2 || (!came && rounds < 100); rounds++) {
+		for (int i = 0; i < 2; i++)
+			pthread_create(&t[i], NULL, burner, &each);
+		for (int i = 0; i < 2; i++)
+			pthread_join(t[i], NULL);
+	}
+	is(came, 1, "threads use up 100 ms together");
+	ok(now(CLOCK_PROCESS_CPUTIME_ID) - before >= 2 * rounds * each, "which the process's clock has counted");
 	getrusage(RUSAGE_THREAD, &thread);
-	ok(us(self.ru_utime) + us(self.ru_stime) >= us(thread.ru_utime) + us(thread.ru_stime) + 110000,
+	getrusage(RUSAGE_SELF, &self);
+	ok(us(self.ru_utime) + us(self.ru_stime) >= us(thread.ru_utime) + us(thread.ru_stime) + 2 * rounds * each / 1000 - 10000,
 	   "RUSAGE_THREAD is this one's part");
 	signal(SIGPROF, SIG_DFL);
 }
@@ -205,8 +216,16 @@ static void check_children(void)
 	ok(now(~pid * 8 + 2) == -1 && errno == EINVAL, "no clock of one that is gone");
 }
 
+/* What alarm(2) says of a timer that has 400 ms left: a second, unless it had come before it was asked. */
+static bool rounded_up(void)
+{
+	set(ITIMER_REAL, 400000, 0);
+	return alarm(1000) == 1;
+}
+
 static void check_real(void)
 {
+	unsigned int left;
 	int64_t start;
 
 	signal(SIGALRM, count);
@@ -216,9 +235,11 @@ static void check_real(void)
 	while (came < 3)
 		pause();
 	ok(now(CLOCK_MONOTONIC) - start >= 60000000, "comes by time");
-	is(alarm(1), 1, "alarm tells what was left, at least a second");
-	is(alarm(100), 1, "and again");
-	is(alarm(0), 100, "and is off");
+	ok(in_one_of(10, rounded_up()), "alarm tells what was left, at least a second");
+	left = alarm(5000);
+	ok(left > 900 && left <= 1000, "and again");
+	left = alarm(0);
+	ok(left > 4900 && left <= 5000, "and is off");
 	came = 0;
 	tap_sleep_ms(60);
 	is(came, 0, "nothing comes");
@@ -227,28 +248,37 @@ static void check_real(void)
 		usleep(1000);
 	is(came, 1, "comes");
 	alarm(-1u);
-	ok(alarm(0) >= 2147483647u - 1, "a far alarm");
+	ok(alarm(0) >= 2147483647u - 100, "a far alarm");
 	signal(SIGALRM, SIG_DFL);
+}
+
+#define STORM 200
+
+/* There may be no time but the handler's: at its end the next signal is there. */
+static void count_storm(int sig)
+{
+	if (++came == STORM)
+		set(ITIMER_REAL, 0, 0);
 }
 
 /* An interval that no machine can keep up with: the next one begins when the signal is taken. */
 static void check_storm(void)
 {
 	sigset_t alarms;
-	int sig;
+	int sig, error;
 
-	signal(SIGALRM, count);
+	signal(SIGALRM, count_storm);
 	came = 0;
-	works(set(ITIMER_REAL, 1, 1), "ITIMER_REAL each microsecond");
-	burn_until(1 << 30, 0.1);
-	works(set(ITIMER_REAL, 0, 0), "leaves time to turn it off");
-	ok(came >= 3, "came again and again");
+	error = set(ITIMER_REAL, 1, 1);
+	burn_until(STORM, 20);
+	works(error, "ITIMER_REAL each microsecond");
+	ok(came >= STORM, "came again and again");
+	ok(!us(get(ITIMER_REAL).it_value), "until the handler turned it off");
 	sigemptyset(&alarms);
 	sigaddset(&alarms, SIGALRM);
 	sigprocmask(SIG_BLOCK, &alarms, NULL);
 	works(set(ITIMER_REAL, 1, 1), "the same, blocked");
-	tap_sleep_ms(20);
-	is(us(get(ITIMER_REAL).it_value), 0, "it waits until the signal is taken");
+	ok(within(20000, us(get(ITIMER_REAL).it_value) == 0), "it waits until the signal is taken");
 	is(us(get(ITIMER_REAL).it_interval), 1, "with its interval");
 	for (int i = 0; i < 3; i++) {
 		is(sigwait(&alarms, &sig), 0, "taken");
@@ -286,35 +316,51 @@ static void check_limit(void)
 	is(status & 0x7f, SIGKILL, "a second later, at the hard one, SIGKILL");
 }
 
+static volatile bool slept;
+
 static void *sleeper(void *arg)
 {
 	clockid_t *clock = arg;
 	struct timespec ts = { 0, 30000000 };
+	long error = clock_nanosleep(*clock, 0, &ts, NULL);
 
-	return (void *)(long)clock_nanosleep(*clock, 0, &ts, NULL);
+	slept = true;
+	return (void *)error;
+}
+
+/* What another thread's sleep on a clock of this one's comes to, while this one uses the CPU. */
+static long sleep_beside(clockid_t *clock)
+{
+	int64_t end = now(CLOCK_THREAD_CPUTIME_ID) + 20 * SECOND;
+	pthread_t t;
+	void *r;
+
+	slept = false;
+	if (pthread_create(&t, NULL, sleeper, clock))
+		return -1;
+	while (!slept && now(CLOCK_THREAD_CPUTIME_ID) < end)
+		for (volatile int i = 0; i < 2000; i++)
+			;
+	if (!slept)
+		return -2;
+	pthread_join(t, &r);
+	return (long)r;
 }
 
 static void check_cpu_sleep(void)
 {
 	struct timespec ts = { 0, 20000000 };
 	clockid_t clock = CLOCK_PROCESS_CPUTIME_ID, mine, child;
-	int64_t each = 100000000;
-	pthread_t t;
-	void *r;
+	int64_t each;
+	int status;
 	pid_t pid;
 
 	fails(syscall(SYS_clock_nanosleep, CLOCK_THREAD_CPUTIME_ID, 0, &ts, NULL), EOPNOTSUPP, "one's own thread's clock stands still");
 	pthread_getcpuclockid(pthread_self(), &mine);
 	is(clock_nanosleep(mine, 0, &ts, NULL), EINVAL, "by its other name, too");
 	is(clock_nanosleep(~100000 * 8 + 1, 0, &ts, NULL), EINVAL, "a process that is not there");
-	is(pthread_create(&t, NULL, sleeper, &clock), 0, "a thread sleeps on the process's clock");
-	burner(&each);
-	pthread_join(t, &r);
-	is((long)r, 0, "while others use it");
-	pthread_create(&t, NULL, sleeper, &mine);
-	burner(&each);
-	pthread_join(t, &r);
-	is((long)r, 0, "a thread sleeps on another's clock");
+	is(sleep_beside(&clock), 0, "a thread sleeps on the process's clock while others use it");
+	is(sleep_beside(&mine), 0, "a thread sleeps on another's clock");
 	ts.tv_nsec = 0;
 	is(clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, TIMER_ABSTIME, &ts, NULL), 0, "a time that is past");
 	pid = fork();
@@ -329,10 +375,12 @@ static void check_cpu_sleep(void)
 	ok(now(child) >= 50000000, "and shows the time");
 	signal(SIGALRM, count);
 	kill(pid, SIGSTOP);
-	set(ITIMER_REAL, 30000, 0);
-	ts.tv_sec = 50;
+	waitpid(pid, &status, WUNTRACED);
+	set(ITIMER_REAL, 30000, 30000); /* again and again: the first may come too early */
+	ts.tv_sec = 500;
 	is(clock_nanosleep(child, 0, &ts, &ts), EINTR, "a signal interrupts it");
-	ok(ts.tv_sec >= 49, "and the rest is told");
+	set(ITIMER_REAL, 0, 0);
+	ok(ts.tv_sec >= 499, "and the rest is told");
 	kill(pid, SIGKILL);
 	tap_wait(pid);
 	ok(now(child) == -1 && errno == EINVAL, "the clock goes with the process");

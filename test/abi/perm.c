@@ -300,7 +300,7 @@ static void check_times(void)
 	works(utimensat(AT_FDCWD, "t", ts, 0), "UTIME_NOW");
 	clock_gettime(CLOCK_REALTIME, &now);
 	stat("t", &st);
-	ok(labs(st.st_atim.tv_sec - now.tv_sec) <= 1 && st.st_mtim.tv_sec == 300, "is now");
+	ok(labs(st.st_atim.tv_sec - now.tv_sec) <= 60 && st.st_mtim.tv_sec == 300, "is now");
 	ts[0].tv_nsec = 1000000000;
 	fails(utimensat(AT_FDCWD, "t", ts, 0), EINVAL, "a bad nanosecond");
 	ts[0].tv_nsec = 0;
@@ -329,7 +329,9 @@ static void check_times(void)
 	futimens(fd, ts);
 	fstat(fd, &st);
 	before = st.st_ctim;
-	tap_sleep_ms(15);
+	/* Files have the time of the last tick, which may be late. */
+	within(20000, (clock_gettime(CLOCK_REALTIME_COARSE, &now), now.tv_sec > before.tv_sec ||
+		       (now.tv_sec == before.tv_sec && now.tv_nsec > before.tv_nsec)));
 	chmod("t", 0600);
 	fstat(fd, &st);
 	ok(st.st_ctim.tv_sec > before.tv_sec || st.st_ctim.tv_nsec > before.tv_nsec,

@@ -211,7 +211,7 @@ static void check_poll(void)
 		write(p[1], "y", 1);
 		_exit(0);
 	}
-	is(poll_one(p[0], POLLIN, 5000), POLLIN, "poll wakes up");
+	is(poll_one(p[0], POLLIN, 60000), POLLIN, "poll wakes up");
 	wait(&status);
 	is(poll_one(file, POLLIN | POLLOUT, 0), POLLIN | POLLOUT, "a file is always ready");
 	is(poll_one(77, POLLIN, 0), POLLNVAL, "POLLNVAL: no such descriptor");
@@ -292,7 +292,7 @@ static void check_select(void)
 	/* But a stop and continue restarts it. */
 	pid = fork();
 	if (pid == 0)
-		_exit(poll_one(p[0], POLLIN, 5000) != POLLIN);
+		_exit(poll_one(p[0], POLLIN, 60000) != POLLIN);
 	within(10000, tap_state(pid) == 'S');
 	kill(pid, SIGSTOP);
 	within(10000, tap_state(pid) == 'T');

@@ -34,7 +34,7 @@ int main(void)
 		for (;;)
 			pause();
 	}
-	ok(within(100000, made[2]), "root's fork bomb comes to an end");
+	ok(within(240000, made[2]), "root's fork bomb comes to an end");
 	error = made[1];
 	n = made[0];
 	ok(error == EAGAIN, "with EAGAIN");
@@ -42,10 +42,10 @@ int main(void)
 	tap_line("# %d children, errno %d", n, error);
 	start = tap_now_ms();
 	tap_sleep_ms(50);
-	ok(tap_now_ms() - start < 20000, "the machine still runs");
+	ok(tap_now_ms() - start < 60000, "the machine still runs");
 	kill(-group, SIGKILL);
 	is(tap_wait(group), SIGKILL, "the bomb is killed");
-	ok(within(30000, kill(-group, 0) < 0), "and all its children");
+	ok(within(200000, kill(-group, 0) < 0), "and all its children");
 	status = in_child(_exit(3));
 	is(status, 3 << 8, "fork works again");
 	return tap_done();

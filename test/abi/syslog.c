@@ -102,6 +102,12 @@ static void writes_and_reads(void)
 	close(reader);
 }
 
+/* Does a read find that there is nothing? */
+static bool at_the_end(int fd, void *to)
+{
+	return read(fd, to, 8192) < 0 && errno == EAGAIN;
+}
+
 static void limits(void)
 {
 	int fd = kmsg_open(O_RDWR | O_NONBLOCK);
@@ -120,10 +126,8 @@ static void limits(void)
 	fails(read(fd, big, 4), EINVAL, "kmsg: a buffer that is too small");
 	ok(next_record(fd, "mark-"), "kmsg: goes on");
 	ok(strstr(text, "mark-j") != NULL, "kmsg: the record that did not fit is gone");
-	while (read(fd, text, sizeof(text)) > 0)
-		;
-	fails(read(fd, text, sizeof(text)), EAGAIN, "kmsg: nothing more");
-	fails(read(fd, (void *)16, 8192), EAGAIN, "kmsg: no record, no bad address");
+	ok(within(10000, at_the_end(fd, text)), "kmsg: nothing more");
+	ok(within(10000, at_the_end(fd, text) && at_the_end(fd, (void *)16)), "kmsg: no record, no bad address");
 	close(fd);
 }
 
@@ -147,7 +151,7 @@ static void seeks(void)
 	poll(&p, 1, 0);
 	is(p.revents & (POLLERR | POLLHUP | POLLNVAL), 0, "kmsg: poll at the end");
 	is(write(fd, "mark-m\n", 7), 7, "kmsg: one for poll");
-	is(poll(&p, 1, 1000), 1, "kmsg: poll sees it");
+	is(poll(&p, 1, 20000), 1, "kmsg: poll sees it");
 	ok(p.revents & POLLIN, "kmsg: POLLIN");
 	close(fd);
 }
@@ -179,7 +183,7 @@ static void read_all(void)
 	is(in_all("] two-o\n", READ_ALL), 14, "READ_ALL: each line has its head");
 	n = klogctl(READ_ALL, text, sizeof(text));
 	ok(n > 30, "READ_ALL: bytes");
-	is(klogctl(READ_ALL, text, n), n, "READ_ALL: an exact buffer");
+	ok(in_one_of(10, (n = klogctl(READ_ALL, text, sizeof(text)), klogctl(READ_ALL, text, n) == n)), "READ_ALL: an exact buffer");
 	is(in_all("mark-n", READ_CLEAR), 14, "READ_CLEAR reads");
 	is(in_all("mark-n", READ_ALL), -1, "READ_CLEAR has cleared");
 	ok(klogctl(SIZE_BUFFER, NULL, 0) >= 65536, "SIZE_BUFFER");

@@ -173,8 +173,8 @@ static void check_others(void)
 	   "is the kernel's time");
 	is(tz.tz_minuteswest, 0, "and its zone");
 	is(tod(NULL, NULL), 0, "of which one need not be told");
-	ok(seconds(&t) == t && llabs(t - before.tv_sec) <= 2, "time");
-	ok(llabs(seconds(NULL) - t) <= 2, "without a place");
+	ok(seconds(&t) == t && llabs(t - before.tv_sec) <= 60, "time");
+	ok(llabs(seconds(NULL) - t) <= 60, "without a place");
 	sched_getaffinity(0, sizeof(all), &all);
 	for (int i = 0; i < CPU_SETSIZE; i++) {
 		if (!CPU_ISSET(i, &all))

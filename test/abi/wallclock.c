@@ -115,31 +115,66 @@ static const struct {
 	V("half of adjtime(3)", 0x8000, 0, -EINVAL, 0, offset),
 };
 
-static void test_values(void)
-{
-	struct timex tx;
-	bool is_status;
+static struct answer {
+	long state, kept;
+} answers[sizeof(values) / sizeof(values[0])];
 
-	set(ADJ_STATUS, 0, &tx);
+/* All rows, without a word in between; true: each as it should be. */
+static bool ask_values(void)
+{
+	bool right = true;
+	struct timex tx;
+
+	set(ADJ_MICRO | ADJ_STATUS | ADJ_MAXERROR | ADJ_ESTERROR, 0, &tx);
+	set(ADJ_OFFSET_SINGLESHOT, 0, &tx);
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-		is(set(values[i].modes, values[i].value, &tx), values[i].state, "%s", values[i].what);
-		is_status = values[i].field == offsetof(struct timex, status);
-		is(is_status ? tx.status : *(long *)((char *)&tx + values[i].field), values[i].kept, "%s: kept", values[i].what);
+		answers[i].state = set(values[i].modes, values[i].value, &tx);
+		answers[i].kept = values[i].field == offsetof(struct timex, status) ? tx.status :
+				  *(long *)((char *)&tx + values[i].field);
+		right = right && answers[i].state == values[i].state && answers[i].kept == values[i].kept;
 	}
 	set(ADJ_NANO | ADJ_TIMECONST, 2, &tx); /* as it was */
 	set(ADJ_MICRO, 0, &tx);
 	set(ADJ_MAXERROR | ADJ_ESTERROR, 0, &tx);
+	return right;
+}
+
+/* At the turn of a second the kernel itself adds to the errors and takes from what adjtime(3) has left: then it is asked again. */
+static void test_values(void)
+{
+	(void)in_one_of(10, ask_values());
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		is(answers[i].state, values[i].state, "%s", values[i].what);
+		is(answers[i].kept, values[i].kept, "%s: kept", values[i].what);
+	}
 }
 
 /* ---- rates ------------------------------------------------------------------------------------- */
 
-/* Parts in a thousand that the wall clock runs ahead of the counter, over 300 ms; -9999: it went back. */
+/* The counter and the wall clock at one time: of many pairs of readings the closest. */
+static void both_clocks(long long *raw, long long *real)
+{
+	long long best = LLONG_MAX;
+
+	for (int i = 0; i < 1000 && best > SECOND / 20000; i++) {
+		long long before = now_ns(CLOCK_MONOTONIC_RAW), t = now_ns(CLOCK_REALTIME), took = now_ns(CLOCK_MONOTONIC_RAW) - before;
+
+		if (took < best) {
+			best = took;
+			*raw = before + took / 2;
+			*real = t;
+		}
+	}
+}
+
+/* Parts in a thousand that the wall clock runs ahead of the counter, over 300 ms at least; -9999: it went back. */
 static long ahead(void)
 {
-	long long raw = now_ns(CLOCK_MONOTONIC_RAW), real = now_ns(CLOCK_REALTIME), raw_end, last = real, t;
+	long long raw, real, raw_end, real_end, last, t;
 
+	both_clocks(&raw, &real);
+	last = real;
 	do {
-		raw_end = now_ns(CLOCK_MONOTONIC_RAW);
 		t = vdso_ns(CLOCK_REALTIME);
 		if (t < last)
 			return -9999;
@@ -148,13 +183,23 @@ static long ahead(void)
 		if (t < last)
 			return -9999;
 		last = t;
-	} while (raw_end - raw < 300000000);
-	return (last - real - (raw_end - raw)) * 1000 / (raw_end - raw);
+	} while (now_ns(CLOCK_MONOTONIC_RAW) - raw < 300000000);
+	both_clocks(&raw_end, &real_end);
+	return (real_end - real - (raw_end - raw)) * 1000 / (raw_end - raw);
+}
+
+/* Sleeps until the wall clock is 100 ms further; the counter's nanoseconds from before that time was chosen, -1: too early. */
+static long long sleep_until(void)
+{
+	long long raw = now_ns(CLOCK_MONOTONIC_RAW), until = now_ns(CLOCK_REALTIME) + 100000000;
+
+	is(syscall(SYS_clock_nanosleep, CLOCK_REALTIME, TIMER_ABSTIME, &(struct timespec){ until / SECOND, until % SECOND }, NULL), 0,
+	   "a sleeper until a time");
+	return now_ns(CLOCK_REALTIME) >= until ? now_ns(CLOCK_MONOTONIC_RAW) - raw : -1;
 }
 
 static void test_rates(void)
 {
-	long long real, mono;
 	struct timex tx;
 	long by;
 
@@ -163,24 +208,17 @@ static void test_rates(void)
 	set(ADJ_TICK, 11000, &tx);
 	by = ahead();
 	ok(by >= 85 && by <= 130, "a tenth faster");
-	real = now_ns(CLOCK_REALTIME);
-	is(syscall(SYS_clock_nanosleep, CLOCK_REALTIME, TIMER_ABSTIME,
-		   &(struct timespec){ (real + 100000000) / SECOND, (real + 100000000) % SECOND }, NULL), 0, "a sleeper until a time");
-	ok(now_ns(CLOCK_REALTIME) >= real + 100000000, "wakes after it");
+	ok(sleep_until() >= 0, "wakes after it");
 	set(ADJ_TICK, 9000, &tx);
 	by = ahead();
 	ok(by >= -115 && by <= -70, "a tenth slower, and never back");
-	real = now_ns(CLOCK_REALTIME);
-	mono = now_ns(CLOCK_MONOTONIC_RAW);
-	is(syscall(SYS_clock_nanosleep, CLOCK_REALTIME, TIMER_ABSTIME,
-		   &(struct timespec){ (real + 100000000) / SECOND, (real + 100000000) % SECOND }, NULL), 0, "a sleeper until a time");
-	ok(now_ns(CLOCK_REALTIME) >= real + 100000000 && now_ns(CLOCK_MONOTONIC_RAW) - mono > 105000000, "has to wait longer");
+	ok(sleep_until() > 105000000, "has to wait longer");
 	set(ADJ_TICK, 10000, &tx);
 	by = ahead();
 	ok(by >= -10 && by <= 30, "as the counter again");
 	set(ADJ_OFFSET_SINGLESHOT, 600, &tx);
-	ok(within(3500, (set(ADJ_OFFSET_SS_READ, 0, &tx), tx.offset <= 100)), "adjtime(3) takes 500 us a second");
-	ok(within(3500, (set(ADJ_OFFSET_SS_READ, 0, &tx), tx.offset == 0)), "until nothing is left");
+	ok(within(20000, (set(ADJ_OFFSET_SS_READ, 0, &tx), tx.offset <= 100)), "adjtime(3) takes 500 us a second");
+	ok(within(20000, (set(ADJ_OFFSET_SS_READ, 0, &tx), tx.offset == 0)), "until nothing is left");
 }
 
 /* ---- leap seconds ------------------------------------------------------------------------------ */
@@ -199,27 +237,53 @@ static void set_known(long long ns)
 	set(ADJ_MAXERROR, 0, &tx);
 }
 
-static void test_leap(void)
+#define LEAP_POINTS 11
+static bool leap[LEAP_POINTS];
+
+/* A day's end with a second more, and one with a second less; true: all came as it should. */
+static bool two_midnights(void)
 {
 	struct timex tx;
+	bool right = true;
+	int n = 0;
 
-	set(ADJ_TAI, 37, &tx);
-	set_known(MIDNIGHT * SECOND - 1040000000);
-	is(set(ADJ_STATUS, STA_INS, &tx), TIME_OK, "a leap second is announced");
-	ok(state_comes(TIME_INS, 1000, &tx) && tx.time.tv_sec < MIDNIGHT, "it is for the end of the day");
-	ok(state_comes(TIME_OOP, 2000, &tx), "it is there");
-	ok(tx.time.tv_sec == MIDNIGHT - 1, "the day's last second comes twice");
-	is(tx.tai, 38, "TAI is one further ahead");
-	ok(state_comes(TIME_WAIT, 2000, &tx) && tx.time.tv_sec == MIDNIGHT, "it is over at midnight");
 	set(ADJ_STATUS, 0, &tx);
-	ok(state_comes(TIME_OK, 2000, &tx), "nothing is announced");
-	set_known(MIDNIGHT * SECOND - 2040000000);
+	(void)state_comes(TIME_OK, 3000, &tx);
+	set(ADJ_TAI, 37, &tx);
+	set_known(MIDNIGHT * SECOND - 1300000000);
+	leap[n++] = set(ADJ_STATUS, STA_INS, &tx) == TIME_OK;
+	leap[n++] = state_comes(TIME_INS, 2000, &tx) && tx.time.tv_sec < MIDNIGHT;
+	leap[n++] = state_comes(TIME_OOP, 2000, &tx);
+	leap[n++] = tx.time.tv_sec == MIDNIGHT - 1;
+	leap[n++] = tx.tai == 38;
+	leap[n++] = state_comes(TIME_WAIT, 2000, &tx) && tx.time.tv_sec == MIDNIGHT;
+	set(ADJ_STATUS, 0, &tx);
+	leap[n++] = state_comes(TIME_OK, 3000, &tx);
+	set_known(MIDNIGHT * SECOND - 2300000000);
 	set(ADJ_STATUS, STA_DEL, &tx);
-	ok(state_comes(TIME_DEL, 1000, &tx) && tx.time.tv_sec < MIDNIGHT - 1, "a second is to be left out");
-	ok(state_comes(TIME_WAIT, 2000, &tx) && tx.time.tv_sec == MIDNIGHT, "it was the last one");
-	is(tx.tai, 37, "TAI is one less ahead");
+	leap[n++] = state_comes(TIME_DEL, 2000, &tx) && tx.time.tv_sec < MIDNIGHT - 1;
+	leap[n++] = state_comes(TIME_WAIT, 2000, &tx) && tx.time.tv_sec == MIDNIGHT;
+	leap[n++] = tx.tai == 37;
 	set(ADJ_STATUS, STA_PLL, &tx);
-	is(set(ADJ_STATUS, STA_UNSYNC, &tx), TIME_ERROR, "nobody knows");
+	leap[n++] = set(ADJ_STATUS, STA_UNSYNC, &tx) == TIME_ERROR;
+	for (int i = 0; i < n; i++)
+		right = right && leap[i];
+	return right;
+}
+
+/* Each state is looked at within its second, and the leap is announced within 300 ms: a host that needs these spoils a try. */
+static void test_leap(void)
+{
+	static const char *const points[LEAP_POINTS] = {
+		"a leap second is announced", "it is for the end of the day", "it is there", "the day's last second comes twice",
+		"TAI is one further ahead", "it is over at midnight", "nothing is announced", "a second is to be left out",
+		"it was the last one", "TAI is one less ahead", "nobody knows",
+	};
+	struct timex tx;
+
+	(void)in_one_of(6, two_midnights());
+	for (int i = 0; i < LEAP_POINTS; i++)
+		ok(leap[i], "%s", points[i]);
 	set(ADJ_TAI, 0, &tx);
 }
 
@@ -249,7 +313,7 @@ static void test_waiters(void)
 	getitimer(ITIMER_REAL, &it);
 	is(it.it_interval.tv_sec, 0, "is none of real time");
 	alarm(4000000000u);
-	is(alarm(0), 4000000000u, "an alarm in 127 years");
+	ok(alarm(0) > 3999999900u, "an alarm in 127 years");
 }
 
 static void test_descriptor(void)
@@ -261,7 +325,7 @@ static void test_descriptor(void)
 	uint64_t n;
 
 	timerfd_settime(fd, TFD_TIMER_ABSTIME, &its, NULL);
-	ok(poll(&p, 1, 1000) == 1 && p.revents == POLLIN, "a timer of 1970 has had its first time");
+	ok(poll(&p, 1, 20000) == 1 && p.revents == POLLIN, "a timer of 1970 has had its first time");
 	timerfd_gettime(fd, &its); /* not before: Linux knows of it when the interrupt was there */
 	ok(its.it_value.tv_sec > 1000000000, "and the next one is far");
 	fails(pread(fd, &n, 8, 0), ESPIPE, "and reads at no place");

@@ -44,7 +44,7 @@ def read_plan():
 
 def mutant_plan():
     share = MUTANTS // MUTANT_SETS
-    return [Program("mutant%d" % n, 120, ["/tests/victim", str(n * share), str(share)],
+    return [Program("mutant%d" % n, 400, ["/tests/victim", str(n * share), str(share)],
                     binary="mutant") for n in range(MUTANT_SETS)]
 
 
@@ -114,12 +114,14 @@ def boot_halcyon(build, programs, folder, report, options):
     path = pack(build, programs, os.path.join(folder, "halcyon-initrd.img"))
     disk = image.make(image.built(build, "halcyon.img"), os.path.join(folder, "abi.img"),
                       options=options, initrd=path)
-    trouble = ""
+    trouble, seconds = "", {p.name: p.seconds for p in programs}
     with machine.Machine(image=disk, name="halcyon", symbols=image.built(build, "kernel.elf")) as halcyon:
         try:
             halcyon.serial.expect(rb"### runner begin", 60, "the test runner")
+            patience = 130
             while not halcyon.serial.eof:
-                halcyon.serial.expect(rb"### (\S+) (end|begin)[^\n]*\n", 130, "the next program")
+                found = halcyon.serial.expect(rb"### (\S+) (end|begin)[^\n]*\n", patience, "the next program")
+                patience = 130 + (seconds.get(found[1].decode(), 0) if found[2] == b"begin" else 0)
         except machine.Hang as hang:
             if not halcyon.serial.eof:
                 trouble = "%s\n%s" % (hang, halcyon.dump())

@@ -14,7 +14,8 @@ f() { local -n ref=$1; ref=changed; }; v=old; f v; echo $v
 mapfile -t lines <poem; echo "${#lines[@]} ${lines[0]}"
 shopt -s nullglob; echo *.nosuch; shopt -u nullglob
 printf -v out '%05d' 42; echo $out
-coproc { read l; echo "co $l"; }; echo hi >&${COPROC[1]}; read -r r <&${COPROC[0]}; echo $r; wait
+# It stays until it is told to go: bash forgets the descriptors of one that has gone.
+coproc { read l; echo "co $l"; read l; }; echo hi >&${COPROC[1]}; read -r r <&${COPROC[0]}; echo $r; echo >&${COPROC[1]}; wait
 trap 'echo debug exit' EXIT
 case $BASH_VERSION in 5.*) echo version 5;; esac
 ulimit -n | grep -c '^[0-9]*$'
