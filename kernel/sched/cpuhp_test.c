@@ -101,16 +101,58 @@ static void estate_thread(void *arg)
 	complete(&e->done);
 }
 
+/* A reader on CPU 0, for as long as it takes: what was queued before waits for it, wherever it is meanwhile. */
+struct long_reader {
+	struct completion inside, done;
+	bool let_go; /* [a] */
+	u64 end_ns;
+};
+
+static void long_reader_main(void *arg)
+{
+	struct long_reader *r = arg;
+
+	rcu_read_lock();
+	complete(&r->inside);
+	while (!__atomic_load_n(&r->let_go, __ATOMIC_ACQUIRE) && hal_clock_ns() < r->end_ns)
+		hal_cpu_relax();
+	rcu_read_unlock();
+	complete(&r->done);
+}
+
+/* Not with two CPUs: whoever takes one of them away needs the other. */
+static bool long_reader_start(struct long_reader *r)
+{
+	if (hal_cpu_online_count() < 3)
+		return false;
+	*r = (struct long_reader){ .end_ns = hal_clock_ns() + 500 * MS };
+	completion_init(&r->inside);
+	completion_init(&r->done);
+	if (!EXPECT(kthread_run_on(0, long_reader_main, r, "reader")))
+		return false;
+	wait_for_completion(&r->inside, "selftest");
+	return true;
+}
+
+static void long_reader_end(struct long_reader *r)
+{
+	__atomic_store_n(&r->let_go, true, __ATOMIC_RELEASE);
+	wait_for_completion(&r->done, "selftest");
+}
+
 SELFTEST(cpuhp, what_a_cpu_leaves_is_taken_over)
 {
 	struct estate e = { .cpu = victim() };
 	s64 counted = percpu_counter_sum(&left_behind);
 	u64 before, gone_ns, end;
+	static struct long_reader r;
+	bool read;
 
 	if (!e.cpu)
 		return;
 	completion_init(&e.done);
 	completion_init(&e.rcu_done);
+	read = long_reader_start(&r);
 	REQUIRE(kthread_run(estate_thread, &e, "estate"));
 	wait_for_completion(&e.done, "selftest");
 	completion_init(&e.done);
@@ -118,6 +160,8 @@ SELFTEST(cpuhp, what_a_cpu_leaves_is_taken_over)
 	EXPECT(!hal_cpu_online(e.cpu));
 	EXPECT_EQ(hal_cpu_online_count(), hal_cpu_count() - 1);
 	gone_ns = hal_clock_ns();
+	if (read)
+		long_reader_end(&r);
 	before = READ_ONCE(e.rounds);
 	for (end = gone_ns + PATIENCE_NS; hal_clock_ns() < end;) {
 		if (__atomic_load_n(&e.timer_cpu, __ATOMIC_ACQUIRE) && READ_ONCE(e.rounds) != before)
