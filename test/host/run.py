@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 
-TIMEOUT_SECONDS = 120
+TIMEOUT_SECONDS = 600
 RESULT = re.compile(r"^(ok|not ok) \d+")
 PLAN = re.compile(r"^1\.\.(\d+)$")
 
