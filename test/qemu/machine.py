@@ -224,6 +224,8 @@ class Machine:
         # stall.py: Halcyon's machines on a busy host. Not under -icount, whose one CPU nobody waits for.
         self.stalls = None if kernel or icount else os.environ.get("HALCYON_STALL")
         self.stalls = self.stalls if self.stalls is None else self.stalls.split()
+        if self.stalls is not None:
+            self.argv += ["-name", "stalled,debug-threads=on"]     # stall.py knows virtual CPUs by their threads' names
         self.coverage, arguments = coverage_arguments()
         self.argv += arguments + list(extra)
         self.warm = None

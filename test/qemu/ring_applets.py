@@ -111,9 +111,11 @@ def ask_linux(path, cases):
         return from_json(data)
     if not release:
         return {}
-    answers = parse(oracle.boot(path, SECONDS + 30))
-    if len(answers) == len(cases):
-        oracle.store(key, as_json(answers))
+    for _ in range(oracle.TRIES):
+        answers = parse(oracle.ask(path, SECONDS + 30))
+        if len(answers) == len(cases):
+            oracle.store(key, as_json(answers))
+            break
     return answers
 
 
