@@ -16,6 +16,9 @@
  * took passes the wake-up on. Poll waiters hear of every change.
  *
  * Life. The last of all opens (`users`) frees the pipe. A named pipe hangs on its inode while it is open.
+ *
+ * Limits. A pipe's slots count for the user who made it. Above the soft limit his new pipes have two slots, above the hard
+ * one (0: there is none) he gets no more, and above either none grows; but for who is privileged.
  */
 #include <abi/linux/fcntl.h>
 #include <abi/linux/ioctl.h>
@@ -32,10 +35,15 @@
 #include <kernel/vm/uaccess.h>
 
 #define PIPE_DEFAULT_SLOTS 16u
+#define PIPE_LEAST_SLOTS 2u /* above the soft limit */
+#define PIPE_MAX_BYTES 0x80000000u
 #define PIPE_POLL_IN (POLLIN | POLLRDNORM)
 #define PIPE_POLL_OUT (POLLOUT | POLLWRNORM)
 
-static u32 pipe_max_bytes = 1048576; /* [a] /proc/sys/fs/pipe-max-size */
+/* [a] /proc/sys/fs/pipe-max-size and pipe-user-pages-*; all are read with READ_ONCE(). */
+static u64 pipe_max_bytes = 1048576;
+static u64 pipe_user_soft = PIPE_DEFAULT_SLOTS * 1024;
+static u64 pipe_user_hard;
 
 struct pipe_buf {
 	struct page *page;
@@ -47,7 +55,8 @@ struct pipe_buf {
 struct pipe {
 	struct mutex mutex;
 	u32 head, tail; /* [mutex] free-running slot numbers; also read without it */
-	u32 slots; /* [mutex] a power of two */
+	u32 slots; /* [mutex] a power of two; counted in user->pipe_pages */
+	struct user *user; /* [I] holds a reference */
 	struct pipe_buf *bufs; /* [mutex] */
 	u32 readers, writers; /* [mutex] open ends; also read without it */
 	u32 reader_opens, writer_opens; /* [mutex] how many there have ever been: fifo(7)'s waiting */
@@ -78,22 +87,70 @@ static inline struct pipe_buf *pipe_slot(struct pipe *p, u32 n)
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
+static bool is_above(u64 pages, const u64 *limit)
+{
+	u64 max = READ_ONCE(*limit);
+
+	return max && pages > max;
+}
+
+static bool is_privileged(void)
+{
+	return capable(CAP_SYS_RESOURCE) || capable(CAP_SYS_ADMIN);
+}
+
+/* Counts so many slots more for the user: how many he has then. */
+static u64 user_add(struct user *u, s64 slots)
+{
+	return (u64)atomic64_add_return(&u->pipe_pages, slots);
+}
+
+/* Counts a new pipe's slots for the caller: how many they may be, 0 for none. */
+static u32 slots_for_new(struct user *u)
+{
+	u32 slots = PIPE_DEFAULT_SLOTS;
+	u64 all;
+
+	if (slots * PAGE_SIZE > READ_ONCE(pipe_max_bytes) && !capable(CAP_SYS_RESOURCE))
+		slots = (u32)(READ_ONCE(pipe_max_bytes) / PAGE_SIZE);
+	all = user_add(u, slots);
+	if (is_above(all, &pipe_user_soft) && !is_privileged()) {
+		all = user_add(u, (s64)PIPE_LEAST_SLOTS - slots);
+		slots = PIPE_LEAST_SLOTS;
+	}
+	if (is_above(all, &pipe_user_hard) && !is_privileged()) {
+		user_add(u, -(s64)slots);
+		return 0;
+	}
+	return slots;
+}
+
+/* ERR_PTR(-ENOMEM); ERR_PTR(-ENFILE): the caller has too many. */
 static struct pipe *pipe_alloc(void)
 {
+	struct user *u = current_cred()->user;
 	struct pipe *p = kzalloc(sizeof(*p), 0);
+	int err = -ENFILE;
 
 	if (!p)
-		return NULL;
-	p->bufs = kzalloc(PIPE_DEFAULT_SLOTS * sizeof(*p->bufs), 0);
-	if (!p->bufs) {
-		kfree(p);
-		return NULL;
-	}
-	p->slots = PIPE_DEFAULT_SLOTS;
+		return ERR_PTR(-ENOMEM);
+	p->slots = slots_for_new(u);
+	if (!p->slots)
+		goto free;
+	err = -ENOMEM;
+	p->bufs = kzalloc(p->slots * sizeof(*p->bufs), 0);
+	if (!p->bufs)
+		goto uncount;
+	p->user = user_get(u);
 	mutex_init(&p->mutex, "pipe", LOCK_RANK_PIPE);
 	waitq_init(&p->read_wait);
 	waitq_init(&p->write_wait);
 	return p;
+uncount:
+	user_add(u, -(s64)p->slots);
+free:
+	kfree(p);
+	return ERR_PTR(err);
 }
 
 static void pipe_free(struct pipe *p)
@@ -102,6 +159,8 @@ static void pipe_free(struct pipe *p)
 		page_put(pipe_slot(p, i)->page);
 	if (p->spare)
 		page_put(p->spare);
+	user_add(p->user, -(s64)p->slots);
+	user_put(p->user);
 	kfree(p->bufs);
 	kfree(p);
 }
@@ -426,20 +485,43 @@ static int resize_locked(struct pipe *p, u32 slots)
 	return 0;
 }
 
-static long set_size(struct pipe *p, u64 bytes)
+static u32 slots_of(u64 bytes)
 {
 	u32 slots = 1;
-	long err;
 
-	if (bytes > 0x80000000ull)
-		return -EINVAL;
 	while ((u64)slots * PAGE_SIZE < bytes)
 		slots *= 2;
+	return slots;
+}
+
+/* [mutex] -EPERM: the pipe, or its user's pipes, would be too large. */
+static int set_slots(struct pipe *p, u32 slots)
+{
+	bool grows = slots > p->slots;
+	s64 more = (s64)slots - p->slots;
+	u64 all;
+	int err;
+
+	if (grows && (u64)slots * PAGE_SIZE > READ_ONCE(pipe_max_bytes) && !capable(CAP_SYS_RESOURCE))
+		return -EPERM;
+	all = user_add(p->user, more);
+	err = grows && (is_above(all, &pipe_user_soft) || is_above(all, &pipe_user_hard)) && !is_privileged() ?
+	      -EPERM : resize_locked(p, slots);
+	if (err)
+		user_add(p->user, -more);
+	return err;
+}
+
+static long set_size(struct pipe *p, u64 bytes)
+{
+	u32 slots;
+	int err;
+
+	if (bytes > PIPE_MAX_BYTES)
+		return -EINVAL;
+	slots = slots_of(bytes);
 	mutex_lock(&p->mutex);
-	if (slots > p->slots && (u64)slots * PAGE_SIZE > READ_ONCE(pipe_max_bytes) && !capable(CAP_SYS_RESOURCE))
-		err = -EPERM;
-	else
-		err = resize_locked(p, slots);
+	err = set_slots(p, slots);
 	mutex_unlock(&p->mutex);
 	if (!err)
 		waitq_wake_key(&p->write_wait, ~0u, PIPE_POLL_OUT);
@@ -479,8 +561,8 @@ int pipe_create(u32 flags, struct file *out[2])
 	struct path path;
 	int err;
 
-	if (!p)
-		return -ENOMEM;
+	if (IS_ERR(p))
+		return (int)PTR_ERR(p);
 	err = pipefs_make(&path);
 	if (err) {
 		pipe_free(p);
@@ -511,7 +593,7 @@ put_path:
 	return err;
 }
 
-/* The pipe of a fifo, counted for one more open; made by the first. */
+/* The pipe of a fifo, counted for one more open; made by the first. NULL: no memory, or the caller has too many pipes. */
 static struct pipe *fifo_get(struct inode *inode)
 {
 	struct pipe *fresh = NULL, *p;
@@ -520,7 +602,7 @@ static struct pipe *fifo_get(struct inode *inode)
 	while (!(p = inode->pipe) && !fresh) {
 		spin_unlock(&inode->slock);
 		fresh = pipe_alloc();
-		if (!fresh)
+		if (IS_ERR(fresh))
 			return NULL;
 		spin_lock(&inode->slock);
 	}
@@ -612,15 +694,33 @@ static int fifo_open(struct inode *inode, struct file *file)
 
 static const struct fifo_ops pipe_fifo_ops = { .open = fifo_open, .free = pipe_free };
 
-static int show_max_size(struct seq *s, void *arg)
+static int show_limit(struct seq *s, void *arg)
 {
-	(void)arg;
-	seq_printf(s, "%u\n", READ_ONCE(pipe_max_bytes));
+	seq_printf(s, "%llu\n", (unsigned long long)READ_ONCE(*(u64 *)arg));
+	return 0;
+}
+
+/* One number; the largest size is kept as a power of two of pages. */
+static int store_limit(void *arg, const char *text, size_t len)
+{
+	const char *end;
+	u64 value;
+
+	(void)len;
+	if (parse_u64(text, 0, &value, &end))
+		return -EINVAL;
+	while (isspace(*end))
+		end++;
+	if (*end || (arg == &pipe_max_bytes && value > PIPE_MAX_BYTES))
+		return -EINVAL;
+	WRITE_ONCE(*(u64 *)arg, arg == &pipe_max_bytes ? (u64)slots_of(value) * PAGE_SIZE : value);
 	return 0;
 }
 
 void pipe_init(void)
 {
 	fifo_register(&pipe_fifo_ops);
-	(void)proc_register("sys/fs/pipe-max-size", 0444, show_max_size, NULL);
+	(void)proc_register_rw("sys/fs/pipe-max-size", 0644, show_limit, store_limit, &pipe_max_bytes);
+	(void)proc_register_rw("sys/fs/pipe-user-pages-soft", 0644, show_limit, store_limit, &pipe_user_soft);
+	(void)proc_register_rw("sys/fs/pipe-user-pages-hard", 0644, show_limit, store_limit, &pipe_user_hard);
 }

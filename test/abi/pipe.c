@@ -101,6 +101,66 @@ static void check_sizes(void)
 	close(p[1]);
 }
 
+/* ---- limits of a user ---- */
+
+static void set_limit(const char *name, const char *value)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/fs/%s", name);
+	fd = open(path, O_WRONLY);
+	ok(fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value), "%s", name);
+	close(fd);
+}
+
+/* What a user without rights gets, who may have 32 pages; his exit status counts what is wrong. */
+static int as_user(bool hard)
+{
+	int p[4][2], bad = 0;
+
+	if (setuid(12345))
+		return 100;
+	bad += pipe(p[0]) || fcntl(p[0][0], F_GETPIPE_SZ) != 65536;
+	bad += pipe(p[1]) || fcntl(p[1][0], F_GETPIPE_SZ) != 65536;
+	if (hard)
+		return bad + !(pipe(p[2]) < 0 && errno == ENFILE);
+	bad += pipe(p[2]) || fcntl(p[2][0], F_GETPIPE_SZ) != 8192;
+	bad += !(fcntl(p[2][0], F_SETPIPE_SZ, 16384) < 0 && errno == EPERM);
+	bad += fcntl(p[2][0], F_SETPIPE_SZ, 4096) != 4096;
+	bad += fcntl(p[0][0], F_SETPIPE_SZ, 4096) != 4096;
+	bad += fcntl(p[2][0], F_SETPIPE_SZ, 8192) != 8192;
+	bad += !(fcntl(p[2][0], F_SETPIPE_SZ, 262144) < 0 && errno == EPERM);
+	close(p[1][0]);
+	close(p[1][1]);
+	bad += pipe(p[3]) || fcntl(p[3][0], F_GETPIPE_SZ) != 65536;
+	return bad;
+}
+
+static void check_user_limits(void)
+{
+	int p[2], status;
+
+	set_limit("pipe-user-pages-soft", "32");
+	status = in_child(_exit(as_user(false)));
+	ok(exited(status, 0), "above the soft limit pipes are small, and do not grow");
+	pipe(p);
+	is(fcntl(p[0], F_SETPIPE_SZ, 262144), 262144, "but for root");
+	close(p[0]);
+	close(p[1]);
+	set_limit("pipe-user-pages-soft", "0");
+	set_limit("pipe-user-pages-hard", "32");
+	status = in_child(_exit(as_user(true)));
+	ok(exited(status, 0), "above the hard one there are none: ENFILE");
+	set_limit("pipe-user-pages-hard", "0");
+	set_limit("pipe-user-pages-soft", "16384");
+	set_limit("pipe-max-size", "5000");
+	ok(pipe(p) == 0 && fcntl(p[0], F_GETPIPE_SZ) == 65536, "root's pipes are as large as ever");
+	close(p[0]);
+	close(p[1]);
+	set_limit("pipe-max-size", "1048576");
+}
+
 static void check_atomic(void)
 {
 	int p[2], i, j, bad = 0, n, total = 0;
@@ -310,6 +370,7 @@ int main(void)
 	check_basics();
 	check_reopen();
 	check_sizes();
+	check_user_limits();
 	check_atomic();
 	check_blocking();
 	check_vectors();

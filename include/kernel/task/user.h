@@ -20,7 +20,7 @@ struct user {
 	atomic64_t sigpending;		/* [a] queued signals it sent or got */
 	atomic64_t locked_bytes;	/* [a] mlock */
 	atomic64_t mq_bytes;		/* [a] POSIX message queues */
-	atomic64_t pipe_pages;		/* [a] pipe-user-pages-soft */
+	atomic64_t pipe_pages;		/* [a] slots of the pipes it made: pipe-user-pages-soft */
 };
 
 /* The one of uid 0, always there. */
