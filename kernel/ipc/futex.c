@@ -470,13 +470,6 @@ static bool futex_op_holds(u32 op, u32 old)
 	}
 }
 
-static int futex_op_check(u32 op)
-{
-	u32 what = op >> 28 & 7, cmp = op >> 24 & 15;
-
-	return what > FUTEX_OP_XOR || cmp > FUTEX_OP_CMP_GE ? -ENOSYS : 0;
-}
-
 static int futex_op_apply(u32 op, uptr_t uaddr, u32 *old)
 {
 	u32 arg = (u32)((s32)(op << 8) >> 20);
@@ -513,8 +506,8 @@ static long futex_wake_op(uptr_t u1, uptr_t u2, bool shared, int nr1, int nr2, u
 	b2 = futex_bucket(&k2);
 	for (;;) {
 		f = futex_lock_two(b1, b2);
-		/* Linux notices a bad operation here, after the addresses. */
-		ret = futex_op_check(op);
+		/* Linux notices a bad operation here, after the addresses, and a bad comparison when the word is changed. */
+		ret = (op >> 28 & 7) > FUTEX_OP_XOR ? -ENOSYS : 0;
 		if (ret || !futex_op_apply(op, u2, &old))
 			break;
 		futex_unlock_two(b1, b2, f);
@@ -522,6 +515,8 @@ static long futex_wake_op(uptr_t u1, uptr_t u2, bool shared, int nr1, int nr2, u
 		if (ret)
 			goto put;
 	}
+	if (!ret && (op >> 24 & 15) > FUTEX_OP_CMP_GE)
+		ret = -ENOSYS;
 	if (!ret) {
 		ret = futex_wake_locked(b1, &k1, nr1, FUTEX_BITSET_MATCH_ANY);
 		if (futex_op_holds(op, old))

@@ -84,7 +84,10 @@ long sys_pwrite64(int fd, uptr_t buf, size_t count, loff_t pos)
 	return plain_at(fd, buf, count, pos, true);
 }
 
-/* readv and the like. pos NULL: the file's own. */
+/*
+ * readv and the like. pos NULL: the file's own. As on Linux the vector is looked at before what the file is
+ * open for, and no file sees an empty one.
+ */
 static long vector(int fd, uptr_t iov, unsigned long count, enum iter_dir dir, s64 *pos, u32 rwf)
 {
 	const u32 positioned = dir == ITER_DEST ? FMODE_PREAD : FMODE_PWRITE;
@@ -99,11 +102,11 @@ static long vector(int fd, uptr_t iov, unsigned long count, enum iter_dir dir, s
 		return -EBADF;
 	if (pos && !(f.file->mode & positioned))
 		n = -ESPIPE;
-	else if (!(f.file->mode & mode))
-		n = -EBADF;
 	else
 		n = iter_import(&it, dir, iov, count, fast, &heap);
-	if (n >= 0)
+	if (n >= 0 && !(f.file->mode & mode))
+		n = -EBADF;
+	if (n >= 0 && iter_count(&it))
 		n = pos ? transfer(f.file, &it, pos, rwf) : transfer_here(f.file, &it, transfer, rwf);
 	iter_import_free(heap);
 	fd_put(f);

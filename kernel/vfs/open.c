@@ -10,11 +10,11 @@
 #include <abi/linux/fcntl.h>
 #include <lib/printf.h>
 
-/* What open(2) knows; the rest is ignored, as Linux does. */
+/* What open(2) knows; the rest is ignored, as Linux does. O_CLOEXEC is the descriptor's: a file does not keep it. */
 #define OPEN_FLAGS_VALID (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | \
 			  O_SYNC | O_DSYNC | FASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | \
-			  O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | __O_TMPFILE)
-#define OPEN_FLAGS_PATH (O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)
+			  O_NOFOLLOW | O_NOATIME | O_PATH | __O_TMPFILE)
+#define OPEN_FLAGS_PATH (O_DIRECTORY | O_NOFOLLOW | O_PATH)
 
 struct open_request {
 	u32 flags;		/* O_* */
@@ -30,7 +30,7 @@ static int decode(struct open_request *rq, u32 flags, u32 mode, u32 lookup)
 
 	flags &= OPEN_FLAGS_VALID;
 	/* The plain way to open what is there. */
-	if (likely(!(flags & ~(u32)(O_ACCMODE | O_CLOEXEC | O_LARGEFILE | O_NONBLOCK | O_NOCTTY)))) {
+	if (likely(!(flags & ~(u32)(O_ACCMODE | O_LARGEFILE | O_NONBLOCK | O_NOCTTY)))) {
 		*rq = (struct open_request){
 			.flags = flags, .access = access[flags & O_ACCMODE], .lookup = lookup | LOOKUP_FOLLOW,
 		};

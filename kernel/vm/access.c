@@ -219,6 +219,8 @@ int vm_shared_key(struct vm_space *s, vaddr_t addr, struct vm_object **obj, u64 
 	*offset = addr;
 	if (!a || a->start > addr || !(a->flags & AREA_PROT)) {
 		err = -EFAULT;
+	} else if (!a->object && !(a->flags & (AREA_WRITE | AREA_MAP_SHARED))) {
+		err = -EFAULT;	/* nobody can ever change the word: Linux refuses to wait for that */
 	} else if (a->flags & AREA_MAP_SHARED && a->object) {
 		*obj = a->object;
 		vm_object_get(*obj);

@@ -209,7 +209,7 @@ static void check_truncate(void)
 
 static void check_vectors(void)
 {
-	int fd = open("vec", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	int fd = open("vec", O_RDWR | O_CREAT | O_TRUNC, 0600), other;
 	struct iovec iov[3] = { { "abc", 3 }, { "", 0 }, { "defg", 4 } }, many[1025];
 	char a[4] = "", b[4] = "";
 
@@ -230,6 +230,13 @@ static void check_vectors(void)
 	is(writev(fd, many, 0), 0, "writev: no part");
 	iov[0].iov_len = -1;
 	fails(readv(fd, iov, 1), EINVAL, "readv: a negative length");
+	other = open("vec", O_WRONLY);
+	fails(readv(other, iov, 1), EINVAL, "it is noticed before the file's mode");
+	fails(readv(other, many, 1), EBADF, "which an empty part does not hide");
+	close(other);
+	other = open(".", O_RDONLY | O_DIRECTORY);
+	is(readv(other, many, 1), 0, "readv: a directory does not see an empty part");
+	close(other);
 	iov[0].iov_base = "zz";
 	iov[0].iov_len = 2;
 	iov[1].iov_base = (void *)8;
@@ -267,6 +274,10 @@ static void check_dup(void)
 	fails(fcntl(99, F_GETFD), EBADF, "fcntl: a bad descriptor");
 	flags = fcntl(fd, F_GETFL);
 	is(flags & O_ACCMODE, O_RDONLY, "F_GETFL: mode");
+	d = open("vec", O_RDONLY | O_CLOEXEC);
+	is(fcntl(d, F_GETFL), flags, "F_GETFL: O_CLOEXEC is the descriptor's, not the file's");
+	is(fcntl(d, F_GETFD), FD_CLOEXEC, "which has it");
+	close(d);
 	works(fcntl(fd, F_SETFL, O_NONBLOCK | O_RDWR), "F_SETFL");
 	is(fcntl(fd, F_GETFL) & (O_NONBLOCK | O_ACCMODE), O_NONBLOCK, "changes flags, not the mode");
 	getrlimit(RLIMIT_NOFILE, &old);

@@ -146,6 +146,17 @@ static void check_requeue(void)
 	join(w, 3);
 }
 
+/* A word of private memory that nobody can write will never change: a shared futex cannot be there. */
+static void check_read_only(void)
+{
+	void *ro = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	fails(futex(ro, FUTEX_WAIT, 1, NULL, NULL, 0), EFAULT, "WAIT: private memory, read-only");
+	fails(futex(ro, FUTEX_WAKE, 1, NULL, NULL, 0), EFAULT, "WAKE there");
+	is(futex(ro, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0), 0, "WAKE_PRIVATE does not look");
+	munmap(ro, 4096);
+}
+
 static void check_wake_op(void)
 {
 	struct waiter w[2];
@@ -159,6 +170,12 @@ static void check_wake_op(void)
 	is(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1ul, (void *)&word2,
 		 FUTEX_OP(FUTEX_OP_SET, 7, FUTEX_OP_CMP_EQ, 0)), 0, "WAKE_OP: condition false");
 	is(word2, 7, "the operation is done all the same");
+	fails(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1ul, (void *)&word2, FUTEX_OP(FUTEX_OP_SET, 9, 15, 0)), ENOSYS,
+	      "WAKE_OP: an unknown condition");
+	is(word2, 9, "is noticed when the operation is done");
+	fails(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1ul, (void *)&word2, FUTEX_OP(7, 3, FUTEX_OP_CMP_EQ, 0)), ENOSYS,
+	      "WAKE_OP: an unknown operation");
+	is(word2, 9, "does nothing");
 	futex(&word2, FUTEX_WAKE_PRIVATE, 10, NULL, NULL, 0);
 	join(w, 2);
 	word = word2 = 0;
@@ -359,6 +376,7 @@ int main(void)
 	check_errors();
 	check_wake();
 	check_requeue();
+	check_read_only();
 	check_wake_op();
 	check_shared();
 	check_requeue_gone();

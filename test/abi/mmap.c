@@ -73,6 +73,8 @@ static void check_refusals(void)
 	      "mmap: MAP_FIXED in the kernel");
 	fails(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0x7ffffffffffff000ul), EOVERFLOW,
 	      "mmap: an offset beyond what a file can have");
+	/* MAP_SHARED_VALIDATE; bits 26 to 30 are those of the sizes of huge pages. */
+	fails(syscall(SYS_mmap, NULL, PAGE, PROT_READ, 3 | 1u << 31, fd, 0), EOPNOTSUPP, "mmap: bit 31 is nobody's flag");
 	ok(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, ro, 0) != MAP_FAILED,
 	   "mmap: private writable of a read-only file");
 	fails(mmap(p, PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0), EEXIST, "mmap: MAP_FIXED_NOREPLACE");
