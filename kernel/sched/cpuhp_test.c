@@ -92,6 +92,8 @@ static void estate_thread(void *arg)
 	percpu_counter_add(&left_behind, LEFT);
 	call_rcu(&e->rcu, estate_rcu);
 	preempt_enable();
+	for (u64 end = hal_clock_ns() + 20 * MS; hal_clock_ns() < end;) /* some ticks: the callback goes on to wait for its period */
+		hal_cpu_relax();
 	complete(&e->done);
 	while (!__atomic_load_n(&e->stop, __ATOMIC_ACQUIRE)) { /* it never sleeps: it must be moved while it runs */
 		__atomic_fetch_add(&e->rounds, 1, __ATOMIC_RELAXED);
@@ -152,6 +154,7 @@ SELFTEST(cpuhp, what_a_cpu_leaves_is_taken_over)
 		return;
 	completion_init(&e.done);
 	completion_init(&e.rcu_done);
+	rcu_barrier(); /* nothing waits before ours */
 	read = long_reader_start(&r);
 	REQUIRE(kthread_run(estate_thread, &e, "estate"));
 	wait_for_completion(&e.done, "selftest");
@@ -328,20 +331,12 @@ static void step_kick(struct bystander *b)
 	hal_cpu_kick(b->cpu);
 }
 
-static void say_done(void *arg)
-{
-	complete(arg);
-}
-
-/*
- * A CPU is kicked before it takes interrupts: nothing is sent, and the wish to reschedule must not count as under way for ever. A
- * thread that is woken there then runs; with a kick lost, the CPU would idle on.
- */
+/* A CPU is kicked before it takes interrupts: nothing is sent, and the wish to reschedule must not count as under way for ever. */
 SELFTEST(cpuhp, a_kick_too_early_is_no_loss)
 {
+	u64 before, end;
 	u32 cpu = victim();
 	struct bystander b;
-	struct completion done;
 
 	if (!cpu)
 		return;
@@ -349,10 +344,11 @@ SELFTEST(cpuhp, a_kick_too_early_is_no_loss)
 	REQUIRE(bystander_start(&b, step_kick, cpu));
 	EXPECT_EQ(cpuhp_up(cpu), 0);
 	bystander_stop(&b);
-	completion_init(&done);
-	REQUIRE(kthread_run_on(cpu, say_done, &done, "kicked"));
-	wait_for_completion(&done, "selftest");
-	EXPECT(hal_cpu_online(cpu));
+	before = READ_ONCE(hal_percpu_of(cpu)->resched_count);
+	hal_cpu_kick(cpu);
+	for (end = hal_clock_ns() + PATIENCE_NS; READ_ONCE(hal_percpu_of(cpu)->resched_count) == before && hal_clock_ns() < end;)
+		sched_relax();
+	EXPECT(READ_ONCE(hal_percpu_of(cpu)->resched_count) != before);
 }
 
 /* A CPU comes and goes while others wait for grace periods, ask it, flush, and use their caches of memory. */
