@@ -14,7 +14,7 @@
  * and emptied in batches under the zone's lock. Interrupts off while it is touched: any context may allocate.
  *
  * When the free lists are below the reserve: first more sections are built (frame.c); then callers that may sleep
- * reclaim, then ask all CPUs for what they keep, and at last the OOM killer. MM_NOWAIT may use the reserve.
+ * reclaim, then ask all CPUs for what they keep, and at last the OOM killer. The kernel's MM_NOWAIT may use the reserve.
  *
  * Debug kernel: freed pages are filled with a pattern, which is looked at when they are allocated. PAGE_F_POISONED says
  * which free pages have it; memory that was never allocated has not. Under KASAN a free page may not be touched at all.
@@ -270,10 +270,16 @@ u64 mm_reserve_pages(void)
 	return CLAMP(frame_total_pages() / 256, 64ull, 4096ull);
 }
 
+/* Not for a program's memory, which would eat it up. */
+static bool may_use_reserve(u32 flags)
+{
+	return (flags & (MM_NOWAIT | MM_USER)) == MM_NOWAIT;
+}
+
 /* May so many pages be taken without going below what is kept for those who cannot wait? */
 static bool reserve_allows(u32 order, u32 flags)
 {
-	return (flags & MM_NOWAIT) || buddy_free_pages() >= mm_reserve_pages() + (1ull << order);
+	return may_use_reserve(flags) || buddy_free_pages() >= mm_reserve_pages() + (1ull << order);
 }
 
 /* [z] numastat's counts: who wanted it, who gave it. The one of the node that had nothing is not exact under contention. */
@@ -366,7 +372,7 @@ static noinline struct page *take_slow(struct node_pick pick, u32 order, u32 fla
 		if (frame_grow(zone, NO_NODE))
 			continue;
 		if (flags & MM_NOWAIT)
-			return zones_take(pick, order, flags);
+			return may_use_reserve(flags) ? zones_take(pick, order, flags) : NULL;
 		might_sleep();
 		if (reclaims++ < RECLAIM_TRIES && mm_reclaim(MAX(1ull << order, (u64)PCP_BATCH)))
 			continue;

@@ -191,6 +191,9 @@ SELFTEST(buddy, exhaustion_and_return)
 	taken = take_all(&chain, MM_KERNEL | MM_NO_OOM);
 	(void)free_or_kept();
 	EXPECT(s->cached < KEPT_PAGES);
+	taken += take_all(&chain, MM_NOWAIT | MM_NO_OOM | MM_USER);
+	(void)free_or_kept();
+	EXPECT(s->free + s->cached + 64 > mm_reserve_pages());	/* that is not for programs */
 	taken += take_all(&chain, MM_NOWAIT | MM_NO_OOM);
 	EXPECT(taken + free_or_kept() + 64 > before);	/* but for what others do */
 	/* Pieces that are not worth a table, and what other CPUs have put aside. */

@@ -143,7 +143,7 @@ static __always_inline struct page *page_head(struct page *page)
 
 /* Allocation flags of all of mm. */
 #define MM_KERNEL	0u	/* may sleep, may reclaim */
-#define MM_NOWAIT	0x1u	/* must not sleep: any context; fails sooner */
+#define MM_NOWAIT	0x1u	/* must not sleep: any context; fails sooner, but without MM_USER may use the reserve */
 #define MM_ZERO		0x2u	/* filled with zeros */
 #define MM_USER		0x4u	/* user memory: typed PAGE_USER */
 #define MM_DMA32	0x8u	/* below 4 GiB */

@@ -87,7 +87,6 @@ struct task {
 	u8 pdeath_signal;		/* [o] */
 	u8 watch;			/* [t] WATCH_*, read anywhere: task/watch.h */
 	bool no_new_privs;		/* [o] set once */
-	bool exec_killed;		/* [s] dies because another thread execs */
 	int exit_code;			/* [t] wait status */
 	struct completion *vfork_done;	/* [l] whom vfork keeps waiting */
 	struct list_head thread_node;	/* [t] and [s]; [r] */
