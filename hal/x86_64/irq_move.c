@@ -23,7 +23,7 @@
 #include <lib/string.h>
 #include "irq.h"
 
-#define MOVE_TRIES_NS	100000000ull	/* for the last move, or a level's handler, to end */
+#define MOVE_TRIES_NS	1000000000ull	/* for the last move, or a level's handler, to end */
 
 static struct irq_desc **entry_of(u32 cpu, u32 vector)
 {
