@@ -140,10 +140,14 @@ static int read_root(const struct acpi_access *a, struct acpi_info *info, paddr_
 		     const char *signature, u32 entry)
 {
 	struct acpi_view v;
+	u32 end;
 
 	if (acpi_open(a, paddr, signature, &v) != 0)
 		return -EINVAL;
-	for (u32 off = ACPI_HEADER_BYTES; off + entry <= v.len; off += entry) {
+	end = MIN(v.len, ACPI_HEADER_BYTES + ACPI_MAX_ENTRIES * entry);
+	if (end < v.len)
+		acpi_report(a, "too many entries, the rest is left out", signature, paddr);
+	for (u32 off = ACPI_HEADER_BYTES; off + entry <= end; off += entry) {
 		paddr_t at = acpi_field(&v, off, entry);
 
 		/* Some firmware leaves empty slots. */

@@ -17,6 +17,7 @@
 #include <lib/compiler.h>
 
 #define ACPI_MAX_TABLES	   64
+#define ACPI_MAX_ENTRIES   256	/* of an XSDT or RSDT, good ones and bad ones */
 #define ACPI_MAX_CPUS	   512
 #define ACPI_MAX_ROOT_BUSES 16
 #define ACPI_MAX_IOAPICS   16

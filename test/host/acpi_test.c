@@ -542,6 +542,22 @@ TEST(wrong_tables_are_skipped)
 	}
 }
 
+/* Each bad entry is reported; a table of nothing else is not read for ever. */
+TEST(endless_root)
+{
+	good_machine();
+	mem.n = ACPI_MEMORY_BYTES;
+	table(BIG, "XSDT", 36 + 8 * 1000, 1);
+	for (u32 i = 0; i < 1000; i++)
+		put(BIG + 36 + 8 * i, ACPI_BASE + (i < 5 ? get_le64(mem.data + XSDT + 36 + 8 * i) - ACPI_BASE : END - 35), 8);
+	seal(BIG);
+	put(RSDP + 24, ACPI_BASE + BIG, 8);
+	seal_rsdp();
+	EXPECT_EQ(parse(), 0);
+	EXPECT_EQ(info.nr_tables, 5);
+	EXPECT_EQ(mem.reports, 1 + ACPI_MAX_ENTRIES - 5);
+}
+
 TEST(roots)
 {
 	/* A bad XSDT: the RSDT serves. */
