@@ -18,6 +18,7 @@
 #include <lib/bitmap.h>
 #include <lib/errno.h>
 #include "acpi_glue.h"
+#include "irq.h"
 #include "x86.h"
 
 #define IOAPIC_USUAL_PADDR	0xfec00000ull
@@ -118,11 +119,12 @@ static void add(paddr_t paddr, u32 gsi_base)
 		return;
 	}
 	io.lines = MIN(((version >> 16) & 0xff) + 1, (u32)IOAPIC_MAX_LINES);
-	if (gsi_base + io.lines < gsi_base || overlaps(&io)) {
-		upcall_log(4, "ioapic: at %llx, lines from %u: another has them", (unsigned long long)paddr, gsi_base);
+	mask_lines(&io);
+	if (gsi_base > IRQ_LINES_END - io.lines || overlaps(&io)) {
+		upcall_log(4, "ioapic: at %llx, lines from %u: another has them, or there are no such numbers",
+			   (unsigned long long)paddr, gsi_base);
 		return;
 	}
-	mask_lines(&io);
 	ioapics[nr_ioapics++] = io;
 	upcall_log(6, "ioapic: at %llx, lines %u to %u", (unsigned long long)paddr, gsi_base, gsi_base + io.lines - 1);
 }

@@ -16,6 +16,7 @@
 #include "x86.h"
 
 #define IRQ_MAX		2048u	/* irq numbers: lines first, messages after them */
+#define IRQ_LINES_END	1024u	/* lines are below, whatever firmware says: half is for messages */
 #define IRQ_NO_CPU	0xffffffffu
 
 struct irq_action {

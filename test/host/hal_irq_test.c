@@ -323,8 +323,20 @@ static void request_without_memory(void)
 	hal_irq_free(5, dev);
 }
 
+/* Numbers that only the firmware has: its lines stay masked, and messages still have theirs. */
+static void lines_without_numbers(void)
+{
+	fake_power_on();
+	fake.io.lines[3].entry = 0x50;
+	x86_acpi.ioapics[0].gsi_base = IRQ_LINES_END - 8;
+	fake_boot();
+	EXPECT_EQ(x86_ioapic_end(), 16);
+	EXPECT(fake_line_masked(3));
+}
+
 TEST(hal_irq_lines)
 {
+	fake_scenario(lines_without_numbers);
 	fake_scenario(firmware_left);
 	fake_scenario(lines_work);
 	fake_scenario(shapes);
