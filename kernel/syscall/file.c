@@ -395,11 +395,18 @@ long sys_ioctl(int fd, unsigned cmd, unsigned long arg)
 	return ret;
 }
 
+/* LOCK_MAND was for mandatory locks, which are gone: Linux 6.1 takes it for nothing to do. */
 long sys_flock(int fd, unsigned op)
 {
-	struct fdref f = fd_get(fd);
+	unsigned what = op & ~(unsigned)LOCK_NB;
+	struct fdref f;
 	long ret;
 
+	if (op & LOCK_MAND)
+		return 0;
+	if (what != LOCK_SH && what != LOCK_EX && what != LOCK_UN)
+		return -EINVAL;
+	f = fd_get(fd);
 	if (!f.file)
 		return -EBADF;
 	ret = locks_flock(f.file, (int)op);

@@ -441,8 +441,6 @@ int locks_flock(struct file *file, int operation)
 	struct lock_context *c;
 	int op = operation & ~LOCK_NB, type, err;
 
-	if (op != LOCK_SH && op != LOCK_EX && op != LOCK_UN)
-		return -EINVAL;
 	if (op != LOCK_UN && !(file->mode & (FMODE_READ | FMODE_WRITE)))
 		return -EBADF;
 	c = context_of(file->inode);

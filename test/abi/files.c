@@ -428,6 +428,9 @@ static void check_locks(void)
 	fails(flock(other, LOCK_SH | LOCK_NB), EWOULDBLOCK, "flock excludes another open file");
 	works(flock(fd, LOCK_UN), "LOCK_UN");
 	works(flock(other, LOCK_SH | LOCK_NB), "then it is free");
+	works(flock(-1, LOCK_SH | 32), "LOCK_MAND does nothing any more, whatever the descriptor");
+	fails(flock(-1, LOCK_SH | LOCK_EX), EINVAL, "an operation that is none, before the descriptor");
+	fails(flock(-1, LOCK_UN), EBADF, "then the descriptor");
 	close(other);
 	close(fd);
 }

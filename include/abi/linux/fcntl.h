@@ -12,6 +12,7 @@
 #define O_RDWR			00000002
 #define O_CREAT			00000100
 #define O_EXCL			00000200
+#define O_NOTIFICATION_PIPE	O_EXCL		/* of pipe2(2) */
 #define O_NOCTTY		00000400
 #define O_TRUNC			00001000
 #define O_APPEND		00002000
@@ -81,6 +82,7 @@
 #define LOCK_EX			2
 #define LOCK_NB			4
 #define LOCK_UN			8
+#define LOCK_MAND		32
 #define DN_ACCESS		0x00000001
 #define DN_MODIFY		0x00000002
 #define DN_CREATE		0x00000004

@@ -10,7 +10,7 @@ struct files;
 
 /* F_GETLK, F_SETLK, F_SETLKW and the F_OFD_ forms; lk is in and out. */
 int locks_fcntl(struct file *file, u32 cmd, struct flock *lk);
-/* LOCK_SH, LOCK_EX, LOCK_UN, | LOCK_NB. */
+/* LOCK_SH, LOCK_EX or LOCK_UN, and LOCK_NB or not. */
 int locks_flock(struct file *file, int operation);
 /* close(2) of any descriptor: the process loses its record locks on the file. */
 void locks_remove_posix(struct file *file, const struct files *owner);
