@@ -64,9 +64,10 @@ void x86_tables_harden(void);
 /* Switches page-table isolation on, before there is any page table but the loader's. Boot, once. */
 void x86_pti_enable(void);
 
-/* Once frames can be had: what all user roots are made from, and the boot CPU's area. Panics without memory. Boot, once. */
 /* The descriptor that says which CPU this is was changed: the CPU reads the one in its entry area. */
 void x86_pti_gdt_changed(const struct x86_cpu *cpu);
+
+/* Once frames can be had: what all user roots are made from, and the boot CPU's area. Panics without memory. Boot, once. */
 void x86_pti_init(void);
 
 /* A pair's second root gets what every user root has. */

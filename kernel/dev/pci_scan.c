@@ -7,8 +7,8 @@
  * leads to a bus that has a higher number than its own bus, lies within what its own bus may hold, and that nobody else leads
  * to. So scanning ends, whatever the hardware says; and it walks a list of buses, not the stack.
  *
- * A segment's first bus is taken for its one host bridge's. Others (root buses of a second socket, QEMU's pxb) are named in ACPI's
- * AML, which is not interpreted: they are not found.
+ * A segment's first bus is taken for its first host bridge's. Others (root buses of a second socket, QEMU's pxb) are found where
+ * ACPI's AML names their first bus plainly (hal_pci_root_hint()); what it would have to compute is not found.
  *
  * Everything here runs under the device tree's lock.
  */
