@@ -91,7 +91,7 @@ static inline void fair_catch_up(struct runqueue *rq, const struct thread *runni
 static inline bool fair_preempts(const struct thread *running, const struct thread *t)
 {
 	if (unlikely(t->sp.policy == SCHED_BATCH || t->sp.policy == SCHED_IDLE))
-		return false;
+		return t->sp.policy == SCHED_BATCH && running->sp.policy == SCHED_IDLE;
 	if (unlikely(running->sp.policy == SCHED_IDLE))
 		return true;
 	return t->vdeadline + SCHED_WAKE_GRANULARITY_NS < running->vdeadline;
