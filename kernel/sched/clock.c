@@ -472,6 +472,30 @@ const struct hal_vvar *clock_test_page(void)
 {
 	return vvar;
 }
+
+#define HALF_WRITE_RELAXES 20u
+
+void clock_test_half_writes(u64 by_ns, bool (*more)(void))
+{
+	irqflags_t flags = spin_lock_irqsave(&offset_lock);
+
+	WRITE_ONCE(skewed, true);
+	spin_unlock_irqrestore(&offset_lock, flags);
+	while (more()) {
+		flags = spin_lock_irqsave(&offset_lock);
+		seqcount_write_begin(&skew_seq);
+		WRITE_ONCE(offset_ns, offset_ns + by_ns);
+		for (u32 i = 0; i < HALF_WRITE_RELAXES; i++)
+			hal_cpu_relax();
+		WRITE_ONCE(offset_ns, offset_ns - by_ns);
+		seqcount_write_end(&skew_seq);
+		spin_unlock_irqrestore(&offset_lock, flags);
+		hal_cpu_relax();
+	}
+	flags = spin_lock_irqsave(&offset_lock);
+	WRITE_ONCE(skewed, skew != 0);
+	spin_unlock_irqrestore(&offset_lock, flags);
+}
 #endif
 
 static void obey_command_line(void)

@@ -3,7 +3,8 @@
  * Self tests of the clock's way from one counter to another: a CPU whose time stamp counter differs from the others', and counters
  * that drift. What is made up is a reading; from there on all is as on a machine that has the fault: the comparison, the change of
  * the source, the page that programs read. All the while threads on all CPUs look at the time, by the kernel's clock and by
- * the page as the vDSO does, and what anybody has seen is never ahead of what somebody sees after it.
+ * the page as the vDSO does, and what anybody has seen is never ahead of what somebody sees after it. And readers of the wall
+ * clock see no half of a write.
  */
 #include <abi/linux/time.h>
 #include <hal/clock.h>
@@ -208,6 +209,51 @@ SELFTEST(clock, a_counter_that_drifts)
 	expect_left(&a);
 	clock_test_watch(0);
 	lookers_stop(&a);
+}
+
+/* ---- readers and a writer ------------------------------------------------------------------------- */
+
+#define READS 4000u
+#define WRONG_BY_NS (3600 * (u64)NSEC_PER_SEC)
+
+static struct {
+	u64 offset_ns;
+	u32 wrong;
+	bool ended; /* [a] */
+	struct completion done;
+} reader;
+
+static bool reader_goes_on(void)
+{
+	return !__atomic_load_n(&reader.ended, __ATOMIC_ACQUIRE);
+}
+
+static void reader_main(void *arg)
+{
+	(void)arg;
+	for (u32 i = 0; i < READS; i++) {
+		u64 off = clock_real_ns() - clock_mono_ns() - reader.offset_ns;
+
+		reader.wrong += (s64)off > (s64)(WRONG_BY_NS / 2); /* who is stopped between the two clocks finds less, not more */
+	}
+	__atomic_store_n(&reader.ended, true, __ATOMIC_RELEASE);
+	complete(&reader.done);
+}
+
+/* Who reads the wall clock while its offset is being written reads it again. */
+SELFTEST(clock, half_a_write_is_not_read)
+{
+	if (hal_cpu_count() < 2 || !hal_cpu_online(1)) {
+		selftest_skip("no second CPU");
+		return;
+	}
+	memset(&reader, 0, sizeof(reader));
+	completion_init(&reader.done);
+	reader.offset_ns = clock_real_ns() - clock_mono_ns();
+	REQUIRE(kthread_run(reader_main, NULL, "reader"));
+	clock_test_half_writes(WRONG_BY_NS, reader_goes_on);
+	wait_for_completion(&reader.done, "selftest");
+	EXPECT_EQ(reader.wrong, 0);
 }
 
 #endif

@@ -137,6 +137,8 @@ void timer_init_cpu(u32 cpu);
 /* clock.c, debug kernel only: the TSC is watched so often (0: as usual); the page that programs read, NULL: there is none */
 void clock_test_watch(u64 period_ns);
 const struct hal_vvar *clock_test_page(void);
+/* The wall clock is wrong by so much within each write section, until `more` is false: no reader, and they must have ended, sees it. */
+void clock_test_half_writes(u64 by_ns, bool (*more)(void));
 struct timer *timer_first_here(void); /* for tests: who is due next on this CPU. Preemption off; debug kernel only */
 
 /* switch.c: the second half of every switch, on the stack of the thread that came, with the queue's lock held */
