@@ -371,6 +371,200 @@ static void check_contention(void)
 	is(counter, 8000, "a contended mutex");
 }
 
+/*
+ * An account of wake-ups. Some threads wait, each for one of three words, with and without a time-out; others wake, move and
+ * signal them at the same time. When those are done the words change and all are woken, once: whoever sleeps on has been lost.
+ * What the wakers were told they woke is what returned 0. A wait that nobody ended may return 0 as well, after it was moved.
+ */
+#define ACCOUNT_WAITERS	6
+#define ACCOUNT_MS	400
+#define ACCOUNT_WORDS	3
+
+static struct {
+	pthread_t thread[ACCOUNT_WAITERS];
+	pid_t tid[ACCOUNT_WAITERS];
+	volatile int *waited, *woken;	/* the words; where the wakers see the same memory */
+	int private;			/* FUTEX_PRIVATE_FLAG */
+	volatile unsigned int round;	/* that has begun */
+	volatile unsigned int left, stirred;
+	volatile long zeros, told, strange;
+	volatile bool end;
+} account;
+
+static unsigned int account_random(unsigned int *seed)
+{
+	*seed = *seed * 1103515245 + 12345;
+	return *seed >> 16;
+}
+
+static void account_round(unsigned int *seen)
+{
+	while (account.round == *seen && !account.end)
+		sched_yield();
+	*seen = account.round;
+}
+
+static long account_wait(unsigned int r)
+{
+	volatile int *w = &account.waited[r % ACCOUNT_WORDS];
+	struct timespec t;
+
+	switch (r >> 3 & 7) {
+	case 0:
+		t = (struct timespec){ 0, (r >> 6 & 63) * 5000 };
+		return futex(w, FUTEX_WAIT | account.private, 0, &t, NULL, 0);
+	case 1:
+		clock_gettime(CLOCK_MONOTONIC, &t);
+		t.tv_nsec = (t.tv_nsec + 100000) % 1000000000;	/* a second too early, once in a while: it is over at once */
+		return futex(w, FUTEX_WAIT_BITSET | account.private, 0, &t, NULL, 1 << (r >> 6 & 1));
+	case 2:
+		clock_gettime(CLOCK_REALTIME, &t);
+		t.tv_sec += 100;
+		return futex(w, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME | account.private, 0, &t, NULL, -1);
+	case 3:
+		return futex(w, FUTEX_WAIT_BITSET | account.private, 0, NULL, NULL, 1 << (r >> 6 & 1));
+	default:
+		return futex(w, FUTEX_WAIT | account.private, 0, NULL, NULL, 0);
+	}
+}
+
+static void *account_waiter(void *arg)
+{
+	unsigned int seed = (unsigned int)(uintptr_t)arg, seen = 0;
+
+	account.tid[seed] = syscall(SYS_gettid);
+	for (account_round(&seen); !account.end; account_round(&seen)) {
+		for (int i = 0; i < 3; i++) {
+			if (!account_wait(account_random(&seed)))
+				__sync_fetch_and_add(&account.zeros, 1);
+			else if (errno != EAGAIN && errno != EINTR && errno != ETIMEDOUT)
+				__sync_fetch_and_add(&account.strange, 1);
+		}
+		__sync_fetch_and_add(&account.left, 1);
+	}
+	return NULL;
+}
+
+static void account_told(long woken)
+{
+	if (woken < 0 && errno != EAGAIN)
+		__sync_fetch_and_add(&account.strange, 1);
+	if (woken > 0)
+		__sync_fetch_and_add(&account.told, woken);
+}
+
+/* One call that wakes, moves or interrupts. What is moved does not count as woken. */
+static void account_stir(unsigned int r)
+{
+	volatile int *w = &account.woken[r % ACCOUNT_WORDS], *to = &account.woken[(r >> 2) % ACCOUNT_WORDS];
+	long wake = r >> 7 & 1, move = (r >> 8 & 3) + 1, n;
+
+	switch (r >> 4 & 7) {
+	case 0:
+	case 1:
+	case 2:
+		n = futex(w, (r & 16 ? FUTEX_REQUEUE : FUTEX_CMP_REQUEUE) | account.private, (int)wake, (void *)move, (void *)to, 0);
+		account_told(n > wake ? wake : n);
+		break;
+	case 3:
+		account_told(futex(w, FUTEX_WAKE_OP | account.private, 1, (void *)1ul, (void *)to,
+				   (int)FUTEX_OP(FUTEX_OP_OR, 0, FUTEX_OP_CMP_EQ, 0)));
+		break;
+	case 4:
+		account_told(futex(w, FUTEX_WAKE_BITSET | account.private, 2, NULL, NULL, 1));
+		break;
+	case 5:
+		syscall(SYS_tgkill, getpid(), account.tid[(r >> 8) % ACCOUNT_WAITERS], SIGUSR1);
+		break;
+	case 6:
+		sched_yield();
+		break;
+	default:
+		account_told(futex(w, FUTEX_WAKE | account.private, 1, NULL, NULL, 0));
+	}
+}
+
+static void *account_stirrer(void *arg)
+{
+	unsigned int seed = 77, seen = 0;
+
+	for (account_round(&seen); !account.end; account_round(&seen)) {
+		for (int i = 0; i < 8; i++)
+			account_stir(account_random(&seed));
+		account.stirred = seen;
+	}
+	return NULL;
+}
+
+/* False: somebody is still asleep. */
+static bool account_close(unsigned int round)
+{
+	while (account.stirred != round)
+		sched_yield();
+	for (int i = 0; i < ACCOUNT_WORDS; i++)
+		account.woken[i] = 1;
+	for (int i = 0; i < ACCOUNT_WORDS; i++)
+		account_told(futex(&account.woken[i], FUTEX_WAKE | account.private, INT32_MAX, NULL, NULL, 0));
+	for (long end = tap_now_ms() + 20000; account.left != ACCOUNT_WAITERS;) {
+		if (tap_now_ms() > end)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
+static bool account_rounds(long ms)
+{
+	long end = tap_now_ms() + ms;
+	unsigned int seed = 5;
+	bool good = true;
+
+	while (good && (account.round < 5 || tap_now_ms() < end)) {
+		for (int i = 0; i < ACCOUNT_WORDS; i++)
+			account.woken[i] = 0;
+		account.left = 0;
+		__sync_fetch_and_add(&account.round, 1);
+		for (int i = 0; i < 8; i++)
+			account_stir(account_random(&seed));
+		good = account_close(account.round);
+	}
+	return good;
+}
+
+static void check_account(int private, const char *what)
+{
+	struct sigaction sa = { .sa_handler = noop };
+	int memory = memfd_create("account", 0);
+	pthread_t stirrer;
+	bool good;
+
+	ftruncate(memory, 4096);
+	account.waited = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+	account.woken = private ? account.waited : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+	account.private = private;
+	account.end = false;
+	account.round = account.stirred = 0;
+	account.zeros = account.told = account.strange = 0;
+	sigaction(SIGUSR1, &sa, NULL);
+	for (int i = 0; i < ACCOUNT_WAITERS; i++)
+		pthread_create(&account.thread[i], NULL, account_waiter, (void *)(uintptr_t)i);
+	pthread_create(&stirrer, NULL, account_stirrer, NULL);
+	within(10000, account.tid[ACCOUNT_WAITERS - 1]);
+	good = account_rounds(ACCOUNT_MS);
+	ok(good, "%s: nobody who waits is lost among wakers, movers, time-outs and signals", what);
+	if (!good)
+		return;		/* they cannot be joined */
+	account.end = true;
+	pthread_join(stirrer, NULL);
+	for (int i = 0; i < ACCOUNT_WAITERS; i++)
+		pthread_join(account.thread[i], NULL);
+	ok(account.zeros >= account.told, "%s: who is said to be woken returns 0", what);
+	is(account.strange, 0, "%s: no other errors", what);
+	tap_line("# %s: %u rounds, %ld woken, %ld returned 0", what, account.round, account.told, account.zeros);
+	munmap((void *)account.waited, 4096);
+	close(memory);
+}
+
 int main(void)
 {
 	check_errors();
@@ -384,5 +578,7 @@ int main(void)
 	check_robust();
 	check_tid_address();
 	check_contention();
+	check_account(FUTEX_PRIVATE_FLAG, "private");
+	check_account(0, "shared");
 	return tap_done();
 }

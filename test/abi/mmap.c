@@ -251,6 +251,47 @@ static void check_remap(void)
 	fails(mremap(p, PAGE, 2 * PAGE, MREMAP_MAYMOVE), EFAULT, "mremap: unmapped");
 }
 
+/* The area that p lies in is just [p, p + pages). */
+static bool one_area(const char *p, size_t pages)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long from, to;
+	bool found = false;
+	char line[256];
+
+	while (maps && fgets(line, sizeof(line), maps))
+		if (sscanf(line, "%lx-%lx", &from, &to) == 2 && from == (unsigned long)p)
+			found = to == from + pages * PAGE;
+	if (maps)
+		fclose(maps);
+	return found;
+}
+
+/* What grows until it meets its like becomes one with it. Nothing else lies next to it here: that would join, too. */
+static void check_remap_merge(void)
+{
+	char *p = (char *)map(7, PROT_NONE) + PAGE;
+
+	for (int touched = 0; touched < 2; touched++) {
+		const char *how = touched ? "touched" : "untouched";
+
+		mmap(p, 3 * PAGE, RW, ANON | MAP_FIXED, -1, 0);
+		if (touched)
+			p[0] = p[PAGE] = p[2 * PAGE] = 6;
+		munmap(p + PAGE, PAGE);
+		ok(one_area(p, 1), "%s: a hole makes two areas", how);
+		ok(mremap(p, PAGE, 2 * PAGE, 0) == p && one_area(p, 3), "%s: mremap: grows into the hole, and all is one", how);
+		is(p[0] + p[PAGE] + p[2 * PAGE], touched ? 12 : 0, "%s: with what they held", how);
+		munmap(p + 2 * PAGE, PAGE);
+		ok(mremap(p + PAGE, PAGE, 2 * PAGE, 0) == p + PAGE && one_area(p, 3), "%s: mremap: from the middle of an area", how);
+		munmap(p + PAGE, PAGE);
+		mprotect(p + 2 * PAGE, PAGE, PROT_READ);
+		ok(mremap(p, PAGE, 2 * PAGE, 0) == p && one_area(p, 2) && one_area(p + 2 * PAGE, 1),
+		   "%s: mremap: a neighbour of another kind stays one of its own", how);
+	}
+	munmap(p - PAGE, 7 * PAGE);
+}
+
 static long locked_kib(void)
 {
 	int status = open("/proc/self/status", O_RDONLY);
@@ -436,6 +477,7 @@ int main(void)
 	check_files();
 	check_self_write();
 	check_remap();
+	check_remap_merge();
 	check_remap_locked();
 	check_advice();
 	check_populate();
