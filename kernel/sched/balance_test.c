@@ -300,13 +300,13 @@ static void crowd_wait(void)
 		wait_for_completion(&players[i].done, "selftest");
 }
 
-static u32 crowd_on(u32 cpu)
+/* Somebody came to CPU 1 by the tick that had this very time. */
+static bool one_came_at(u64 now)
 {
-	u32 n = 0;
-
 	for (u32 i = nr_players - CROWD; i < nr_players; i++)
-		n += READ_ONCE(players[i].thread->cpu) == cpu;
-	return n;
+		if (READ_ONCE(players[i].thread->cpu) == 1 && READ_ONCE(players[i].thread->arrived_ns) == now)
+			return true;
+	return false;
 }
 
 /* How many this CPU's balancing takes from CPU 1. */
@@ -353,8 +353,8 @@ static bool tick_that_pushes(const struct player *alone)
 {
 	irqflags_t flags = hal_irq_save();
 	struct runqueue *rq = rq_here(), *slow = rq_of(1);
-	u64 pulled;
 	bool is_alone, given;
+	u64 now;
 
 	crowd_may_move();
 	spin_lock(&slow->lock);
@@ -363,12 +363,12 @@ static bool tick_that_pushes(const struct player *alone)
 		slow->slow_since_ns = hal_clock_ns();
 		slow->tick_mode = TICK_SLOW;
 	}
-	pulled = slow->pulled;
 	spin_unlock_no_resched(&slow->lock);
 	rq->balance_next_ns = 0;
 	rq->uneven = 0; /* or somebody might be passed on */
-	sched_balance_tick(rq, hal_clock_ns());
-	given = is_alone && crowd_on(1) && READ_ONCE(slow->pulled) == pulled;
+	now = hal_clock_ns();
+	sched_balance_tick(rq, now);
+	given = one_came_at(now);
 	hal_irq_restore(flags);
 	return given;
 }
