@@ -38,9 +38,9 @@ long sys_pipe2(uptr_t fds, int flags)
 	struct file *pair[2];
 	long err;
 
-	if (flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT | O_NOTIFICATION_PIPE))
+	if (flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT | O_EXCL))
 		return -EINVAL;
-	if (flags & O_NOTIFICATION_PIPE) /* as a Linux without watch queues */
+	if (flags & O_EXCL) /* O_NOTIFICATION_PIPE: as a Linux without watch queues */
 		return -ENOPKG;
 	err = pipe_create((unsigned)flags, pair);
 	if (err)

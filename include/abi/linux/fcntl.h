@@ -12,7 +12,6 @@
 #define O_RDWR			00000002
 #define O_CREAT			00000100
 #define O_EXCL			00000200
-#define O_NOTIFICATION_PIPE	O_EXCL		/* of pipe2(2) */
 #define O_NOCTTY		00000400
 #define O_TRUNC			00001000
 #define O_APPEND		00002000
